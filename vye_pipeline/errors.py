@@ -1,0 +1,55 @@
+"""What can go wrong, classified once, where it arises (architecture.md, rule 8).
+
+Messages name partition, kind, place and the next step. They never contain a value of a record.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Cause(StrEnum):
+    """Which part of the system a failed egress has to be looked for in (command-line.md)."""
+
+    UPLOAD = "upload"
+    SOURCE = "source"
+    DEFECT = "defect"
+
+
+class UsageError(Exception):
+    """A command, setting or file given by a person that can't be used: exit code 2, one line."""
+
+
+class PipelineError(Exception):
+    """A classified failure of a step: exit code 1, one line, nothing half-done.
+
+    Attributes:
+        cause: where to look.
+        is_transient: whether the same step may succeed when it is simply run again.
+        next_step: what a person does about it.
+    """
+
+    def __init__(self, what: str, *, cause: Cause, is_transient: bool, next_step: str) -> None:
+        super().__init__(what)
+        self.what = what
+        self.cause = cause
+        self.is_transient = is_transient
+        self.next_step = next_step
+
+    def __str__(self) -> str:
+        return f"{self.what}. Next: {self.next_step}"
+
+
+def source_error(what: str, *, is_transient: bool, next_step: str) -> PipelineError:
+    """Returns a failure of what VYE's side provides: its database, import or activation."""
+    return PipelineError(what, cause=Cause.SOURCE, is_transient=is_transient, next_step=next_step)
+
+
+def upload_error(what: str, *, is_transient: bool, next_step: str) -> PipelineError:
+    """Returns a failure of the object store or of what lies in it."""
+    return PipelineError(what, cause=Cause.UPLOAD, is_transient=is_transient, next_step=next_step)
+
+
+def defect(what: str, *, next_step: str, is_transient: bool = False) -> PipelineError:
+    """Returns a failure of the pipeline itself: its code, its ledger or its snapshots."""
+    return PipelineError(what, cause=Cause.DEFECT, is_transient=is_transient, next_step=next_step)

@@ -1,0 +1,130 @@
+"""Which records may be sent: normalises and checks a frame, reporting every fault of a record.
+
+A record that breaks a rule is quarantined: left out of the file with its reasons, never sent
+crooked (bdn-interface.md, part 1). What comes out carries record ids, fields and codes, no value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import pandas as pd
+import pandera.pandas as pandera
+import pyarrow as pa
+from pandera.errors import SchemaErrors
+
+from vye_pipeline.records.kind import Column, Kind
+from vye_pipeline.records.normalisation import MEANINGS, normalise
+from vye_pipeline.records.rules import ALL_RULES, Rule
+
+FINDING_TYPES = {"record_id": "int64", "field": "str", "code": "str", "is_quarantining": "bool"}
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The outcome of a check.
+
+    Attributes:
+        records: the frame that was given, its text normalised; same rows, same order.
+        findings: record_id, field, code, is_quarantining: one row a fault or change.
+    """
+
+    records: pd.DataFrame
+    findings: pd.DataFrame
+
+    @property
+    def quarantined_ids(self) -> pd.Series[int]:
+        """The ids of the records that must not be sent, each once."""
+        return self.findings.loc[self.findings["is_quarantining"], "record_id"].drop_duplicates()
+
+
+def check(kind: Kind, records: pd.DataFrame) -> Checked:
+    """Normalises and checks records of one kind.
+
+    Args:
+        kind: their declaration.
+        records: record_id (unique) and the kind's columns as text without nulls.
+    """
+    records = records.reset_index(drop=True)
+    normalised, changes = _normalise(kind, records)
+    faults = _faults(kind, normalised)
+    return Checked(normalised, pd.concat([faults, changes], ignore_index=True))
+
+
+def no_findings() -> pd.DataFrame:
+    """Returns an empty frame of findings with its types."""
+    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in FINDING_TYPES.items()})
+
+
+def meaning(code: str, field: str) -> str:
+    """Says in words what a finding's code means for a field, for reports."""
+    return f"{field} {_MEANINGS.get(code, code)}"
+
+
+_MEANINGS = MEANINGS | {rule.code: rule.meaning for rule in ALL_RULES}
+_MEANINGS["too_wide"] = "is too long for its place in the line"
+
+
+def _normalise(kind: Kind, records: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    columns, changes = {}, [no_findings()]
+    for column in kind.columns:
+        values, found = normalise(text_array(records[column.name]), kind.separator)
+        columns[column.name] = pd.Series(values.to_pandas(), dtype="str")
+        changes += [
+            _findings(records["record_id"][change.rows.to_numpy(zero_copy_only=False)],
+                      column.name, change.code, is_quarantining=False)
+            for change in found
+        ]
+    return records.assign(**columns), pd.concat(changes, ignore_index=True)
+
+
+def text_array(values: pd.Series[str]) -> pa.Array:
+    """Returns a text column as one contiguous Arrow array."""
+    return pa.chunked_array([pa.array(values, type=pa.string())]).combine_chunks()
+
+
+def _faults(kind: Kind, records: pd.DataFrame) -> pd.DataFrame:
+    """Asks pandera for all faults at once and keeps of its report place and code, never a value."""
+    try:
+        schema(kind).validate(records, lazy=True)
+    except SchemaErrors as error:
+        cases = error.failure_cases[["column", "check", "index"]].drop_duplicates()
+    else:
+        return no_findings()
+    return pd.DataFrame(
+        {
+            "record_id": records["record_id"].to_numpy()[cases["index"].to_numpy(dtype="int64")],
+            "field": cases["column"].to_numpy(),
+            "code": cases["check"].to_numpy(),
+            "is_quarantining": True,
+        }
+    ).astype(FINDING_TYPES)
+
+
+def _findings(
+    record_ids: pd.Series[int], field: str, code: str, *, is_quarantining: bool
+) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "record_id": record_ids.to_numpy(),
+            "field": field,
+            "code": code,
+            "is_quarantining": is_quarantining,
+        }
+    ).astype(FINDING_TYPES)
+
+
+@cache
+def schema(kind: Kind) -> pandera.DataFrameSchema:
+    """Returns the pandera schema that follows from a kind's declaration."""
+    return pandera.DataFrameSchema({column.name: _schema_column(kind, column) for column in kind.columns})
+
+
+def _schema_column(kind: Kind, column: Column) -> pandera.Column:
+    checks = [_pandera_check(rule) for rule in kind.rules(column)]
+    return pandera.Column(str, checks=checks, nullable=False)
+
+
+def _pandera_check(rule: Rule) -> pandera.Check:
+    return pandera.Check(rule.holds, name=rule.code, error=rule.code)

@@ -1,0 +1,90 @@
+"""The rules a value must keep to be sent, each with its code and its meaning in words.
+
+A rule is a predicate over a whole column of normalised text. Blank values are the business of
+`REQUIRED` alone: every other rule lets them pass (bdn-interface.md, part 1, "What a line may
+contain").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import pandas as pd
+
+Text: TypeAlias = "pd.Series[str]"
+Mask: TypeAlias = "pd.Series[bool]"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One condition on a column.
+
+    Attributes:
+        code: what findings and reports carry.
+        meaning: the same for a person, completing the sentence "<field> …".
+        holds: says for each value of a column whether it keeps the rule.
+    """
+
+    code: str
+    meaning: str
+    holds: Callable[[Text], Mask]
+
+
+def blank(values: Text) -> Mask:
+    """Says which values hold nothing but spaces."""
+    return values.str.fullmatch(" *")
+
+
+def matching(code: str, meaning: str, pattern: str) -> Rule:
+    """Returns the rule that a value is blank or matches a pattern from end to end."""
+    return Rule(code, meaning, lambda values: values.str.fullmatch(f" *|{pattern}"))
+
+
+def at_most(width: int) -> Rule:
+    """Returns the rule that a value fits into a fixed width."""
+    return Rule(
+        "too_wide", f"does not fit into {width} characters", lambda values: values.str.len() <= width
+    )
+
+
+def _has_valid_check_digit(values: Text) -> Mask:
+    """Applies the ABA weights 3, 7, 1 to the values of nine digits; the others pass."""
+    nine_digits = values.str.fullmatch("[0-9]{9}")
+    numbers = pd.to_numeric(values.where(nine_digits, "0")).to_numpy(dtype=np.int64)
+    digits = numbers[:, np.newaxis] // 10 ** np.arange(8, -1, -1) % 10
+    return pd.Series(digits @ np.array([3, 7, 1] * 3) % 10 == 0, index=values.index)
+
+
+REQUIRED = Rule("required", "is required and is blank", lambda values: ~blank(values))
+PRINTABLE_ASCII = Rule(
+    "not_ascii",
+    "holds characters that BDN can't read",
+    lambda values: values.str.fullmatch("[ -~]*"),
+)
+SSN = matching("ssn", "is not a number of at most 9 digits", "[0-9]{1,9}")
+DATE = matching("date", "is not a date", "[0-9]{4}-[0-9]{2}-[0-9]{2}")
+SOURCE_IND = matching("source_ind", "is neither W nor P", "[WP]")
+ACCT_TYPE = matching("acct_type", "is neither checking nor savings", "checking|savings")
+ACCT_NO = matching("acct_no", "is not a number of 1 to 17 digits", "[0-9]{1,17}")
+ROUTING_NO = matching("routing_no", "is not a number of 9 digits", "[0-9]{9}")
+ROUTING_CHECK_DIGIT = Rule(
+    "routing_check_digit", "has a check digit that does not fit", _has_valid_check_digit
+)
+HAS_DIGITS = matching("no_digits", "holds no digits", ".*[0-9].*")
+
+ALL_RULES: tuple[Rule, ...] = (
+    REQUIRED,
+    PRINTABLE_ASCII,
+    at_most(0),
+    SSN,
+    DATE,
+    SOURCE_IND,
+    ACCT_TYPE,
+    ACCT_NO,
+    ROUTING_NO,
+    ROUTING_CHECK_DIGIT,
+    HAS_DIGITS,
+)

@@ -1,0 +1,84 @@
+"""The environment, read once into one typed object (command-line.md, "Settings and commands")."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from vye_pipeline.errors import UsageError
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """Every VYE_* variable. The properties fill in the embedded default of what isn't set."""
+
+    model_config = SettingsConfigDict(env_prefix="VYE_", env_ignore_empty=True, frozen=True)
+
+    local_dir: Path = Field(CHECKOUT / "data" / "local", description="the embedded default's folder")
+    database_url: str | None = Field(None, description="VYE's database, read only")
+    database_write_url: str | None = Field(None, description="may update vye_bdn_clones.export_ready")
+    ledger_url: str | None = Field(None, description="the ledger and the analysts' tables")
+    object_store_url: str | None = Field(None, description="file:///folder or s3://bucket[/prefix]")
+    snapshot_url: str | None = Field(None, description="encrypted snapshots, like the object store")
+    snapshot_key: str | None = Field(None, description="comma-separated; the first one writes")
+    start_date: date = Field(date(2025, 4, 1), description="the first partition")
+    end_date: date | None = Field(None, description="the last partition, once BDN is retired")
+
+    @property
+    def folder(self) -> Path:
+        """The embedded default's folder, absolute."""
+        return self.local_dir.expanduser().absolute()
+
+    @property
+    def vye_database_url(self) -> str:
+        """SQLAlchemy URL of VYE's database."""
+        return self.database_url or f"sqlite:///{self.folder / 'vye.db'}"
+
+    @property
+    def vye_database_write_url(self) -> str | None:
+        """SQLAlchemy URL that may update the clone's flag, None where there is none."""
+        if self.database_write_url is not None:
+            return self.database_write_url
+        return self.vye_database_url if self.vye_database_url.startswith("sqlite") else None
+
+    @property
+    def ledger_database_url(self) -> str:
+        """SQLAlchemy URL of the ledger."""
+        return self.ledger_url or f"sqlite:///{self.folder / 'ledger.db'}"
+
+    @property
+    def objects_url(self) -> str:
+        """Where the files exchanged with BDN lie."""
+        return self.object_store_url or f"file://{self.folder / 'objects'}"
+
+    @property
+    def snapshots_url(self) -> str:
+        """Where the encrypted snapshots lie."""
+        return self.snapshot_url or f"file://{self.folder / 'snapshots'}"
+
+    @property
+    def snapshot_key_file(self) -> Path:
+        """Where the key lies that is made on first use."""
+        return self.folder / "snapshot.key"
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Reads the environment.
+
+    Args:
+        **overrides: values that win over the environment, for tests and the demo.
+
+    Raises:
+        UsageError: a variable has a value that can't be used; names the variable, not the value.
+    """
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        name = "VYE_" + str(first["loc"][0]).upper()
+        raise UsageError(f"{name} can't be used: {first['msg']}") from None
