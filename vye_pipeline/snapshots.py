@@ -1,0 +1,134 @@
+"""Encrypted snapshots: what a partition held when it was read, kept with personal data in it.
+
+The cipher is authenticated (Fernet), and a snapshot's name is sealed in with its content: a
+damaged, foreign or swapped snapshot is an error, never data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from vye_pipeline.bdn.object_store import (
+    FolderStore,
+    ObjectMissing,
+    ObjectStore,
+    open_object_store,
+)
+from vye_pipeline.errors import UsageError, defect
+from vye_pipeline.settings import Settings
+
+HOW_TO_MAKE_A_KEY = (
+    "make one with: python -c "
+    '"from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
+)
+END_OF_NAME = b"\n"  # no key of an object contains it
+
+
+class SnapshotStore:
+    """Snapshots by name, in an object store."""
+
+    def __init__(self, store: ObjectStore, keys: Sequence[bytes]) -> None:
+        """Takes the keys that may have been written with; the first one writes.
+
+        Raises:
+            ValueError: there is no key, or one is not 32 bytes in URL-safe base64.
+        """
+        self._store = store
+        self._cipher = MultiFernet([Fernet(key) for key in keys])
+
+    def put(self, name: str, content: bytes) -> None:
+        """Stores a snapshot, whole or not at all, in place of an older one of that name.
+
+        Raises:
+            PipelineError: the store failed.
+        """
+        self._store.put(name, self._cipher.encrypt(name.encode() + END_OF_NAME + content))
+
+    def get(self, name: str) -> bytes:
+        """Returns a snapshot's content.
+
+        Raises:
+            PipelineError: it is missing, damaged, written with another key or under another name,
+                or the store failed.
+        """
+        try:
+            sealed_name, _, content = self._cipher.decrypt(self._sealed(name)).partition(
+                END_OF_NAME
+            )
+        except InvalidToken:
+            raise defect(
+                f"the snapshot {name} is damaged or was written with another key",
+                next_step="add the key it was written with to the end of VYE_SNAPSHOT_KEY, "
+                "or restore the snapshot",
+            ) from None
+        if sealed_name != name.encode():
+            raise defect(
+                f"the snapshot {name} holds what was written under another name",
+                next_step="restore the snapshot; somebody has swapped or renamed it",
+            )
+        return content
+
+    def exists(self, name: str) -> bool:
+        """Says whether there is a snapshot of that name.
+
+        Raises:
+            PipelineError: the store failed.
+        """
+        return any(found.key == name for found in self._store.list(name))
+
+    def delete(self, name: str) -> None:
+        """Removes a snapshot; it may be gone already.
+
+        Raises:
+            PipelineError: the store failed.
+        """
+        self._store.delete(name)
+
+    def _sealed(self, name: str) -> bytes:
+        try:
+            return self._store.get(name)
+        except ObjectMissing:
+            raise defect(
+                f"the snapshot {name} is missing", next_step="restore the snapshot"
+            ) from None
+
+
+def open_snapshots(settings: Settings) -> SnapshotStore:
+    """Returns the snapshots that the settings name; beside a SQLite ledger makes their key.
+
+    Raises:
+        UsageError: VYE_SNAPSHOT_URL or a key can't be used, or VYE_SNAPSHOT_KEY is needed.
+        PipelineError: the key's file can't be written.
+    """
+    try:
+        store = open_object_store(settings.snapshots_url)
+    except UsageError as error:
+        raise UsageError(f"VYE_SNAPSHOT_URL can't be used: {error}") from None
+    origin, keys = _keys(settings)
+    try:
+        return SnapshotStore(store, keys)
+    except ValueError:
+        raise UsageError(f"{origin} is not a snapshot key; {HOW_TO_MAKE_A_KEY}") from None
+
+
+def _keys(settings: Settings) -> tuple[str, list[bytes]]:
+    if settings.snapshot_key is not None:
+        return "VYE_SNAPSHOT_KEY", _split(settings.snapshot_key.encode())
+    if not settings.ledger_database_url.startswith("sqlite"):
+        raise UsageError(
+            f"VYE_SNAPSHOT_KEY must be set where the ledger is not SQLite; {HOW_TO_MAKE_A_KEY}"
+        )
+    file = settings.snapshot_key_file
+    folder = FolderStore(file.parent)
+    try:
+        content = folder.get(file.name)
+    except ObjectMissing:
+        folder.create(file.name, Fernet.generate_key())  # of two at once, one key stays
+        content = folder.get(file.name)
+    return f"the content of {file}", _split(content)
+
+
+def _split(keys: bytes) -> list[bytes]:
+    return [key.strip() for key in keys.split(b",")]

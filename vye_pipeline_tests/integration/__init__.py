@@ -1,0 +1,1 @@
+"""Tests over real protocols: PostgreSQL, S3, Dagster runs."""
