@@ -1,0 +1,331 @@
+"""Engines and whole-table transfers, the same for PostgreSQL and SQLite.
+
+Both VYE's database and the ledger are reached through here: how a connection behaves (read-only,
+transactions, hidden parameters), how a query becomes a frame and a frame becomes rows, and what a
+driver's error means to a person. Nothing here knows what the tables hold.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+from typing import Any, cast
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+from sqlalchemy import (
+    Boolean,
+    Connection,
+    Date,
+    DateTime,
+    Dialect,
+    Engine,
+    Integer,
+    Select,
+    Table,
+    TypeDecorator,
+    create_engine,
+    event,
+)
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.types import TypeEngine
+
+from vye_pipeline.errors import Cause, PipelineError, UsageError
+
+SQLITE_BUSY_SECONDS = 60
+CONNECT_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database as people know it.
+
+    Attributes:
+        name: in error texts.
+        variable: the setting that says where it is.
+        url: the setting's value.
+        cause: how its failures are classified.
+    """
+
+    name: str
+    variable: str
+    url: str
+    cause: Cause
+
+    def engine(self, *, is_read_only: bool = False) -> Engine:
+        """Makes an engine. Nothing is connected yet.
+
+        Raises:
+            UsageError: the URL isn't one of PostgreSQL or SQLite.
+        """
+        try:
+            url = make_url(self.url)
+            if url.get_backend_name() == "sqlite":
+                return _sqlite_engine(url, is_read_only=is_read_only)
+            if url.get_backend_name() == "postgresql":
+                return _postgresql_engine(url, is_read_only=is_read_only)
+        except (ArgumentError, NoSuchModuleError):
+            pass
+        raise UsageError(
+            f"{self.variable} is no URL of {self.name}: give sqlite:///file or postgresql://…"
+        )
+
+    @contextmanager
+    def errors(self) -> Iterator[None]:
+        """Turns a driver's error into a classified one, which carries no parameter of a query."""
+        try:
+            yield
+        except DBAPIError as error:
+            raise self._classified(error.orig) from None
+        except _driver_errors() as error:
+            raise self._classified(error) from None
+
+    def _classified(self, error: BaseException | None) -> PipelineError:
+        for condition, is_transient, what, remedy in _CONDITIONS:
+            if condition in _marks(error):
+                return PipelineError(
+                    f"{self.name}: {what}",
+                    cause=self.cause,
+                    is_transient=is_transient,
+                    next_step=remedy.format(variable=self.variable),
+                )
+        return PipelineError(
+            f"{self.name}: {type(error).__name__} {getattr(error, 'sqlstate', None) or ''}".rstrip(),
+            cause=self.cause,
+            is_transient=False,
+            next_step="look the code up in the database's log",
+        )
+
+
+def _sqlite_engine(url: URL, *, is_read_only: bool) -> Engine:
+    """One writer at a time, waiting its turn; a read-only engine never makes a file."""
+    path = url.database or ""
+    if is_read_only and path:
+        url = url.set(database=f"file:{Path(path).absolute()}", query={"mode": "ro", "uri": "true"})
+    engine = create_engine(
+        url,
+        hide_parameters=True,
+        connect_args={"timeout": SQLITE_BUSY_SECONDS, "isolation_level": None},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: sqlite3.Connection, _record: object) -> None:
+        connection.execute("PRAGMA foreign_keys = ON")
+        if not is_read_only:
+            connection.execute("PRAGMA journal_mode = WAL")
+
+    @event.listens_for(engine, "begin")
+    def _on_begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN" if is_read_only else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _postgresql_engine(url: URL, *, is_read_only: bool) -> Engine:
+    """Sessions in UTC; a read-only engine sees one snapshot a transaction."""
+    options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    return create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        hide_parameters=True,
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": CONNECT_SECONDS, "options": "-c TimeZone=UTC"},
+        execution_options=options if is_read_only else {},
+    )
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An instant: aware in Python, UTC in the database, whatever the database keeps of zones."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Turns an aware timestamp into UTC; a naive one is a programming error."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a timestamp without zone")
+        in_utc = value.astimezone(UTC)
+        return in_utc.replace(tzinfo=None) if dialect.name == "sqlite" else in_utc
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Gives every timestamp back in UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def read_frame(connection: Connection, query: Select[Any]) -> pd.DataFrame:
+    """Runs a query and returns its rows as a frame.
+
+    Text comes as `str`, integers as int64 (Int64 where the column may be null), dates as text in
+    ISO 8601, timestamps as datetime64 in UTC.
+    """
+    compiled = query.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
+    types = {column.key: _arrow_type(column.type) for column in query.selected_columns}
+    read = _copy_out if connection.dialect.name == "postgresql" else _fetch
+    table = read(connection, str(compiled), types)
+    return pd.DataFrame({name: _series(table.column(name)) for name in types})
+
+
+def _arrow_type(column_type: TypeEngine[Any]) -> pa.DataType:
+    if isinstance(column_type, Boolean):
+        return pa.bool_()
+    if isinstance(column_type, Integer):
+        return pa.int64()
+    if isinstance(column_type, DateTime | UtcDateTime):
+        return pa.timestamp("us", tz="UTC")
+    return pa.string()
+
+
+def _series(values: pa.ChunkedArray) -> pd.Series[Any]:
+    if pa.types.is_string(values.type):
+        return pd.Series(values.to_pandas(), dtype="str")
+    if values.null_count and pa.types.is_integer(values.type):
+        return values.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+    return values.to_pandas()
+
+
+def _copy_out(connection: Connection, sql: str, types: dict[str, pa.DataType]) -> pa.Table:
+    """Lets PostgreSQL write CSV inside the connection's own transaction and Arrow read it."""
+    cursor = connection.connection.cursor()
+    buffer = BytesIO()
+    with cursor.copy(f"COPY ({sql}) TO STDOUT (FORMAT csv)") as copy:
+        for block in copy:
+            buffer.write(block)
+    if not buffer.tell():
+        return pa.schema(list(types.items())).empty_table()
+    buffer.seek(0)
+    return pa_csv.read_csv(
+        buffer,
+        read_options=pa_csv.ReadOptions(column_names=list(types)),
+        parse_options=pa_csv.ParseOptions(newlines_in_values=True),
+        convert_options=pa_csv.ConvertOptions(
+            column_types=types,
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+            true_values=["t"],
+            false_values=["f"],
+        ),
+    )
+
+
+def _fetch(connection: Connection, sql: str, types: dict[str, pa.DataType]) -> pa.Table:
+    rows = connection.exec_driver_sql(sql).fetchall()
+    columns = zip(*rows, strict=True) if rows else ([] for _ in types)
+    return pa.table(
+        {
+            name: _sqlite_array(values, kind)
+            for (name, kind), values in zip(types.items(), columns, strict=True)
+        }
+    )
+
+
+def _sqlite_array(values: Any, kind: pa.DataType) -> pa.Array:
+    if pa.types.is_timestamp(kind):
+        return pa.array(values, pa.string()).cast(pa.timestamp("us")).cast(kind)
+    if pa.types.is_boolean(kind):
+        return pa.array(values, pa.int8()).cast(kind)
+    return pa.array(values, kind)
+
+
+def append_frame(connection: Connection, table: Table, frame: pd.DataFrame) -> None:
+    """Inserts a frame's rows; its columns are named as the table's.
+
+    Timestamps must carry a zone. The rows become visible with the connection's transaction.
+    """
+    if frame.empty:
+        return
+    rows = pa.Table.from_pandas(frame, preserve_index=False)
+    if connection.dialect.name == "postgresql":
+        _copy_in(connection, table, rows)
+    else:
+        _execute_many(connection, table, rows)
+
+
+def _copy_in(connection: Connection, table: Table, rows: pa.Table) -> None:
+    buffer = BytesIO()
+    options = pa_csv.WriteOptions(include_header=False, quoting_style="all_valid")
+    pa_csv.write_csv(rows, buffer, options)
+    columns = ", ".join(rows.column_names)
+    cursor = connection.connection.cursor()
+    with cursor.copy(f"COPY {table.name} ({columns}) FROM STDIN (FORMAT csv)") as copy:
+        copy.write(buffer.getbuffer())
+
+
+def _execute_many(connection: Connection, table: Table, rows: pa.Table) -> None:
+    columns = [_sqlite_values(rows.column(name)) for name in rows.column_names]
+    names, marks = ", ".join(rows.column_names), ", ".join("?" * rows.num_columns)
+    statement = f"INSERT INTO {table.name} ({names}) VALUES ({marks})"  # noqa: S608 - our own names
+    connection.exec_driver_sql(statement, list(zip(*columns, strict=True)))
+
+
+def _sqlite_values(values: pa.ChunkedArray) -> list[Any]:
+    """Returns what SQLAlchemy would store: timestamps as text in UTC, dates as ISO 8601."""
+    if pa.types.is_timestamp(values.type):
+        naive = values.cast(pa.timestamp("us", tz="UTC")).cast(pa.timestamp("us"))
+        return cast(list[Any], naive.cast(pa.string()).to_pylist())
+    if pa.types.is_date(values.type):
+        return cast(list[Any], values.cast(pa.string()).to_pylist())
+    return cast(list[Any], values.to_pylist())
+
+
+def _driver_errors() -> tuple[type[BaseException], ...]:
+    """The errors of a driver used directly, for COPY; psycopg is loaded only where it is used."""
+    import sys
+
+    psycopg = sys.modules.get("psycopg")
+    return (sqlite3.Error, psycopg.Error) if psycopg else (sqlite3.Error,)
+
+
+def _marks(error: BaseException | None) -> set[str]:
+    """Returns the condition names that a driver's error answers to."""
+    state = getattr(error, "sqlstate", None)
+    if state:
+        return {state, state[:2]}
+    if isinstance(error, sqlite3.Error):
+        text = str(error)
+        return {mark for mark in _SQLITE_TEXTS if mark in text}
+    return {"connection"} if type(error).__name__ in {"OperationalError", "InterfaceError"} else set()
+
+
+_SQLITE_TEXTS = (
+    "no such table",
+    "no such column",
+    "unable to open database file",
+    "database is locked",
+    "database or disk is full",
+    "attempt to write a readonly database",
+    "file is not a database",
+)
+
+# Condition, whether it may pass by itself, what happened, what to do.
+_CONDITIONS: tuple[tuple[str, bool, str, str], ...] = (
+    ("connection", True, "can't be reached", "check {variable} and that the server runs, then try again"),
+    ("08", True, "the connection was lost", "try again"),
+    ("57", True, "the server is stopping or cancelled the query", "try again"),
+    ("40", True, "another transaction was in the way", "try again"),
+    ("28", False, "refuses the login", "check user and password in {variable}"),
+    ("3D", False, "there is no such database", "check the name in {variable}"),
+    ("53100", False, "its disk is full", "make room, then try again"),
+    ("53", True, "is out of resources", "try again when it is less busy"),
+    ("25006", False, "is read-only", "check the role and server in {variable}"),
+    ("42501", False, "the role may not do this", "grant it what docs/deployment.md lists"),
+    ("42P01", False, "a table is missing", "check {variable}; `vye database create` makes VYE's tables"),
+    ("42703", False, "a column is missing", "compare the table with docs/vye-database.md"),
+    ("no such table", False, "a table is missing", "check {variable}; `vye database create` makes VYE's tables"),
+    ("no such column", False, "a column is missing", "compare the table with docs/vye-database.md"),
+    ("unable to open database file", False, "can't be opened", "check {variable}; `vye demo` or `vye database create` makes one"),
+    ("database is locked", True, "is locked by another process", "try again"),
+    ("database or disk is full", False, "its disk is full", "make room, then try again"),
+    ("attempt to write a readonly database", False, "is read-only", "check the file's permissions"),
+    ("file is not a database", False, "is no SQLite database", "check {variable}"),
+)

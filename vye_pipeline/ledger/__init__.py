@@ -1,0 +1,1 @@
+"""What this pipeline remembers: who belongs where, what was sent, what came back."""

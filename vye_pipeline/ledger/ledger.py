@@ -1,0 +1,457 @@
+"""The ledger's verbs: each is one transaction, each can be repeated after a crash.
+
+It is the truth about what was sent (architecture.md, rule 5). A record is claimed by one partition
+for good; until the partition's file is delivered its claims may be taken again from the source;
+after that the database itself refuses any change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cached_property
+
+import pandas as pd
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Table,
+    and_,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.orm import aliased
+
+from vye_pipeline.database import Database, append_frame, read_frame
+from vye_pipeline.errors import Cause, PipelineError, defect
+from vye_pipeline.ledger import schema
+from vye_pipeline.ledger.lock import exclusive
+from vye_pipeline.ledger.models import (
+    LINE,
+    SUPERSEDED,
+    Acknowledgement,
+    Base,
+    Claim,
+    Delivery,
+    Failure,
+    File,
+    Finding,
+    PartitionClone,
+    Reconciliation,
+)
+from vye_pipeline.records import Kind
+from vye_pipeline.settings import Settings
+
+
+@dataclass(frozen=True)
+class FileRow:
+    """What the ledger knows of a partition's file (times in UTC; digests in hex)."""
+
+    partition_date: date
+    kind: str
+    file_name: str
+    object_key: str
+    snapshot_name: str
+    sha256: str | None
+    byte_count: int | None
+    line_count: int | None
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """A delivery: what lies in the object store, and since when (UTC)."""
+
+    partition_date: date
+    kind: str
+    object_key: str
+    sha256: str
+    byte_count: int
+    line_count: int
+    delivered_at: datetime
+
+
+def open_ledger(settings: Settings) -> Ledger:
+    """Opens the ledger and brings its tables to this version.
+
+    Raises:
+        PipelineError: it can't be reached or written.
+    """
+    database = Database(
+        "the ledger", "VYE_LEDGER_URL", settings.ledger_database_url, Cause.DEFECT
+    )
+    if database.url == f"sqlite:///{settings.folder / 'ledger.db'}":
+        settings.folder.mkdir(parents=True, exist_ok=True)
+    ledger = Ledger(database)
+    with database.errors():
+        if not schema.is_current(ledger.engine):
+            schema.upgrade(ledger.engine)
+    return ledger
+
+
+class Ledger:
+    """What this pipeline remembers, by its verbs."""
+
+    def __init__(self, database: Database) -> None:
+        """Takes the place of the ledger; nothing is connected yet."""
+        self._database = database
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The ledger's engine."""
+        return self._database.engine()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """One transaction, committed at the end or not at all; errors come out classified."""
+        with self._database.errors(), self.engine.begin() as connection:
+            yield connection
+
+    def exclusive(self, kind: Kind) -> AbstractContextManager[None]:
+        """Keeps other processes from claiming or delivering records of a kind meanwhile."""
+        return exclusive(self.engine, kind.name)
+
+    # -- claims ---------------------------------------------------------------------------------
+
+    def file(self, partition_date: date, kind: Kind) -> FileRow | None:
+        """Returns the file of a partition, None where the partition was never read."""
+        with self.transaction() as connection:
+            row = connection.execute(
+                _file_query().where(*_of(File, partition_date, kind))
+            ).one_or_none()
+        return FileRow(**row._mapping) if row else None
+
+    def receipt(self, partition_date: date, kind: Kind) -> Receipt | None:
+        """Returns the receipt of a delivered partition, None where it isn't delivered."""
+        with self.transaction() as connection:
+            row = connection.execute(
+                select(*Delivery.__table__.c).where(*_of(Delivery, partition_date, kind))
+            ).one_or_none()
+        return Receipt(**row._mapping) if row else None
+
+    def clones(self, partition_date: date, kind: Kind) -> list[int]:
+        """Returns the ids of the BDN clones that a partition has read."""
+        with self.transaction() as connection:
+            return list(
+                connection.scalars(
+                    select(PartitionClone.bdn_clone_id).where(
+                        *_of(PartitionClone, partition_date, kind)
+                    )
+                )
+            )
+
+    def claims_in_clones(self, kind: Kind, clone_ids: Sequence[int]) -> pd.DataFrame:
+        """Returns record_id and partition_date (ISO text) of all claims in some BDN clones."""
+        query = select(Claim.record_id, Claim.partition_date).where(
+            Claim.kind == kind.name, Claim.bdn_clone_id.in_(clone_ids)
+        )
+        with self.transaction() as connection:
+            return read_frame(connection, query)
+
+    def claim(
+        self,
+        file: FileRow,
+        kind: Kind,
+        *,
+        clone_ids: Sequence[int],
+        claims: pd.DataFrame,
+        findings: pd.DataFrame,
+        claimed_at: datetime,
+    ) -> None:
+        """Replaces an undelivered partition's claims in one transaction.
+
+        Args:
+            file: the partition's file, not rendered yet.
+            kind: of the records.
+            clone_ids: the BDN clones that were read.
+            claims: record_id, user_info_id, user_profile_id, bdn_clone_id, created_at (UTC),
+                transact_date, disposition, line_number, is_vanished: a row a record.
+            findings: record_id, field, code, is_quarantining.
+            claimed_at: the moment of the claim.
+
+        Raises:
+            PipelineError: another partition has claimed one of the records, or this one is
+                delivered; nothing is changed.
+        """
+        owner = {"partition_date": file.partition_date, "kind": kind.name}
+        with self.transaction() as connection:
+            for table in (Claim, PartitionClone):
+                connection.execute(delete(table).where(*_of(table, file.partition_date, kind)))
+            values = {**vars(file), "claimed_at": claimed_at}
+            if not connection.execute(
+                update(File).where(*_of(File, file.partition_date, kind)).values(values)
+            ).rowcount:
+                connection.execute(insert(File).values(values))
+            if clone_ids:
+                connection.execute(
+                    insert(PartitionClone), [owner | {"bdn_clone_id": clone} for clone in clone_ids]
+                )
+            append_frame(connection, _table(Claim), _owned(claims, owner))
+            append_frame(connection, _table(Finding), findings.assign(kind=kind.name))
+            if _supersede(connection, kind, [file.partition_date]):
+                _number_lines(connection, kind, file.partition_date)
+
+    def findings(self, partition_date: date, kind: Kind) -> pd.DataFrame:
+        """Returns record_id, field, code, is_quarantining of a partition's records."""
+        query = (
+            select(Finding.record_id, Finding.field, Finding.code, Finding.is_quarantining)
+            .join(Claim, and_(Claim.kind == Finding.kind, Claim.record_id == Finding.record_id))
+            .where(*_of(Claim, partition_date, kind))
+            .order_by(Finding.record_id, Finding.field, Finding.code)
+        )
+        with self.transaction() as connection:
+            return read_frame(connection, query)
+
+    def claims(self, partition_date: date, kind: Kind) -> pd.DataFrame:
+        """Returns record_id, user_profile_id, disposition, line_number, is_vanished by user_info."""
+        query = (
+            select(
+                Claim.record_id,
+                Claim.user_profile_id,
+                Claim.disposition,
+                Claim.line_number,
+                Claim.is_vanished,
+            )
+            .where(*_of(Claim, partition_date, kind))
+            .order_by(Claim.user_info_id, Claim.record_id)
+        )
+        with self.transaction() as connection:
+            return read_frame(connection, query)
+
+    # -- delivery -------------------------------------------------------------------------------
+
+    def render(self, partition_date: date, kind: Kind, sha256: str, byte_count: int, line_count: int) -> None:
+        """Records what the file's bytes are, before anything is put anywhere."""
+        values = {"sha256": sha256, "byte_count": byte_count, "line_count": line_count}
+        with self.transaction() as connection:
+            connection.execute(
+                update(File).where(*_of(File, partition_date, kind)).values(values)
+            )
+
+    def line_count(self, partition_date: date, kind: Kind) -> int:
+        """Counts the records of a partition that are to be sent as things stand."""
+        query = select(func.count()).where(
+            *_of(Claim, partition_date, kind), Claim.disposition == LINE
+        )
+        with self.transaction() as connection:
+            return connection.scalar(query) or 0
+
+    def rendered_files(self, kind: Kind) -> list[FileRow]:
+        """Returns the files that are rendered and not delivered, oldest first.
+
+        Of each of them the object may lie in the store all the same: a process may have died
+        between the put and the receipt.
+        """
+        query = (
+            _file_query()
+            .where(File.kind == kind.name, File.sha256.is_not(None), ~_is_delivered(File))
+            .order_by(File.partition_date)
+        )
+        with self.transaction() as connection:
+            return [FileRow(**row._mapping) for row in connection.execute(query)]
+
+    def deliver(self, file: FileRow, kind: Kind, delivered_at: datetime) -> None:
+        """Records a delivery and marks what it overtakes in older, undelivered partitions."""
+        receipt = {
+            name: getattr(file, name)
+            for name in ("partition_date", "kind", "object_key", "sha256", "byte_count", "line_count")
+        }
+        with self.transaction() as connection:
+            connection.execute(insert(Delivery).values(**receipt, delivered_at=delivered_at))
+            older = connection.scalars(
+                select(File.partition_date).where(
+                    File.kind == kind.name,
+                    File.partition_date < file.partition_date,
+                    ~_is_delivered(File),
+                )
+            ).all()
+            _supersede(connection, kind, older)
+
+    def fail(
+        self,
+        partition_date: date,
+        kind: Kind,
+        error: PipelineError,
+        *,
+        step: str,
+        run_id: str | None,
+        failed_at: datetime,
+    ) -> tuple[int, int]:
+        """Records a failed step and returns how many records and profiles it holds back."""
+        waiting = select(func.count(), func.count(Claim.user_profile_id.distinct())).where(
+            *_of(Claim, partition_date, kind), Claim.disposition == LINE, ~_is_delivered(Claim)
+        )
+        with self.transaction() as connection:
+            records, profiles = connection.execute(waiting).one()
+            connection.execute(
+                insert(Failure).values(
+                    partition_date=partition_date,
+                    kind=kind.name,
+                    step=step,
+                    failed_at=failed_at,
+                    run_id=run_id,
+                    cause=error.cause.value,
+                    is_transient=error.is_transient,
+                    what=error.what,
+                    next_step=error.next_step,
+                    record_count=records,
+                    profile_count=profiles,
+                )
+            )
+        return records, profiles
+
+    # -- BDN's clones ---------------------------------------------------------------------------
+
+    def clone_states(self) -> pd.DataFrame:
+        """Returns for each BDN clone that was read how far its partitions are.
+
+        Columns: bdn_clone_id, kind_count (kinds that have read it), open_count (files of it not
+        delivered), failure_count (failed steps of the open ones).
+        """
+        failed = (
+            select(func.count())
+            .where(
+                Failure.partition_date == PartitionClone.partition_date,
+                Failure.kind == PartitionClone.kind,
+            )
+            .scalar_subquery()
+        )
+        is_open = ~_is_delivered(PartitionClone)
+        query = select(
+            PartitionClone.bdn_clone_id,
+            func.count(PartitionClone.kind.distinct()).label("kind_count"),
+            func.count().filter(is_open).label("open_count"),
+            func.count().filter(is_open, failed > 0).label("failure_count"),
+        ).group_by(PartitionClone.bdn_clone_id)
+        with self.transaction() as connection:
+            return read_frame(connection, query)
+
+    # -- acknowledgements and reconciliation ----------------------------------------------------
+
+    def record_acknowledgement(self, **row: object) -> None:
+        """Keeps what an acknowledgement says of itself; the same one again changes nothing."""
+        table = _table(Acknowledgement)
+        key = {column.name: row[column.name] for column in table.primary_key}
+        with self.transaction() as connection:
+            known = connection.execute(select(table.c.sha256).filter_by(**key)).one_or_none()
+            if known is None:
+                connection.execute(insert(table).values(**row))
+
+    def acknowledgements(self, partition_date: date, kind: Kind) -> pd.DataFrame:
+        """Returns object_key, sequence, sha256, snapshot_name of the newest of each sequence."""
+        newest = aliased(Acknowledgement)
+        is_overtaken = exists().where(
+            *_of(newest, partition_date, kind),
+            newest.sequence == Acknowledgement.sequence,
+            newest.recorded_at > Acknowledgement.recorded_at,
+        )
+        query = (
+            select(
+                Acknowledgement.object_key,
+                Acknowledgement.sequence,
+                Acknowledgement.sha256,
+                Acknowledgement.snapshot_name,
+            )
+            .where(*_of(Acknowledgement, partition_date, kind), ~is_overtaken)
+            .order_by(Acknowledgement.sequence)
+        )
+        with self.transaction() as connection:
+            return read_frame(connection, query)
+
+    def reconcile(self, partition_date: date, kind: Kind, rows: pd.DataFrame) -> None:
+        """Replaces a partition's reconciliation in one transaction.
+
+        Args:
+            partition_date: of the records.
+            kind: of the records.
+            rows: record_id, user_profile_id, line_number, status, reason_code, fields,
+                reconciled_at: one row a record, and one an unexpected line.
+        """
+        with self.transaction() as connection:
+            connection.execute(
+                delete(Reconciliation).where(*_of(Reconciliation, partition_date, kind))
+            )
+            owner = {"partition_date": partition_date, "kind": kind.name}
+            append_frame(connection, _table(Reconciliation), _owned(rows, owner))
+
+
+def _table(model: type[Base]) -> Table:
+    table = model.__table__
+    assert isinstance(table, Table)  # noqa: S101 - for the type checker
+    return table
+
+
+def _of(model: type[Base], partition_date: date, kind: Kind):
+    return (model.partition_date == partition_date, model.kind == kind.name)
+
+
+def _owned(frame: pd.DataFrame, owner: dict[str, object]) -> pd.DataFrame:
+    return frame.assign(**owner)
+
+
+def _file_query():
+    return select(*(File.__table__.c[name] for name in FileRow.__dataclass_fields__))
+
+
+def _is_delivered(model):
+    return exists().where(
+        Delivery.partition_date == model.partition_date, Delivery.kind == model.kind
+    )
+
+
+def _supersede(connection: Connection, kind: Kind, partition_dates: Sequence[date]) -> int:
+    """Marks the lines of undelivered partitions that a delivered, later one has overtaken.
+
+    A newer change of the same kind by the same user profile must not be overwritten by an older
+    one (bdn-interface.md, part 3, `superseded`). Returns how many lines were marked.
+    """
+    newer = aliased(Claim)
+    conditions = [
+        newer.kind == kind.name,
+        newer.user_profile_id == Claim.user_profile_id,
+        newer.disposition == LINE,
+        newer.partition_date > Claim.partition_date,
+        or_(
+            newer.created_at > Claim.created_at,
+            and_(newer.created_at == Claim.created_at, newer.record_id > Claim.record_id),
+        ),
+        _is_delivered(newer),
+    ]
+    if kind.is_dated:
+        conditions.append(newer.transact_date >= Claim.transact_date)
+    statement = (
+        update(Claim)
+        .where(
+            Claim.kind == kind.name,
+            Claim.partition_date.in_(partition_dates),
+            Claim.disposition == LINE,
+            exists().where(*conditions),
+        )
+        .values(disposition=SUPERSEDED, line_number=None)
+        .execution_options(synchronize_session=False)
+    )
+    return connection.execute(statement).rowcount if partition_dates else 0
+
+
+def _number_lines(connection: Connection, kind: Kind, partition_date: date) -> None:
+    """Numbers the lines that are left from 1, in the order of the file."""
+    numbered = (
+        select(
+            Claim.record_id,
+            func.row_number().over(order_by=(Claim.user_info_id, Claim.record_id)).label("number"),
+        )
+        .where(*_of(Claim, partition_date, kind), Claim.disposition == LINE)
+        .subquery()
+    )
+    connection.execute(
+        update(Claim)
+        .where(Claim.kind == kind.name, Claim.record_id == numbered.c.record_id)
+        .values(line_number=numbered.c.number)
+        .execution_options(synchronize_session=False)
+    )

@@ -1,0 +1,231 @@
+"""The ledger's tables: what this pipeline remembers of each day, kind and record.
+
+No column holds personal data (architecture.md, rule 7). Constraints and triggers, not care, keep a
+record in one partition and a delivered file as it is (rule 5); the migrations make them.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Date,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    String,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from vye_pipeline.database import UtcDateTime
+
+Identifier = BigInteger().with_variant(Integer, "sqlite")
+
+LINE = "line"
+QUARANTINED = "quarantined"
+REPLACED = "replaced"
+SUPERSEDED = "superseded"
+
+
+class Base(DeclarativeBase):
+    """All tables of the ledger."""
+
+    metadata = MetaData(
+        naming_convention={
+            "pk": "%(table_name)s_key",
+            "fk": "%(table_name)s_of_%(referred_table_name)s",
+            "uq": "%(table_name)s_one_%(column_0_name)s",
+            "ck": "%(table_name)s_%(constraint_name)s",
+        }
+    )
+    type_annotation_map = {
+        int: Identifier,
+        str: String,
+        bool: Boolean,
+        date: Date,
+        datetime: UtcDateTime,
+    }
+
+
+class File(Base):
+    """One row a partition and kind that was read: the file that its records make."""
+
+    __tablename__ = "files"
+
+    partition_date: Mapped[date] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    file_name: Mapped[str]
+    object_key: Mapped[str] = mapped_column(unique=True)
+    snapshot_name: Mapped[str]
+    claimed_at: Mapped[datetime]
+    sha256: Mapped[str | None]
+    byte_count: Mapped[int | None]
+    line_count: Mapped[int | None]
+
+
+class Claim(Base):
+    """One row a record: the partition it belongs to, for good, and what became of it there."""
+
+    __tablename__ = "claims"
+    __table_args__ = (
+        ForeignKeyConstraint(["partition_date", "kind"], ["files.partition_date", "files.kind"]),
+        CheckConstraint(
+            f"disposition IN ('{LINE}', '{QUARANTINED}', '{REPLACED}', '{SUPERSEDED}')",
+            name="disposition",
+        ),
+        CheckConstraint(f"(disposition = '{LINE}') = (line_number IS NOT NULL)", name="line_number"),
+        Index("claims_by_partition", "kind", "partition_date"),
+        Index("claims_by_profile", "kind", "user_profile_id"),
+        Index("claims_by_clone", "kind", "bdn_clone_id"),
+    )
+
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    record_id: Mapped[int] = mapped_column(primary_key=True)
+    partition_date: Mapped[date]
+    user_info_id: Mapped[int]
+    user_profile_id: Mapped[int]
+    bdn_clone_id: Mapped[int]
+    created_at: Mapped[datetime]
+    transact_date: Mapped[date | None]
+    disposition: Mapped[str]
+    line_number: Mapped[int | None]
+    is_vanished: Mapped[bool]
+
+
+class Finding(Base):
+    """One row a fault or normalisation of a claimed record's field."""
+
+    __tablename__ = "findings"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["kind", "record_id"], ["claims.kind", "claims.record_id"], ondelete="CASCADE"
+        ),
+    )
+
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    record_id: Mapped[int] = mapped_column(primary_key=True)
+    field: Mapped[str] = mapped_column(primary_key=True)
+    code: Mapped[str] = mapped_column(primary_key=True)
+    is_quarantining: Mapped[bool]
+
+
+class PartitionClone(Base):
+    """One row a BDN clone that a partition and kind has read, with or without records in it."""
+
+    __tablename__ = "partition_clones"
+    __table_args__ = (
+        ForeignKeyConstraint(["partition_date", "kind"], ["files.partition_date", "files.kind"]),
+    )
+
+    bdn_clone_id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    partition_date: Mapped[date] = mapped_column(primary_key=True)
+
+
+class Delivery(Base):
+    """One row a file that lies in the object store, digest verified: the receipt."""
+
+    __tablename__ = "deliveries"
+    __table_args__ = (
+        ForeignKeyConstraint(["partition_date", "kind"], ["files.partition_date", "files.kind"]),
+    )
+
+    partition_date: Mapped[date] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    object_key: Mapped[str] = mapped_column(unique=True)
+    sha256: Mapped[str]
+    byte_count: Mapped[int]
+    line_count: Mapped[int]
+    delivered_at: Mapped[datetime]
+
+
+class Failure(Base):
+    """One row a failed step: history that a later success does not remove."""
+
+    __tablename__ = "failures"
+    __table_args__ = (
+        CheckConstraint("cause IN ('upload', 'source', 'defect')", name="cause"),
+        Index("failures_by_partition", "partition_date", "kind"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    partition_date: Mapped[date]
+    kind: Mapped[str]
+    step: Mapped[str]
+    failed_at: Mapped[datetime]
+    run_id: Mapped[str | None]
+    cause: Mapped[str]
+    is_transient: Mapped[bool]
+    what: Mapped[str]
+    next_step: Mapped[str]
+    record_count: Mapped[int]
+    profile_count: Mapped[int]
+
+
+class Acknowledgement(Base):
+    """One row an acknowledgement as it came; its bytes lie in a snapshot."""
+
+    __tablename__ = "acknowledgements"
+
+    partition_date: Mapped[date] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    sequence: Mapped[int] = mapped_column(primary_key=True)
+    sha256: Mapped[str] = mapped_column(primary_key=True)
+    object_key: Mapped[str]
+    snapshot_name: Mapped[str]
+    received_at: Mapped[datetime]
+    recorded_at: Mapped[datetime]
+    disposition: Mapped[str]
+    reason_code: Mapped[str | None]
+    lines_received: Mapped[int]
+    accepted_count: Mapped[int]
+    rejected_count: Mapped[int]
+
+
+class Reconciliation(Base):
+    """One row a record, with its one status, and one for each unexpected line of BDN's."""
+
+    __tablename__ = "reconciliations"
+    __table_args__ = (
+        CheckConstraint("(record_id IS NULL) = (status = 'unexpected')", name="unexpected"),
+        Index("reconciliations_by_record", "kind", "record_id", unique=True),
+        Index("reconciliations_by_partition", "partition_date", "kind"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    partition_date: Mapped[date]
+    kind: Mapped[str]
+    record_id: Mapped[int | None]
+    user_profile_id: Mapped[int | None]
+    line_number: Mapped[int | None]
+    status: Mapped[str]
+    reason_code: Mapped[str | None]
+    fields: Mapped[str | None]
+    reconciled_at: Mapped[datetime]
+
+
+class Resolution(Base):
+    """One row an item of manual reconciliation that a person has closed."""
+
+    __tablename__ = "resolutions"
+
+    partition_date: Mapped[date] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    user_profile_id: Mapped[int] = mapped_column(primary_key=True)
+    resolved_at: Mapped[datetime]
+    resolved_by: Mapped[str]
+    note: Mapped[str]
+
+
+class ReasonCode(Base):
+    """BDN's reason codes: data that analysts extend."""
+
+    __tablename__ = "reason_codes"
+
+    code: Mapped[str] = mapped_column(primary_key=True)
+    meaning: Mapped[str]
+    suggested_action: Mapped[str]

@@ -1,0 +1,336 @@
+"""What people ask of the ledger: how each day stands, and who is affected.
+
+Plain SQL over the ledger's tables; nothing here is computed from files. A record's status is the
+one that was reconciled, unless its partition's delivery has changed since: then the one that
+follows from that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, or_, select
+
+from vye_pipeline.ledger.models import (
+    LINE,
+    REPLACED,
+    Claim,
+    Delivery,
+    Failure,
+    File,
+    Finding,
+    ReasonCode,
+    Reconciliation,
+    Resolution,
+)
+from vye_pipeline.reconciliation.statuses import MANUAL, NEXT_STEPS, UNSETTLED, Status
+from vye_pipeline.records import KINDS
+from vye_pipeline.records.checking import meaning
+
+DELIVERED, FAILED, MISSING = "delivered", "failed", "missing"
+
+
+@dataclass(frozen=True)
+class Day:
+    """How one kind of one partition stands (command-line.md, `vye status --json`)."""
+
+    partition_date: date
+    kind: str
+    delivery: str
+    cause: str | None
+    object_key: str | None
+    sha256: str | None
+    replaced: int
+    lines: int
+    counts: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def export_ready(self) -> int:
+        """The day's records, without the replaced."""
+        return sum(self.counts.values()) - self.counts[Status.UNEXPECTED]
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether no record is pending or undelivered."""
+        return self.delivery == DELIVERED and not any(self.counts[name] for name in UNSETTLED)
+
+    def as_json(self) -> dict[str, Any]:
+        """Returns the object of `vye status --json`."""
+        return {
+            "partition_date": self.partition_date.isoformat(),
+            "kind": self.kind,
+            "delivery": self.delivery,
+            "cause": self.cause,
+            "object_key": self.object_key,
+            "sha256": self.sha256,
+            "export_ready": self.export_ready,
+            "replaced": self.replaced,
+            "lines": self.lines,
+            **self.counts,
+            "settled": self.is_settled,
+        }
+
+
+@dataclass(frozen=True)
+class Affected:
+    """One record that did not reach BDN or needs a person (`vye affected --json`)."""
+
+    user_profile_id: int | None
+    kind: str
+    partition_date: date
+    record_id: int | None
+    line_number: int | None
+    status: str
+    reason_code: str | None
+    reason: str
+    next_step: str
+    needs_manual_reconciliation: bool
+    resolved_at: datetime | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Returns the object of `vye affected --json`."""
+        resolved = self.resolved_at.isoformat() if self.resolved_at else None
+        return vars(self) | {
+            "partition_date": self.partition_date.isoformat(),
+            "resolved_at": resolved,
+        }
+
+
+def calendar(connection: Connection, days: Sequence[date]) -> list[Day]:
+    """Returns a row for each of the days and each kind, in that order, with what is known."""
+    if not days:
+        return []
+    first, last = min(days), max(days)
+    counts = _counts(connection, first, last)
+    causes = _last_causes(connection, first, last)
+    files = _files(connection, first, last)
+    return [
+        _day(day, kind.name, counts, causes, files) for day in days for kind in KINDS
+    ]
+
+
+def _day(
+    day: date,
+    kind: str,
+    counts: dict[tuple[date, str, str], int],
+    causes: dict[tuple[date, str], str],
+    files: dict[tuple[date, str], tuple[str, str | None]],
+) -> Day:
+    key = (day, kind)
+    object_key, sha256 = files.get(key, (None, None))
+    by_status = {str(status): counts.get((day, kind, str(status)), 0) for status in Status}
+    unsent = (Status.QUARANTINED, Status.SUPERSEDED, Status.UNEXPECTED)
+    delivery = DELIVERED if sha256 else FAILED if key in files or key in causes else MISSING
+    return Day(
+        partition_date=day,
+        kind=kind,
+        delivery=delivery,
+        cause=None if delivery == DELIVERED else causes.get(key),
+        object_key=object_key,
+        sha256=sha256,
+        replaced=counts.get((day, kind, REPLACED), 0),
+        lines=sum(by_status.values()) - sum(by_status[status] for status in unsent),
+        counts=by_status,
+    )
+
+
+def _counts(connection: Connection, first: date, last: date) -> dict[tuple[date, str, str], int]:
+    """Counts records by day, kind and status, the replaced and the unexpected ones too."""
+    records = (
+        _with_reconciliation(select(Claim.partition_date, Claim.kind, _status(), func.count()))
+        .where(Claim.partition_date.between(first, last))
+        .group_by(Claim.partition_date, Claim.kind, _status())
+    )
+    unexpected = (
+        select(
+            Reconciliation.partition_date,
+            Reconciliation.kind,
+            Reconciliation.status,
+            func.count(),
+        )
+        .where(Reconciliation.partition_date.between(first, last), Reconciliation.record_id.is_(None))
+        .group_by(Reconciliation.partition_date, Reconciliation.kind, Reconciliation.status)
+    )
+    rows = [*connection.execute(records), *connection.execute(unexpected)]
+    return {(day, kind, status): count for day, kind, status, count in rows}
+
+
+def _last_causes(connection: Connection, first: date, last: date) -> dict[tuple[date, str], str]:
+    query = (
+        select(Failure.partition_date, Failure.kind, Failure.cause)
+        .where(Failure.partition_date.between(first, last))
+        .order_by(Failure.id)
+    )
+    return {(day, kind): cause for day, kind, cause in connection.execute(query)}
+
+
+def _files(
+    connection: Connection, first: date, last: date
+) -> dict[tuple[date, str], tuple[str, str | None]]:
+    """Returns object key and delivered digest of each file, the digest null if undelivered."""
+    query = (
+        select(File.partition_date, File.kind, File.object_key, Delivery.sha256)
+        .outerjoin(Delivery, _same_partition(Delivery, File))
+        .where(File.partition_date.between(first, last))
+    )
+    return {(day, kind): (key, sha256) for day, kind, key, sha256 in connection.execute(query)}
+
+
+def affected(
+    connection: Connection, first: date, last: date, kind: str | None = None
+) -> list[Affected]:
+    """Returns the records that did not reach BDN or need a person, oldest day first."""
+    wanted = [*MANUAL, Status.UNDELIVERED]
+    status = _status()
+    records = _with_reconciliation(
+        select(
+            Claim.user_profile_id,
+            Claim.kind,
+            Claim.partition_date,
+            Claim.record_id,
+            Claim.line_number,
+            status.label("status"),
+            Reconciliation.reason_code,
+            Reconciliation.fields,
+        )
+    ).where(Claim.partition_date.between(first, last), status.in_(wanted))
+    unexpected = select(
+        Reconciliation.user_profile_id,
+        Reconciliation.kind,
+        Reconciliation.partition_date,
+        Reconciliation.record_id,
+        Reconciliation.line_number,
+        Reconciliation.status,
+        Reconciliation.reason_code,
+        Reconciliation.fields,
+    ).where(Reconciliation.partition_date.between(first, last), Reconciliation.record_id.is_(None))
+    if kind is not None:
+        records, unexpected = records.where(Claim.kind == kind), unexpected.where(Reconciliation.kind == kind)
+    reasons = _Reasons(connection, first, last)
+    rows = [*connection.execute(records), *connection.execute(unexpected)]
+    items = [reasons.explain(**row._mapping) for row in rows]
+    return sorted(items, key=_by_day_kind_and_line)
+
+
+def _by_day_kind_and_line(item: Affected) -> tuple[date, str, int, int]:
+    return (item.partition_date, item.kind, item.line_number or 0, item.record_id or 0)
+
+
+class _Reasons:
+    """Puts a record's status into words; everything it needs is read once."""
+
+    def __init__(self, connection: Connection, first: date, last: date) -> None:
+        self._codes = dict(
+            connection.execute(select(ReasonCode.code, ReasonCode.meaning)).tuples().all()
+        )
+        self._findings = _quarantining_findings(connection, first, last)
+        self._failures = {
+            (day, kind): what
+            for day, kind, what in connection.execute(
+                select(Failure.partition_date, Failure.kind, Failure.what)
+                .where(Failure.partition_date.between(first, last))
+                .order_by(Failure.id)
+            )
+        }
+        self._resolutions = {
+            (day, kind, profile): resolved_at
+            for day, kind, profile, resolved_at in connection.execute(
+                select(
+                    Resolution.partition_date,
+                    Resolution.kind,
+                    Resolution.user_profile_id,
+                    Resolution.resolved_at,
+                ).where(Resolution.partition_date.between(first, last))
+            )
+        }
+
+    def explain(
+        self,
+        *,
+        user_profile_id: int | None,
+        kind: str,
+        partition_date: date,
+        record_id: int | None,
+        line_number: int | None,
+        status: str,
+        reason_code: str | None,
+        fields: str | None,
+    ) -> Affected:
+        key = (partition_date, kind)
+        faults = self._findings.get((kind, record_id), [])
+        if status == Status.QUARANTINED:
+            reason = "; ".join(meaning(code, name) for name, code in faults)
+            reason_code = faults[0][1] if faults else None
+        elif status == Status.UNDELIVERED:
+            reason = self._failures.get(key, "the egress was interrupted")
+        elif status == Status.MISMATCHED:
+            reason = f"BDN read differently: {fields}"
+        elif reason_code:
+            reason = self._codes.get(reason_code, f"BDN's reason code {reason_code}")
+        else:
+            reason = _REASONS[Status(status)]
+        return Affected(
+            user_profile_id=user_profile_id,
+            kind=kind,
+            partition_date=partition_date,
+            record_id=record_id,
+            line_number=line_number,
+            status=status,
+            reason_code=reason_code,
+            reason=reason,
+            next_step=NEXT_STEPS[Status(status)],
+            needs_manual_reconciliation=status in MANUAL,
+            resolved_at=self._resolutions.get((*key, user_profile_id)),
+        )
+
+
+_REASONS = {
+    Status.REJECTED: "BDN rejected it without a reason",
+    Status.MISSING: "BDN has not acknowledged it",
+    Status.CONFLICTING: "BDN gave answers that contradict each other",
+    Status.UNEXPECTED: "BDN answered to a line that was never sent",
+}
+
+
+def _quarantining_findings(
+    connection: Connection, first: date, last: date
+) -> dict[tuple[str, int], list[tuple[str, str]]]:
+    query = (
+        select(Finding.kind, Finding.record_id, Finding.field, Finding.code)
+        .join(Claim, and_(Claim.kind == Finding.kind, Claim.record_id == Finding.record_id))
+        .where(Claim.partition_date.between(first, last), Finding.is_quarantining)
+        .order_by(Finding.kind, Finding.record_id, Finding.field, Finding.code)
+    )
+    found: dict[tuple[str, int], list[tuple[str, str]]] = {}
+    for kind, record_id, name, code in connection.execute(query):
+        found.setdefault((kind, record_id), []).append((name, code))
+    return found
+
+
+def _status() -> ColumnElement[str]:
+    """The status of a claim (REPLACED for those that another one replaced)."""
+    delivered = exists().where(_same_partition(Delivery, Claim))
+    outlived = [str(Status.QUARANTINED), str(Status.SUPERSEDED), str(Status.UNDELIVERED)]
+    return case(
+        (Claim.disposition != LINE, Claim.disposition),
+        (~delivered, str(Status.UNDELIVERED)),
+        (
+            or_(Reconciliation.status.is_(None), Reconciliation.status.in_(outlived)),
+            str(Status.PENDING),
+        ),
+        else_=Reconciliation.status,
+    )
+
+
+def _with_reconciliation(query: Select[Any]) -> Select[Any]:
+    return query.select_from(Claim).outerjoin(
+        Reconciliation,
+        and_(Reconciliation.kind == Claim.kind, Reconciliation.record_id == Claim.record_id),
+    )
+
+
+def _same_partition(one: Any, other: Any) -> ColumnElement[bool]:
+    return and_(one.partition_date == other.partition_date, one.kind == other.kind)

@@ -1,0 +1,32 @@
+"""Bringing a ledger to the newest revision, once, whoever opens it first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Engine, inspect, text
+
+REVISION = "0001"
+MIGRATIONS = Path(__file__).parent / "migrations"
+UPGRADE_LOCK = 7_233_001
+
+
+def is_current(engine: Engine) -> bool:
+    """Says whether the ledger's tables are of this version of the pipeline."""
+    with engine.connect() as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return False
+        return connection.scalar(text("SELECT version_num FROM alembic_version")) == REVISION
+
+
+def upgrade(engine: Engine) -> None:
+    """Runs the missing migrations in one transaction; a second process waits for the first."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with engine.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text(f"SELECT pg_advisory_xact_lock({UPGRADE_LOCK})"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
