@@ -22,7 +22,6 @@ import pyarrow.csv as pa_csv
 from sqlalchemy import (
     Boolean,
     Connection,
-    Date,
     DateTime,
     Dialect,
     Engine,
@@ -108,7 +107,10 @@ def _sqlite_engine(url: URL, *, is_read_only: bool) -> Engine:
     """One writer at a time, waiting its turn; a read-only engine never makes a file."""
     path = url.database or ""
     if is_read_only and path:
-        url = url.set(database=f"file:{Path(path).absolute()}", query={"mode": "ro", "uri": "true"})
+        url = url.set(
+            database=f"file:{Path(path).absolute()}",
+            query={"mode": "ro", "uri": "true"},
+        )
     engine = create_engine(
         url,
         hide_parameters=True,
@@ -146,7 +148,9 @@ class UtcDateTime(TypeDecorator[datetime]):
     impl = DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_bind_param(
+        self, value: datetime | None, dialect: Dialect
+    ) -> datetime | None:
         """Turns an aware timestamp into UTC; a naive one is a programming error."""
         if value is None:
             return None
@@ -155,11 +159,15 @@ class UtcDateTime(TypeDecorator[datetime]):
         in_utc = value.astimezone(UTC)
         return in_utc.replace(tzinfo=None) if dialect.name == "sqlite" else in_utc
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_result_value(
+        self, value: datetime | None, dialect: Dialect
+    ) -> datetime | None:
         """Gives every timestamp back in UTC."""
         if value is None:
             return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        return (
+            value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        )
 
 
 def read_frame(connection: Connection, query: Select[Any]) -> pd.DataFrame:
@@ -168,7 +176,9 @@ def read_frame(connection: Connection, query: Select[Any]) -> pd.DataFrame:
     Text comes as `str`, integers as int64 (Int64 where the column may be null), dates as text in
     ISO 8601, timestamps as datetime64 in UTC.
     """
-    compiled = query.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
+    compiled = query.compile(
+        dialect=connection.dialect, compile_kwargs={"literal_binds": True}
+    )
     types = {column.key: _arrow_type(column.type) for column in query.selected_columns}
     read = _copy_out if connection.dialect.name == "postgresql" else _fetch
     table = read(connection, str(compiled), types)
@@ -193,7 +203,9 @@ def _series(values: pa.ChunkedArray) -> pd.Series[Any]:
     return values.to_pandas()
 
 
-def _copy_out(connection: Connection, sql: str, types: dict[str, pa.DataType]) -> pa.Table:
+def _copy_out(
+    connection: Connection, sql: str, types: dict[str, pa.DataType]
+) -> pa.Table:
     """Lets PostgreSQL write CSV inside the connection's own transaction and Arrow read it."""
     cursor = connection.connection.cursor()
     buffer = BytesIO()
@@ -264,7 +276,7 @@ def _copy_in(connection: Connection, table: Table, rows: pa.Table) -> None:
 def _execute_many(connection: Connection, table: Table, rows: pa.Table) -> None:
     columns = [_sqlite_values(rows.column(name)) for name in rows.column_names]
     names, marks = ", ".join(rows.column_names), ", ".join("?" * rows.num_columns)
-    statement = f"INSERT INTO {table.name} ({names}) VALUES ({marks})"  # noqa: S608 - our own names
+    statement = f"INSERT INTO {table.name} ({names}) VALUES ({marks})"
     connection.exec_driver_sql(statement, list(zip(*columns, strict=True)))
 
 
@@ -294,7 +306,11 @@ def _marks(error: BaseException | None) -> set[str]:
     if isinstance(error, sqlite3.Error):
         text = str(error)
         return {mark for mark in _SQLITE_TEXTS if mark in text}
-    return {"connection"} if type(error).__name__ in {"OperationalError", "InterfaceError"} else set()
+    return (
+        {"connection"}
+        if type(error).__name__ in {"OperationalError", "InterfaceError"}
+        else set()
+    )
 
 
 _SQLITE_TEXTS = (
@@ -309,7 +325,12 @@ _SQLITE_TEXTS = (
 
 # Condition, whether it may pass by itself, what happened, what to do.
 _CONDITIONS: tuple[tuple[str, bool, str, str], ...] = (
-    ("connection", True, "can't be reached", "check {variable} and that the server runs, then try again"),
+    (
+        "connection",
+        True,
+        "can't be reached",
+        "check {variable} and that the server runs, then try again",
+    ),
     ("08", True, "the connection was lost", "try again"),
     ("57", True, "the server is stopping or cancelled the query", "try again"),
     ("40", True, "another transaction was in the way", "try again"),
@@ -318,14 +339,54 @@ _CONDITIONS: tuple[tuple[str, bool, str, str], ...] = (
     ("53100", False, "its disk is full", "make room, then try again"),
     ("53", True, "is out of resources", "try again when it is less busy"),
     ("25006", False, "is read-only", "check the role and server in {variable}"),
-    ("42501", False, "the role may not do this", "grant it what docs/deployment.md lists"),
-    ("42P01", False, "a table is missing", "check {variable}; `vye database create` makes VYE's tables"),
-    ("42703", False, "a column is missing", "compare the table with docs/vye-database.md"),
-    ("no such table", False, "a table is missing", "check {variable}; `vye database create` makes VYE's tables"),
-    ("no such column", False, "a column is missing", "compare the table with docs/vye-database.md"),
-    ("unable to open database file", False, "can't be opened", "check {variable}; `vye demo` or `vye database create` makes one"),
+    (
+        "42501",
+        False,
+        "the role may not do this",
+        "grant it what docs/deployment.md lists",
+    ),
+    (
+        "42P01",
+        False,
+        "a table is missing",
+        "check {variable}; `vye database create` makes VYE's tables",
+    ),
+    (
+        "42703",
+        False,
+        "a column is missing",
+        "compare the table with docs/vye-database.md",
+    ),
+    (
+        "no such table",
+        False,
+        "a table is missing",
+        "check {variable}; `vye database create` makes VYE's tables",
+    ),
+    (
+        "no such column",
+        False,
+        "a column is missing",
+        "compare the table with docs/vye-database.md",
+    ),
+    (
+        "unable to open database file",
+        False,
+        "can't be opened",
+        "check {variable}; `vye demo` or `vye database create` makes one",
+    ),
     ("database is locked", True, "is locked by another process", "try again"),
-    ("database or disk is full", False, "its disk is full", "make room, then try again"),
-    ("attempt to write a readonly database", False, "is read-only", "check the file's permissions"),
+    (
+        "database or disk is full",
+        False,
+        "its disk is full",
+        "make room, then try again",
+    ),
+    (
+        "attempt to write a readonly database",
+        False,
+        "is read-only",
+        "check the file's permissions",
+    ),
     ("file is not a database", False, "is no SQLite database", "check {variable}"),
 )

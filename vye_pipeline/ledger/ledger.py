@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import aliased
 
 from vye_pipeline.database import Database, append_frame, read_frame
-from vye_pipeline.errors import Cause, PipelineError, defect
+from vye_pipeline.errors import Cause, PipelineError
 from vye_pipeline.ledger import schema
 from vye_pipeline.ledger.lock import exclusive
 from vye_pipeline.ledger.models import (
@@ -131,7 +131,9 @@ class Ledger:
         """Returns the receipt of a delivered partition, None where it isn't delivered."""
         with self.transaction() as connection:
             row = connection.execute(
-                select(*Delivery.__table__.c).where(*_of(Delivery, partition_date, kind))
+                select(*Delivery.__table__.c).where(
+                    *_of(Delivery, partition_date, kind)
+                )
             ).one_or_none()
         return Receipt(**row._mapping) if row else None
 
@@ -182,7 +184,9 @@ class Ledger:
         owner = {"partition_date": file.partition_date, "kind": kind.name}
         with self.transaction() as connection:
             for table in (Claim, PartitionClone):
-                connection.execute(delete(table).where(*_of(table, file.partition_date, kind)))
+                connection.execute(
+                    delete(table).where(*_of(table, file.partition_date, kind))
+                )
             values = {**vars(file), "claimed_at": claimed_at}
             if not connection.execute(
                 update(File).where(*_of(File, file.partition_date, kind)).values(values)
@@ -190,7 +194,8 @@ class Ledger:
                 connection.execute(insert(File).values(values))
             if clone_ids:
                 connection.execute(
-                    insert(PartitionClone), [owner | {"bdn_clone_id": clone} for clone in clone_ids]
+                    insert(PartitionClone),
+                    [owner | {"bdn_clone_id": clone} for clone in clone_ids],
                 )
             append_frame(connection, _table(Claim), _owned(claims, owner))
             append_frame(connection, _table(Finding), findings.assign(kind=kind.name))
@@ -200,8 +205,13 @@ class Ledger:
     def findings(self, partition_date: date, kind: Kind) -> pd.DataFrame:
         """Returns record_id, field, code, is_quarantining of a partition's records."""
         query = (
-            select(Finding.record_id, Finding.field, Finding.code, Finding.is_quarantining)
-            .join(Claim, and_(Claim.kind == Finding.kind, Claim.record_id == Finding.record_id))
+            select(
+                Finding.record_id, Finding.field, Finding.code, Finding.is_quarantining
+            )
+            .join(
+                Claim,
+                and_(Claim.kind == Finding.kind, Claim.record_id == Finding.record_id),
+            )
             .where(*_of(Claim, partition_date, kind))
             .order_by(Finding.record_id, Finding.field, Finding.code)
         )
@@ -226,7 +236,14 @@ class Ledger:
 
     # -- delivery -------------------------------------------------------------------------------
 
-    def render(self, partition_date: date, kind: Kind, sha256: str, byte_count: int, line_count: int) -> None:
+    def render(
+        self,
+        partition_date: date,
+        kind: Kind,
+        sha256: str,
+        byte_count: int,
+        line_count: int,
+    ) -> None:
         """Records what the file's bytes are, before anything is put anywhere."""
         values = {"sha256": sha256, "byte_count": byte_count, "line_count": line_count}
         with self.transaction() as connection:
@@ -250,7 +267,9 @@ class Ledger:
         """
         query = (
             _file_query()
-            .where(File.kind == kind.name, File.sha256.is_not(None), ~_is_delivered(File))
+            .where(
+                File.kind == kind.name, File.sha256.is_not(None), ~_is_delivered(File)
+            )
             .order_by(File.partition_date)
         )
         with self.transaction() as connection:
@@ -260,10 +279,19 @@ class Ledger:
         """Records a delivery and marks what it overtakes in older, undelivered partitions."""
         receipt = {
             name: getattr(file, name)
-            for name in ("partition_date", "kind", "object_key", "sha256", "byte_count", "line_count")
+            for name in (
+                "partition_date",
+                "kind",
+                "object_key",
+                "sha256",
+                "byte_count",
+                "line_count",
+            )
         }
         with self.transaction() as connection:
-            connection.execute(insert(Delivery).values(**receipt, delivered_at=delivered_at))
+            connection.execute(
+                insert(Delivery).values(**receipt, delivered_at=delivered_at)
+            )
             older = connection.scalars(
                 select(File.partition_date).where(
                     File.kind == kind.name,
@@ -284,8 +312,12 @@ class Ledger:
         failed_at: datetime,
     ) -> tuple[int, int]:
         """Records a failed step and returns how many records and profiles it holds back."""
-        waiting = select(func.count(), func.count(Claim.user_profile_id.distinct())).where(
-            *_of(Claim, partition_date, kind), Claim.disposition == LINE, ~_is_delivered(Claim)
+        waiting = select(
+            func.count(), func.count(Claim.user_profile_id.distinct())
+        ).where(
+            *_of(Claim, partition_date, kind),
+            Claim.disposition == LINE,
+            ~_is_delivered(Claim),
         )
         with self.transaction() as connection:
             records, profiles = connection.execute(waiting).one()
@@ -339,7 +371,9 @@ class Ledger:
         table = _table(Acknowledgement)
         key = {column.name: row[column.name] for column in table.primary_key}
         with self.transaction() as connection:
-            known = connection.execute(select(table.c.sha256).filter_by(**key)).one_or_none()
+            known = connection.execute(
+                select(table.c.sha256).filter_by(**key)
+            ).one_or_none()
             if known is None:
                 connection.execute(insert(table).values(**row))
 
@@ -383,7 +417,7 @@ class Ledger:
 
 def _table(model: type[Base]) -> Table:
     table = model.__table__
-    assert isinstance(table, Table)  # noqa: S101 - for the type checker
+    assert isinstance(table, Table)
     return table
 
 
@@ -405,7 +439,9 @@ def _is_delivered(model):
     )
 
 
-def _supersede(connection: Connection, kind: Kind, partition_dates: Sequence[date]) -> int:
+def _supersede(
+    connection: Connection, kind: Kind, partition_dates: Sequence[date]
+) -> int:
     """Marks the lines of undelivered partitions that a delivered, later one has overtaken.
 
     A newer change of the same kind by the same user profile must not be overwritten by an older
@@ -419,7 +455,9 @@ def _supersede(connection: Connection, kind: Kind, partition_dates: Sequence[dat
         newer.partition_date > Claim.partition_date,
         or_(
             newer.created_at > Claim.created_at,
-            and_(newer.created_at == Claim.created_at, newer.record_id > Claim.record_id),
+            and_(
+                newer.created_at == Claim.created_at, newer.record_id > Claim.record_id
+            ),
         ),
         _is_delivered(newer),
     ]
@@ -444,7 +482,9 @@ def _number_lines(connection: Connection, kind: Kind, partition_date: date) -> N
     numbered = (
         select(
             Claim.record_id,
-            func.row_number().over(order_by=(Claim.user_info_id, Claim.record_id)).label("number"),
+            func.row_number()
+            .over(order_by=(Claim.user_info_id, Claim.record_id))
+            .label("number"),
         )
         .where(*_of(Claim, partition_date, kind), Claim.disposition == LINE)
         .subquery()

@@ -7,6 +7,7 @@ record in one partition and a delivered file as it is (rule 5); the migrations m
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import ClassVar
 
 from sqlalchemy import (
     BigInteger,
@@ -42,7 +43,7 @@ class Base(DeclarativeBase):
             "ck": "%(table_name)s_%(constraint_name)s",
         }
     )
-    type_annotation_map = {
+    type_annotation_map: ClassVar = {
         int: Identifier,
         str: String,
         bool: Boolean,
@@ -72,12 +73,16 @@ class Claim(Base):
 
     __tablename__ = "claims"
     __table_args__ = (
-        ForeignKeyConstraint(["partition_date", "kind"], ["files.partition_date", "files.kind"]),
+        ForeignKeyConstraint(
+            ["partition_date", "kind"], ["files.partition_date", "files.kind"]
+        ),
         CheckConstraint(
             f"disposition IN ('{LINE}', '{QUARANTINED}', '{REPLACED}', '{SUPERSEDED}')",
             name="disposition",
         ),
-        CheckConstraint(f"(disposition = '{LINE}') = (line_number IS NOT NULL)", name="line_number"),
+        CheckConstraint(
+            f"(disposition = '{LINE}') = (line_number IS NOT NULL)", name="line_number"
+        ),
         Index("claims_by_partition", "kind", "partition_date"),
         Index("claims_by_profile", "kind", "user_profile_id"),
         Index("claims_by_clone", "kind", "bdn_clone_id"),
@@ -102,7 +107,9 @@ class Finding(Base):
     __tablename__ = "findings"
     __table_args__ = (
         ForeignKeyConstraint(
-            ["kind", "record_id"], ["claims.kind", "claims.record_id"], ondelete="CASCADE"
+            ["kind", "record_id"],
+            ["claims.kind", "claims.record_id"],
+            ondelete="CASCADE",
         ),
     )
 
@@ -118,7 +125,9 @@ class PartitionClone(Base):
 
     __tablename__ = "partition_clones"
     __table_args__ = (
-        ForeignKeyConstraint(["partition_date", "kind"], ["files.partition_date", "files.kind"]),
+        ForeignKeyConstraint(
+            ["partition_date", "kind"], ["files.partition_date", "files.kind"]
+        ),
     )
 
     bdn_clone_id: Mapped[int] = mapped_column(primary_key=True)
@@ -131,7 +140,9 @@ class Delivery(Base):
 
     __tablename__ = "deliveries"
     __table_args__ = (
-        ForeignKeyConstraint(["partition_date", "kind"], ["files.partition_date", "files.kind"]),
+        ForeignKeyConstraint(
+            ["partition_date", "kind"], ["files.partition_date", "files.kind"]
+        ),
     )
 
     partition_date: Mapped[date] = mapped_column(primary_key=True)
@@ -191,7 +202,9 @@ class Reconciliation(Base):
 
     __tablename__ = "reconciliations"
     __table_args__ = (
-        CheckConstraint("(record_id IS NULL) = (status = 'unexpected')", name="unexpected"),
+        CheckConstraint(
+            "(record_id IS NULL) = (status = 'unexpected')", name="unexpected"
+        ),
         Index("reconciliations_by_record", "kind", "record_id", unique=True),
         Index("reconciliations_by_partition", "partition_date", "kind"),
     )

@@ -12,7 +12,17 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    case,
+    exists,
+    func,
+    or_,
+    select,
+)
 
 from vye_pipeline.ledger.models import (
     LINE,
@@ -55,7 +65,9 @@ class Day:
     @property
     def is_settled(self) -> bool:
         """Whether no record is pending or undelivered."""
-        return self.delivery == DELIVERED and not any(self.counts[name] for name in UNSETTLED)
+        return self.delivery == DELIVERED and not any(
+            self.counts[name] for name in UNSETTLED
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Returns the object of `vye status --json`."""
@@ -121,9 +133,13 @@ def _day(
 ) -> Day:
     key = (day, kind)
     object_key, sha256 = files.get(key, (None, None))
-    by_status = {str(status): counts.get((day, kind, str(status)), 0) for status in Status}
+    by_status = {
+        str(status): counts.get((day, kind, str(status)), 0) for status in Status
+    }
     unsent = (Status.QUARANTINED, Status.SUPERSEDED, Status.UNEXPECTED)
-    delivery = DELIVERED if sha256 else FAILED if key in files or key in causes else MISSING
+    delivery = (
+        DELIVERED if sha256 else FAILED if key in files or key in causes else MISSING
+    )
     return Day(
         partition_date=day,
         kind=kind,
@@ -137,10 +153,14 @@ def _day(
     )
 
 
-def _counts(connection: Connection, first: date, last: date) -> dict[tuple[date, str, str], int]:
+def _counts(
+    connection: Connection, first: date, last: date
+) -> dict[tuple[date, str, str], int]:
     """Counts records by day, kind and status, the replaced and the unexpected ones too."""
     records = (
-        _with_reconciliation(select(Claim.partition_date, Claim.kind, _status(), func.count()))
+        _with_reconciliation(
+            select(Claim.partition_date, Claim.kind, _status(), func.count())
+        )
         .where(Claim.partition_date.between(first, last))
         .group_by(Claim.partition_date, Claim.kind, _status())
     )
@@ -151,14 +171,21 @@ def _counts(connection: Connection, first: date, last: date) -> dict[tuple[date,
             Reconciliation.status,
             func.count(),
         )
-        .where(Reconciliation.partition_date.between(first, last), Reconciliation.record_id.is_(None))
-        .group_by(Reconciliation.partition_date, Reconciliation.kind, Reconciliation.status)
+        .where(
+            Reconciliation.partition_date.between(first, last),
+            Reconciliation.record_id.is_(None),
+        )
+        .group_by(
+            Reconciliation.partition_date, Reconciliation.kind, Reconciliation.status
+        )
     )
     rows = [*connection.execute(records), *connection.execute(unexpected)]
     return {(day, kind, status): count for day, kind, status, count in rows}
 
 
-def _last_causes(connection: Connection, first: date, last: date) -> dict[tuple[date, str], str]:
+def _last_causes(
+    connection: Connection, first: date, last: date
+) -> dict[tuple[date, str], str]:
     query = (
         select(Failure.partition_date, Failure.kind, Failure.cause)
         .where(Failure.partition_date.between(first, last))
@@ -176,7 +203,10 @@ def _files(
         .outerjoin(Delivery, _same_partition(Delivery, File))
         .where(File.partition_date.between(first, last))
     )
-    return {(day, kind): (key, sha256) for day, kind, key, sha256 in connection.execute(query)}
+    return {
+        (day, kind): (key, sha256)
+        for day, kind, key, sha256 in connection.execute(query)
+    }
 
 
 def affected(
@@ -206,9 +236,15 @@ def affected(
         Reconciliation.status,
         Reconciliation.reason_code,
         Reconciliation.fields,
-    ).where(Reconciliation.partition_date.between(first, last), Reconciliation.record_id.is_(None))
+    ).where(
+        Reconciliation.partition_date.between(first, last),
+        Reconciliation.record_id.is_(None),
+    )
     if kind is not None:
-        records, unexpected = records.where(Claim.kind == kind), unexpected.where(Reconciliation.kind == kind)
+        records, unexpected = (
+            records.where(Claim.kind == kind),
+            unexpected.where(Reconciliation.kind == kind),
+        )
     reasons = _Reasons(connection, first, last)
     rows = [*connection.execute(records), *connection.execute(unexpected)]
     items = [reasons.explain(**row._mapping) for row in rows]
@@ -224,7 +260,9 @@ class _Reasons:
 
     def __init__(self, connection: Connection, first: date, last: date) -> None:
         self._codes = dict(
-            connection.execute(select(ReasonCode.code, ReasonCode.meaning)).tuples().all()
+            connection.execute(select(ReasonCode.code, ReasonCode.meaning))
+            .tuples()
+            .all()
         )
         self._findings = _quarantining_findings(connection, first, last)
         self._failures = {
@@ -300,7 +338,10 @@ def _quarantining_findings(
 ) -> dict[tuple[str, int], list[tuple[str, str]]]:
     query = (
         select(Finding.kind, Finding.record_id, Finding.field, Finding.code)
-        .join(Claim, and_(Claim.kind == Finding.kind, Claim.record_id == Finding.record_id))
+        .join(
+            Claim,
+            and_(Claim.kind == Finding.kind, Claim.record_id == Finding.record_id),
+        )
         .where(Claim.partition_date.between(first, last), Finding.is_quarantining)
         .order_by(Finding.kind, Finding.record_id, Finding.field, Finding.code)
     )
@@ -313,7 +354,11 @@ def _quarantining_findings(
 def _status() -> ColumnElement[str]:
     """The status of a claim (REPLACED for those that another one replaced)."""
     delivered = exists().where(_same_partition(Delivery, Claim))
-    outlived = [str(Status.QUARANTINED), str(Status.SUPERSEDED), str(Status.UNDELIVERED)]
+    outlived = [
+        str(Status.QUARANTINED),
+        str(Status.SUPERSEDED),
+        str(Status.UNDELIVERED),
+    ]
     return case(
         (Claim.disposition != LINE, Claim.disposition),
         (~delivered, str(Status.UNDELIVERED)),
@@ -328,7 +373,10 @@ def _status() -> ColumnElement[str]:
 def _with_reconciliation(query: Select[Any]) -> Select[Any]:
     return query.select_from(Claim).outerjoin(
         Reconciliation,
-        and_(Reconciliation.kind == Claim.kind, Reconciliation.record_id == Claim.record_id),
+        and_(
+            Reconciliation.kind == Claim.kind,
+            Reconciliation.record_id == Claim.record_id,
+        ),
     )
 
 

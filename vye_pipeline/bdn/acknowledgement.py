@@ -1,0 +1,249 @@
+"""BDN's acknowledgement of a file: its format, read whole or refused whole (bdn-interface.md, part 3).
+
+Details are read column-wise. A fault is named by the acknowledgement's line and its cause, never by
+what the line holds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from vye_pipeline.business_days import CHICAGO
+from vye_pipeline.errors import Cause, PipelineError
+
+NAME_WIDTH, TIME_WIDTH, COUNT_WIDTH, CODE_WIDTH = 24, 14, 9, 4
+HEADER_WIDTH = 1 + NAME_WIDTH + TIME_WIDTH + COUNT_WIDTH + 1 + CODE_WIDTH
+TRAILER_WIDTH = 1 + COUNT_WIDTH + COUNT_WIDTH
+TIME_FORMAT = "%Y%m%d%H%M%S"
+REMEDY = "ask BDN for a corrected one; the object stays where it is and nothing of it is recorded"
+
+
+class Disposition(StrEnum):
+    """What an acknowledgement says of the lines that it doesn't list."""
+
+    FULL = "F"
+    REJECTS_ONLY = "R"
+    REFUSED = "X"
+
+
+class MalformedAcknowledgement(PipelineError):
+    """An acknowledgement that can't be read, refused whole.
+
+    Attributes:
+        place: its object key.
+        line: of the acknowledgement, from 1.
+        fault: what is wrong with it.
+    """
+
+    def __init__(self, place: str, line: int, fault: str) -> None:
+        """Takes place, line and fault."""
+        super().__init__(
+            f"{place}, line {line}: {fault}", cause=Cause.SOURCE, is_transient=False, next_step=REMEDY
+        )
+        self.place, self.line, self.fault = place, line, fault
+
+
+@dataclass(frozen=True)
+class Acknowledgement:
+    """What BDN says of one file.
+
+    Attributes:
+        file_name: of the file that was sent.
+        received_at: when BDN had it (America/Chicago).
+        lines_received: by BDN.
+        disposition: what holds for lines that are not listed.
+        reason_code: why the whole file was refused; None unless it was.
+        accepted_count: lines.
+        rejected_count: lines.
+        details: line_number (int64, from 1), is_accepted (bool), reason_code (str, empty for
+            none), echo (str, the line as BDN read it): one row a line listed.
+    """
+
+    file_name: str
+    received_at: datetime
+    lines_received: int
+    disposition: Disposition
+    reason_code: str | None
+    accepted_count: int
+    rejected_count: int
+    details: pd.DataFrame
+
+
+def parse_acknowledgement(content: bytes, *, file_name: str, place: str) -> Acknowledgement:
+    """Reads an acknowledgement.
+
+    Args:
+        content: the object's bytes.
+        file_name: of the file that it must be about.
+        place: the object's key, for errors.
+
+    Raises:
+        MalformedAcknowledgement: it isn't one, or its totals disagree with its details.
+    """
+    lines = _Lines(content, place)
+    header = _header(lines, file_name)
+    accepted_count, rejected_count = _trailer(lines)
+    details = _details(lines, header)
+    read = Acknowledgement(**header, accepted_count=accepted_count, rejected_count=rejected_count, details=details)
+    _compare_totals(lines, read)
+    return read
+
+
+def render_acknowledgement(acknowledgement: Acknowledgement) -> bytes:
+    """Writes an acknowledgement as BDN does: the inverse of reading it."""
+    one = acknowledgement
+    header = (
+        f"H{one.file_name:<{NAME_WIDTH}}{one.received_at.astimezone(CHICAGO):{TIME_FORMAT}}"
+        f"{one.lines_received:0{COUNT_WIDTH}}{one.disposition.value}{one.reason_code or '':{CODE_WIDTH}}\n"
+    )
+    listed = one.details
+    status = pd.Series(np.where(listed["is_accepted"], "A", "R"), index=listed.index, dtype="str")
+    details = (
+        "D"
+        + listed["line_number"].astype("str").str.zfill(COUNT_WIDTH)
+        + status
+        + listed["reason_code"].str.ljust(CODE_WIDTH)
+        + listed["echo"]
+        + "\n"
+    )
+    trailer = f"T{one.accepted_count:0{COUNT_WIDTH}}{one.rejected_count:0{COUNT_WIDTH}}\n"
+    return (header + "".join(details) + trailer).encode("ascii")
+
+
+class _Lines:
+    """The lines of an acknowledgement, without their ends; blanks that a transfer cut are back."""
+
+    def __init__(self, content: bytes, place: str) -> None:
+        self._place = place
+        codes = np.frombuffer(content, dtype=np.uint8)
+        beyond_ascii = np.flatnonzero(codes > 0x7E)
+        if len(beyond_ascii):
+            line = int((codes[: beyond_ascii[0]] == ord("\n")).sum()) + 1
+            raise self.malformed(line, "holds a byte that is not ASCII")
+        ends = np.flatnonzero(codes == ord("\n"))
+        starts = np.concatenate([[0], ends + 1]).astype(np.int64)
+        if starts[-1] == len(codes):
+            starts = starts[:-1]
+        offsets = np.concatenate([starts, [len(codes)]]).astype(np.int64)
+        whole = pa.LargeStringArray.from_buffers(len(starts), pa.py_buffer(offsets), pa.py_buffer(content))
+        self.values = pc.ascii_rtrim(whole, "\r\n").cast(pa.string())
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, index: int) -> str:
+        return str(self.values[index].as_py())
+
+    def malformed(self, line: int, fault: str) -> MalformedAcknowledgement:
+        return MalformedAcknowledgement(self._place, line, fault)
+
+
+def _header(lines: _Lines, file_name: str) -> dict[str, object]:
+    line = lines[0].ljust(HEADER_WIDTH) if len(lines) else ""
+    if not line.startswith("H"):
+        raise lines.malformed(1, "is not a header (H)" if line else "the acknowledgement is empty")
+    if len(line) > HEADER_WIDTH and line[HEADER_WIDTH:].strip():
+        raise lines.malformed(1, "the header goes on after the reason code")
+    name, rest = line[1 : 1 + NAME_WIDTH].rstrip(), line[1 + NAME_WIDTH :]
+    if name != file_name:
+        raise lines.malformed(1, f"the file name is not {file_name}")
+    received_at, count = rest[:TIME_WIDTH], rest[TIME_WIDTH : TIME_WIDTH + COUNT_WIDTH]
+    code = rest[TIME_WIDTH + COUNT_WIDTH + 1 :].strip()
+    disposition = rest[TIME_WIDTH + COUNT_WIDTH]
+    if disposition not in set(Disposition):
+        raise lines.malformed(1, "the disposition is none of F, R and X")
+    if bool(code) != (disposition == Disposition.REFUSED):
+        raise lines.malformed(1, "a reason code belongs to disposition X, and to no other")
+    return {
+        "file_name": name,
+        "received_at": _time(lines, received_at),
+        "lines_received": _count(lines, 1, count, "the count of lines received"),
+        "disposition": Disposition(disposition),
+        "reason_code": code or None,
+    }
+
+
+def _time(lines: _Lines, text: str) -> datetime:
+    try:
+        if not text.isdigit():
+            raise ValueError
+        return datetime.strptime(text, TIME_FORMAT).replace(tzinfo=CHICAGO)
+    except ValueError:
+        raise lines.malformed(1, "the time of receipt is not YYYYMMDDHHMMSS") from None
+
+
+def _count(lines: _Lines, line: int, text: str, what: str) -> int:
+    if len(text) != COUNT_WIDTH or not text.isdigit():
+        raise lines.malformed(line, f"{what} is not {COUNT_WIDTH} digits")
+    return int(text)
+
+
+def _trailer(lines: _Lines) -> tuple[int, int]:
+    is_trailer = pc.starts_with(lines.values, "T").to_numpy(zero_copy_only=False)
+    trailers = np.flatnonzero(is_trailer)
+    if not len(trailers):
+        raise lines.malformed(len(lines), "there is no trailer (T): the end is missing")
+    at = int(trailers[0])
+    after = [number for number in range(at + 1, min(len(lines), at + 3)) if lines[number].strip()]
+    if after or len(lines) > at + 3:
+        raise lines.malformed(at + 2, "something follows the trailer")
+    line = lines[at]
+    if line[TRAILER_WIDTH:].strip():
+        raise lines.malformed(at + 1, "the trailer goes on after its totals")
+    accepted = _count(lines, at + 1, line[1 : 1 + COUNT_WIDTH], "the total of lines accepted")
+    rejected = _count(lines, at + 1, line[1 + COUNT_WIDTH : TRAILER_WIDTH], "the total of lines rejected")
+    lines.values = lines.values.slice(0, at + 1)
+    return accepted, rejected
+
+
+def _details(lines: _Lines, header: dict[str, object]) -> pd.DataFrame:
+    """Reads the lines between header and trailer, all columns at once."""
+    values = lines.values.slice(1, len(lines) - 2).combine_chunks() if isinstance(lines.values, pa.ChunkedArray) else lines.values.slice(1, len(lines) - 2)
+    pattern = f"^D(?P<number>[0-9]{{{COUNT_WIDTH}}})(?P<status>[AR])(?P<code>.{{0,{CODE_WIDTH}}})(?P<echo>.*)$"
+    parts = pc.extract_regex(values, pattern)
+    _refuse_first(lines, pc.invert(pc.is_valid(parts)), "is no detail (D, line number, status, reason code, line)")
+    number = pc.struct_field(parts, "number").cast(pa.int64())
+    code = pc.ascii_trim(pc.struct_field(parts, "code"), " ")
+    is_accepted = pc.equal(pc.struct_field(parts, "status"), "A")
+    is_blank = pc.equal(code, "")
+    _refuse_first(lines, pc.and_(is_accepted, pc.invert(is_blank)), "an accepted line has a reason code")
+    _refuse_first(lines, pc.and_(pc.invert(is_accepted), is_blank), "a rejected line has no reason code")
+    received = header["lines_received"]
+    beyond = pc.or_(pc.less(number, 1), pc.greater(number, received))
+    _refuse_first(lines, beyond, f"the line number is not between 1 and the {received} lines received")
+    return pd.DataFrame(
+        {
+            "line_number": number.to_pandas(),
+            "is_accepted": is_accepted.to_pandas(),
+            "reason_code": pd.Series(code.to_pandas(), dtype="str"),
+            "echo": pd.Series(pc.struct_field(parts, "echo").to_pandas(), dtype="str"),
+        }
+    ).astype({"line_number": "int64", "is_accepted": "bool"})
+
+
+def _refuse_first(lines: _Lines, is_bad: pa.Array, fault: str) -> None:
+    position = pc.index(is_bad, True).as_py()
+    if position >= 0:
+        raise lines.malformed(position + 2, fault)
+
+
+def _compare_totals(lines: _Lines, read: Acknowledgement) -> None:
+    rejected = int((~read.details["is_accepted"]).sum())
+    accepted = len(read.details) - rejected
+    if read.disposition is Disposition.REJECTS_ONLY:
+        accepted = read.lines_received - rejected
+    if read.disposition is Disposition.REFUSED and len(read.details):
+        raise lines.malformed(2, "a refused file has no details")
+    if (accepted, rejected) != (read.accepted_count, read.rejected_count):
+        raise lines.malformed(
+            len(lines),
+            f"the totals say {read.accepted_count} accepted and {read.rejected_count} rejected, "
+            f"the details {accepted} and {rejected}",
+        )

@@ -1,0 +1,335 @@
+"""`vye …`: the commands for people at a terminal (command-line.md).
+
+Each command checks its words, calls one plain function and prints. What needs dagster or pandas is
+imported by the command that uses it.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from vye_pipeline.business_days import (
+    business_days,
+    cut_off,
+    holiday_name,
+    is_business_day,
+    latest_business_day,
+)
+from vye_pipeline.errors import PipelineError, UsageError
+from vye_pipeline.records import KINDS, kind_named
+from vye_pipeline.settings import Settings, load_settings
+
+SUCCESS, FAILED, BAD_USAGE, INTERRUPTED = 0, 1, 2, 130
+
+
+def main() -> None:
+    """Runs a command and ends the process with its exit code; errors are one line on stderr."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs a command and returns its exit code."""
+    try:
+        return (
+            vye.main(list(arguments), prog_name="vye", standalone_mode=False) or SUCCESS
+        )
+    except (click.ClickException, UsageError) as error:
+        text = (
+            error.format_message()
+            if isinstance(error, click.ClickException)
+            else str(error)
+        )
+        _complain(text)
+        return BAD_USAGE
+    except PipelineError as error:
+        _complain(str(error))
+        return FAILED
+    except (KeyboardInterrupt, click.Abort):
+        _complain("interrupted; the same command takes up where it stopped")
+        return INTERRUPTED
+
+
+def _complain(text: str) -> None:
+    click.echo(f"vye: {' '.join(text.split())}", err=True)
+
+
+class IsoDate(click.ParamType):
+    """A day in ISO 8601."""
+
+    name = "date"
+
+    def convert(
+        self,
+        value: str | date,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> date:
+        """Reads YYYY-MM-DD."""
+        try:
+            return value if isinstance(value, date) else date.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no date: write YYYY-MM-DD", param, ctx)
+
+
+class PartitionDate(IsoDate):
+    """A business day whose cut-off has passed."""
+
+    def convert(
+        self,
+        value: str | date,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> date:
+        """Reads the date and refuses what is no partition yet or never will be."""
+        day, settings = super().convert(value, param, ctx), load_settings()
+        if not is_business_day(day):
+            reason = holiday_name(day) or f"a {day:%A}"
+            raise UsageError(f"{day} is no business day: it is {reason}")
+        if day < settings.start_date or (settings.end_date and day > settings.end_date):
+            last = settings.end_date or "now"
+            raise UsageError(
+                f"{day} is outside the partitions, {settings.start_date} to {last}: "
+                "see VYE_START_DATE and VYE_END_DATE"
+            )
+        if datetime.now(UTC) < cut_off(day):
+            raise UsageError(
+                f"{day} is not over: its cut-off is {cut_off(day):%Y-%m-%d %H:%M %Z}"
+            )
+        return day
+
+
+class KindName(click.ParamType):
+    """A kind of record."""
+
+    name = "kind"
+
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str:
+        """Refuses an unknown kind."""
+        return kind_named(value).name
+
+
+DATE = click.argument("partition_date", metavar="DATE", type=PartitionDate())
+KIND = click.option("--kind", type=KindName(), help="only this kind")
+FROM = click.option("--from", "first", type=IsoDate(), help="the first day")
+TO = click.option("--to", "last", type=IsoDate(), help="the last day")
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="print JSON")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def vye() -> None:
+    """A business day's submissions, carried from VYE to BDN and accounted for one by one."""
+
+
+@vye.command()
+def demo() -> int:
+    """Run ten sample days with failures, and repair them."""
+    from vye_pipeline.simulation.demo import run_demo
+
+    run_demo(load_settings(), Console())
+    return SUCCESS
+
+
+@vye.group()
+def database() -> None:
+    """VYE's database, for trying things out."""
+
+
+@database.command("create")
+def database_create() -> int:
+    """Create VYE's tables at VYE_DATABASE_URL."""
+    from vye_pipeline.vye_database.creation import create_tables
+    from vye_pipeline.vye_database.export_ready import vye_database
+
+    settings = load_settings()
+    settings.folder.mkdir(parents=True, exist_ok=True)
+    source = vye_database(settings)
+    with source.errors():
+        create_tables(source.engine())
+    click.echo("VYE's tables are there")
+    return SUCCESS
+
+
+@database.command("import")
+@click.argument("folder", type=click.Path(path_type=Path))
+def database_import(folder: Path) -> int:
+    r"""Load one CSV a table from FOLDER (header row, \N for NULL)."""
+    from vye_pipeline.vye_database.creation import import_folder
+    from vye_pipeline.vye_database.export_ready import vye_database
+
+    source = vye_database(load_settings())
+    with source.errors():
+        for table, rows in import_folder(source.engine(), folder).items():
+            click.echo(f"{table}: {rows} rows")
+    return SUCCESS
+
+
+@vye.command()
+@DATE
+@KIND
+def egress(partition_date: date, kind: str | None) -> int:
+    """Read, render and deliver a day's files."""
+    from vye_pipeline.orchestration.runs import Session
+
+    with Session(load_settings()) as session:
+        outcome = session.egress(partition_date, _kinds(kind))
+    for problem in outcome.problems:
+        _complain(problem)
+    if not outcome.problems:
+        click.echo(f"{partition_date}: delivered")
+    return FAILED if outcome.problems else SUCCESS
+
+
+@vye.command()
+@DATE
+def reconcile(partition_date: date) -> int:
+    """Set a day against BDN's acknowledgements."""
+    from vye_pipeline.orchestration.runs import Session
+
+    with Session(load_settings()) as session:
+        outcome = session.reconcile(partition_date, _kinds(None))
+    for problem in outcome.problems:
+        _complain(problem)
+    if not outcome.problems:
+        click.echo(f"{partition_date}: reconciled")
+    return FAILED if outcome.problems else SUCCESS
+
+
+@vye.command()
+@click.option(
+    "--failed", "only_failed", is_flag=True, help="leave days that never ran alone"
+)
+@FROM
+@TO
+def backfill(only_failed: bool, first: date | None, last: date | None) -> int:
+    """Run the egress of failed or missing days again, oldest first, then reconcile them."""
+    from vye_pipeline.orchestration.runs import Session
+
+    settings = load_settings()
+    with Session(settings) as session:
+        results = session.backfill(
+            _days(settings, first, last), only_failed=only_failed
+        )
+        failed = False
+        for day, problems in results:
+            click.echo(f"{day}: {'failed' if problems else 'delivered'}")
+            for problem in problems:
+                _complain(problem)
+            failed = failed or bool(problems)
+    return FAILED if failed else SUCCESS
+
+
+@vye.command()
+@FROM
+@TO
+@AS_JSON
+def status(first: date | None, last: date | None, as_json: bool) -> int:
+    """Show how each day and kind stands."""
+    from vye_pipeline.ledger.ledger import open_ledger
+    from vye_pipeline.ledger.reports import calendar
+    from vye_pipeline.terminal import show_calendar
+
+    settings = load_settings()
+    with open_ledger(settings).transaction() as connection:
+        days = calendar(connection, _days(settings, first, last))
+    if as_json:
+        click.echo(json.dumps([day.as_json() for day in days], indent=2))
+    else:
+        show_calendar(Console(), days)
+    return SUCCESS
+
+
+@vye.command()
+@click.option("--date", "day", type=IsoDate(), help="only this day")
+@KIND
+@AS_JSON
+@click.option(
+    "--csv", "csv_file", type=click.Path(path_type=Path), help="write a CSV file"
+)
+def affected(
+    day: date | None, kind: str | None, as_json: bool, csv_file: Path | None
+) -> int:
+    """List the user profiles whose records did not reach BDN or need a person."""
+    from vye_pipeline.ledger.ledger import open_ledger
+    from vye_pipeline.ledger.reports import affected as read_affected
+    from vye_pipeline.terminal import show_affected
+
+    settings = load_settings()
+    days = [day] if day else _days(settings, None, None)
+    with open_ledger(settings).transaction() as connection:
+        items = read_affected(connection, days[0], days[-1], kind) if days else []
+    if csv_file is not None:
+        _write_csv(csv_file, [item.as_json() for item in items])
+    if as_json:
+        click.echo(json.dumps([item.as_json() for item in items], indent=2))
+    elif csv_file is None:
+        show_affected(Console(), items)
+    return SUCCESS
+
+
+@vye.group()
+def simulate() -> None:
+    """A stand-in for BDN."""
+
+
+@simulate.command("answer")
+@DATE
+@click.option("--reject", type=click.IntRange(min=0), default=0, help="lines to reject")
+@click.option("--drop", type=click.IntRange(min=0), default=0, help="lines to lose")
+@click.option(
+    "--garble", type=click.IntRange(min=0), default=0, help="lines to misread"
+)
+@click.option(
+    "--late", type=click.IntRange(min=0), default=0, help="lines to leave open"
+)
+@click.option("--refuse", is_flag=True, help="refuse the whole files")
+def simulate_answer(
+    partition_date: date, reject: int, drop: int, garble: int, late: int, refuse: bool
+) -> int:
+    """Answer the delivered files of a day as BDN would."""
+    from vye_pipeline.bdn.object_store import open_object_store
+    from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
+
+    faults = Faults(reject=reject, drop=drop, garble=garble, late=late, refuse=refuse)
+    store = open_object_store(load_settings().objects_url)
+    for key in answer_partition(
+        store, partition_date, faults, received_at=datetime.now(UTC)
+    ):
+        click.echo(key)
+    return SUCCESS
+
+
+def _kinds(kind: str | None) -> list[str]:
+    return [kind] if kind else [one.name for one in KINDS]
+
+
+def _days(settings: Settings, first: date | None, last: date | None) -> list[date]:
+    """Returns the partitions between two days that can have run by now."""
+    newest = min(latest_business_day(datetime.now(UTC)), settings.end_date or date.max)
+    return list(
+        business_days(
+            max(first or settings.start_date, settings.start_date),
+            min(last or newest, newest),
+        )
+    )
+
+
+def _write_csv(path: Path, rows: list[dict[str, object]]) -> None:
+    from vye_pipeline.ledger.reports import Affected
+
+    try:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, list(Affected.__dataclass_fields__))
+            writer.writeheader()
+            writer.writerows(rows)
+    except OSError as error:
+        raise UsageError(f"{path} can't be written: {error.strerror}") from None

@@ -1,0 +1,61 @@
+"""The one place where Dagster's objects are put together, with resources chosen from settings."""
+
+from __future__ import annotations
+
+import warnings
+
+import dagster as dg
+
+from vye_pipeline.orchestration.assets.egress import (
+    delivery_asset,
+    export_ready_asset,
+    upload_file_asset,
+)
+from vye_pipeline.orchestration.assets.reconciliation import (
+    acknowledgement_asset,
+    manual_reconciliation_asset,
+    reconciliation_asset,
+)
+from vye_pipeline.orchestration.io_managers import LedgerIOManager
+from vye_pipeline.orchestration.jobs import egress_job, reconcile_job
+from vye_pipeline.orchestration.partitions import business_day_partitions
+from vye_pipeline.orchestration.resources import CLOCK, IO_MANAGER, WORLD, Clock
+from vye_pipeline.orchestration.schedules import egress_schedule
+from vye_pipeline.records import KINDS
+from vye_pipeline.settings import load_settings
+from vye_pipeline.world import World
+
+STAGES = (
+    export_ready_asset,
+    upload_file_asset,
+    delivery_asset,
+    acknowledgement_asset,
+    reconciliation_asset,
+)
+
+
+def build_definitions(world: World, clock: Clock | None = None) -> dg.Definitions:
+    """Puts everything together; production, tests and the demo share this assembly.
+
+    Args:
+        world: databases, stores and the settings that say which days there are.
+        clock: the time; the real one by default.
+    """
+    partitions = business_day_partitions(world.settings)
+    with warnings.catch_warnings():
+        # Partitioned checks are in preview in Dagster 1.13; they are what this project needs.
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        assets = [stage(kind, partitions) for kind in KINDS for stage in STAGES]
+        return dg.Definitions(
+            assets=[*assets, manual_reconciliation_asset(partitions)],
+            jobs=[egress_job(partitions), reconcile_job(partitions)],
+            schedules=[egress_schedule(partitions)],
+            resources={
+                WORLD: world,
+                CLOCK: clock or Clock(),
+                IO_MANAGER: LedgerIOManager(world),
+            },
+        )
+
+
+defs = build_definitions(World(load_settings()))

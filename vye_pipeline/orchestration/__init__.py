@@ -1,0 +1,1 @@
+"""Dagster's edge: the only package that imports dagster, beside definitions.py."""

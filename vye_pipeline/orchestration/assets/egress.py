@@ -1,0 +1,182 @@
+"""A kind's way out: export_ready, upload_file, delivery (architecture.md, "The flow of a day")."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+
+from vye_pipeline import egress
+from vye_pipeline.bdn.file_names import outbound_key
+from vye_pipeline.egress import ExportReady
+from vye_pipeline.ledger.models import LINE, QUARANTINED, REPLACED, SUPERSEDED
+from vye_pipeline.orchestration import metadata
+from vye_pipeline.orchestration.failures import recorded
+from vye_pipeline.orchestration.partitions import partition_date
+from vye_pipeline.orchestration.resources import Clock, World
+from vye_pipeline.records import Kind
+from vye_pipeline.records.layout import split_lines
+
+
+def export_ready_asset(
+    kind: Kind, partitions: dg.PartitionsDefinition
+) -> dg.AssetsDefinition:
+    """Returns the asset of the records that a partition has claimed."""
+
+    @dg.asset(
+        name="export_ready",
+        key_prefix=kind.name,
+        group_name="export_ready",
+        partitions_def=partitions,
+        kinds={"sql", "pandas"},
+        description=f"{kind.title} that VYE has ready for BDN on a business day: read once the "
+        "cut-off has passed, normalised, checked against BDN's rules, and claimed in the ledger so "
+        "that no other day can send them. Those that break a rule are quarantined with their "
+        "reasons. Materialising an undelivered day reads the source again; a delivered one is "
+        "frozen.",
+        check_specs=[
+            _check(kind, "export_ready", "every_record_has_one_place", partitions)
+        ],
+    )
+    def export_ready(
+        context: dg.AssetExecutionContext,
+        world: dg.ResourceParam[World],
+        clock: dg.ResourceParam[Clock],
+    ) -> dg.MaterializeResult[Any]:
+        day, now = partition_date(context), clock.now()
+        with recorded(
+            world, day, kind, step="export_ready", run_id=context.run_id, now=now
+        ):
+            export = egress.take_export_ready(world, day, kind, now)
+        counts = {
+            name: export.count(name)
+            for name in (LINE, QUARANTINED, SUPERSEDED, REPLACED)
+        }
+        return dg.MaterializeResult(
+            value=export,
+            metadata={
+                **metadata.counts(counts),
+                "vanished_at_the_source": int(export.claims["is_vanished"].sum()),
+                "is_frozen": export.is_frozen,
+                "quarantined_user_profiles": metadata.profiles(
+                    export.claims[export.claims["disposition"] == QUARANTINED]
+                ),
+            },
+            check_results=[
+                dg.AssetCheckResult(
+                    check_name="every_record_has_one_place",
+                    passed=sum(counts.values()) == len(export.records)
+                    and export.records["record_id"].is_unique,
+                    metadata=metadata.counts(counts | {"records": len(export.records)}),
+                )
+            ],
+        )
+
+    return export_ready
+
+
+def upload_file_asset(
+    kind: Kind, partitions: dg.PartitionsDefinition
+) -> dg.AssetsDefinition:
+    """Returns the asset of a partition's rendered file."""
+
+    @dg.asset(
+        name="upload_file",
+        key_prefix=kind.name,
+        group_name="upload_file",
+        partitions_def=partitions,
+        kinds={"file"},
+        ins={"export": dg.AssetIn(key=[kind.name, "export_ready"])},
+        description=f"The exact bytes of the file of {kind.title.lower()} for BDN, rendered from "
+        "export_ready: one line a record, ordered by user_info_id. The same records always make "
+        "the same bytes. Its digest is announced in the ledger before anything is put.",
+        check_specs=[_check(kind, "upload_file", "every_line_is_a_record", partitions)],
+    )
+    def upload_file(
+        context: dg.AssetExecutionContext,
+        export: ExportReady,
+        world: dg.ResourceParam[World],
+        clock: dg.ResourceParam[Clock],
+    ) -> dg.MaterializeResult[Any]:
+        day, now = partition_date(context), clock.now()
+        with recorded(
+            world, day, kind, step="upload_file", run_id=context.run_id, now=now
+        ):
+            content = egress.make_upload_file(kind, export)
+            sha256 = egress.keep_upload_file(world, day, kind, content)
+        lines = len(split_lines(content))
+        return dg.MaterializeResult(
+            value=content,
+            metadata={
+                "object_key": outbound_key(kind, day),
+                "sha256": sha256,
+                "bytes": len(content),
+                "lines": lines,
+            },
+            check_results=[
+                dg.AssetCheckResult(
+                    check_name="every_line_is_a_record",
+                    passed=lines == export.count(LINE),
+                    metadata={"lines": lines, "records": export.count(LINE)},
+                )
+            ],
+        )
+
+    return upload_file
+
+
+def delivery_asset(
+    kind: Kind, partitions: dg.PartitionsDefinition
+) -> dg.AssetsDefinition:
+    """Returns the asset of a partition's receipt."""
+
+    @dg.asset(
+        name="delivery",
+        key_prefix=kind.name,
+        group_name="delivery",
+        partitions_def=partitions,
+        kinds={"s3"},
+        ins={"content": dg.AssetIn(key=[kind.name, "upload_file"])},
+        description=f"The receipt for the file of {kind.title.lower()}: put once into the object "
+        "store, digest verified. A red day has not reached BDN: its error says why and what to do, "
+        "`vye affected` lists who waits, and `vye backfill --failed` sends it after the fix. A "
+        "delivered day can be run again without another put.",
+        check_specs=[_check(kind, "delivery", "object_is_what_was_sent", partitions)],
+    )
+    def delivery(
+        context: dg.AssetExecutionContext,
+        content: bytes,
+        world: dg.ResourceParam[World],
+        clock: dg.ResourceParam[Clock],
+    ) -> dg.MaterializeResult[Any]:
+        day, now = partition_date(context), clock.now()
+        with recorded(
+            world, day, kind, step="delivery", run_id=context.run_id, now=now
+        ):
+            receipt = egress.deliver(world, day, kind, content, now)
+            lying = world.objects.digest(receipt.object_key)
+        return dg.MaterializeResult(
+            value=receipt,
+            metadata={
+                "object_key": receipt.object_key,
+                "sha256": receipt.sha256,
+                "bytes": receipt.byte_count,
+                "lines": receipt.line_count,
+                "delivered_at": dg.MetadataValue.timestamp(receipt.delivered_at),
+            },
+            check_results=[
+                dg.AssetCheckResult(
+                    check_name="object_is_what_was_sent",
+                    passed=lying == receipt.sha256,
+                    metadata={"expected": receipt.sha256, "found": lying or "nothing"},
+                )
+            ],
+        )
+
+    return delivery
+
+
+def _check(
+    kind: Kind, stage: str, name: str, partitions: dg.PartitionsDefinition
+) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(name, asset=[kind.name, stage], partitions_def=partitions)

@@ -1,0 +1,227 @@
+"""The way back: acknowledgement and reconciliation of a kind, manual_reconciliation of a day."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from vye_pipeline.bdn.acknowledgement import Acknowledgement
+from vye_pipeline.ledger import reports
+from vye_pipeline.ledger.models import REPLACED
+from vye_pipeline.orchestration import metadata
+from vye_pipeline.orchestration.failures import reported
+from vye_pipeline.orchestration.partitions import partition_date
+from vye_pipeline.orchestration.resources import Clock, World
+from vye_pipeline.reconciliation.reconcile import (
+    load_acknowledgements,
+    receive,
+    reconcile,
+)
+from vye_pipeline.reconciliation.statuses import MANUAL, Status
+from vye_pipeline.records import KINDS, Kind
+
+SUMS, ACCEPTED, WELL_FORMED, COMPLETE = (
+    "every_record_has_one_status",
+    "bdn_accepted_every_line",
+    "acknowledgements_are_well_formed",
+    "bdn_received_every_line",
+)
+
+
+def acknowledgement_asset(
+    kind: Kind, partitions: dg.PartitionsDefinition
+) -> dg.AssetsDefinition:
+    """Returns the asset of BDN's acknowledgements of a partition's file."""
+
+    @dg.asset(
+        name="acknowledgement",
+        key_prefix=kind.name,
+        group_name="acknowledgement",
+        partitions_def=partitions,
+        kinds={"s3"},
+        deps=[dg.AssetKey([kind.name, "delivery"])],
+        description=f"What BDN answered to the file of {kind.title.lower()}: its acknowledgement "
+        "and any supplements. The raw bytes are kept before they are read. None yet is a normal "
+        "state. A malformed one is refused whole, stays where it is, and turns a check red; it "
+        "doesn't keep the day from being reconciled with what else is known.",
+        check_specs=[
+            dg.AssetCheckSpec(
+                name, asset=[kind.name, "acknowledgement"], partitions_def=partitions
+            )
+            for name in (WELL_FORMED, COMPLETE)
+        ],
+    )
+    def acknowledgement(
+        context: dg.AssetExecutionContext,
+        world: dg.ResourceParam[World],
+        clock: dg.ResourceParam[Clock],
+    ) -> dg.MaterializeResult[Any]:
+        day = partition_date(context)
+        with reported(day, kind):
+            received = receive(world, day, kind, clock.now())
+            known = load_acknowledgements(world, day, kind)
+            receipt = world.ledger.receipt(day, kind)
+        lines_sent = receipt.line_count if receipt else 0
+        lines_received = {one.lines_received for one in known}
+        return dg.MaterializeResult(
+            value=known,
+            metadata={
+                "acknowledgements": len(known),
+                "malformed": len(received.malformed),
+                "lines_sent": lines_sent,
+                "accepted": sum(one.accepted_count for one in known),
+                "rejected": sum(one.rejected_count for one in known),
+            },
+            check_results=[
+                dg.AssetCheckResult(
+                    check_name=WELL_FORMED,
+                    passed=not received.malformed,
+                    description="\n".join(str(error) for error in received.malformed)
+                    or None,
+                ),
+                dg.AssetCheckResult(
+                    check_name=COMPLETE,
+                    passed=lines_received <= {lines_sent},
+                    metadata={
+                        "lines_sent": lines_sent,
+                        "lines_received": ", ".join(map(str, sorted(lines_received)))
+                        or "none yet",
+                    },
+                ),
+            ],
+        )
+
+    return acknowledgement
+
+
+def reconciliation_asset(
+    kind: Kind, partitions: dg.PartitionsDefinition
+) -> dg.AssetsDefinition:
+    """Returns the asset of a partition's reconciliation: one status a record."""
+
+    @dg.asset(
+        name="reconciliation",
+        key_prefix=kind.name,
+        group_name="reconciliation",
+        partitions_def=partitions,
+        kinds={"pandas", "sql"},
+        ins={"acknowledgements": dg.AssetIn(key=[kind.name, "acknowledgement"])},
+        description=f"What became of each of the {kind.title.lower()} of a day: one row a record, "
+        "one status each (docs/bdn-interface.md). The check `bdn_accepted_every_line` is red on a "
+        "day of which BDN did not accept everything, and names the user profiles.",
+        check_specs=[
+            dg.AssetCheckSpec(
+                name, asset=[kind.name, "reconciliation"], partitions_def=partitions
+            )
+            for name in (SUMS, ACCEPTED)
+        ],
+    )
+    def reconciliation(
+        context: dg.AssetExecutionContext,
+        acknowledgements: list[Acknowledgement],
+        world: dg.ResourceParam[World],
+        clock: dg.ResourceParam[Clock],
+    ) -> dg.MaterializeResult[Any]:
+        day = partition_date(context)
+        with reported(day, kind):
+            rows = reconcile(world, day, kind, acknowledgements, clock.now())
+            claims = world.ledger.claims(day, kind)
+        counts = {
+            str(status): int((rows["status"] == status).sum()) for status in Status
+        }
+        records = int((claims["disposition"] != REPLACED).sum())
+        affected = rows[rows["status"].isin([*MANUAL, Status.UNDELIVERED])]
+        return dg.MaterializeResult(
+            metadata={
+                **metadata.counts(counts),
+                "records": records,
+                "affected_user_profiles": metadata.profiles(affected),
+            },
+            check_results=[
+                dg.AssetCheckResult(
+                    check_name=SUMS,
+                    passed=sum(counts.values()) - counts[Status.UNEXPECTED] == records,
+                    metadata=metadata.counts({"records": records}),
+                ),
+                dg.AssetCheckResult(
+                    check_name=ACCEPTED,
+                    passed=affected.empty,
+                    description=_in_words(counts, affected),
+                    metadata={"affected_user_profiles": metadata.profiles(affected)},
+                ),
+            ],
+        )
+
+    return reconciliation
+
+
+def manual_reconciliation_asset(
+    partitions: dg.PartitionsDefinition,
+) -> dg.AssetsDefinition:
+    """Returns the asset of the user profiles that need a person, over all kinds of a day."""
+
+    @dg.asset(
+        name="manual_reconciliation",
+        group_name="manual_reconciliation",
+        partitions_def=partitions,
+        kinds={"sql"},
+        deps=[dg.AssetKey([kind.name, "reconciliation"]) for kind in KINDS],
+        description="The worklist of a day: one row a user profile whose records need a person, "
+        "over all kinds. It should be empty; `vye affected --date DATE` shows it with reasons and "
+        "next steps.",
+        check_specs=[
+            dg.AssetCheckSpec(
+                "nobody_needs_a_person",
+                asset="manual_reconciliation",
+                partitions_def=partitions,
+            )
+        ],
+    )
+    def manual_reconciliation(
+        context: dg.AssetExecutionContext, world: dg.ResourceParam[World]
+    ) -> dg.MaterializeResult[Any]:
+        day = partition_date(context)
+        with world.ledger.transaction() as connection:
+            items = reports.affected(connection, day, day)
+        waiting = pd.DataFrame(
+            [vars(item) for item in items if item.needs_manual_reconciliation],
+            columns=list(reports.Affected.__dataclass_fields__),
+        )
+        profiles = waiting.groupby("user_profile_id", as_index=False).agg(
+            kind=("kind", _listed),
+            status=("status", _listed),
+            reason_code=("reason", _listed),
+        )
+        return dg.MaterializeResult(
+            metadata={
+                "user_profiles": len(profiles),
+                "records": len(waiting),
+                "affected_user_profiles": metadata.profiles(profiles),
+            },
+            check_results=[
+                dg.AssetCheckResult(
+                    check_name="nobody_needs_a_person",
+                    passed=waiting.empty,
+                    severity=dg.AssetCheckSeverity.WARN,
+                    description=f"{len(profiles)} user profiles need a person: "
+                    f"vye affected --date {day}"
+                    if len(waiting)
+                    else None,
+                )
+            ],
+        )
+
+    return manual_reconciliation
+
+
+def _listed(values: pd.Series[str]) -> str:
+    return "; ".join(dict.fromkeys(values.astype(str)))
+
+
+def _in_words(counts: dict[str, int], affected: pd.DataFrame) -> str | None:
+    if affected.empty:
+        return None
+    parts = [f"{count} {status}" for status, count in counts.items() if count]
+    return f"{affected['user_profile_id'].nunique()} user profiles are affected: {', '.join(parts)}"

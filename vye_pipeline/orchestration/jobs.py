@@ -1,0 +1,47 @@
+"""The two jobs: egress takes a day out to BDN, reconcile finds out what became of it."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from vye_pipeline.records import KINDS
+
+EGRESS, RECONCILE = "egress", "reconcile"
+EGRESS_STAGES = ("export_ready", "upload_file", "delivery")
+RECONCILE_STAGES = ("acknowledgement", "reconciliation")
+
+
+def asset_keys(stages: tuple[str, ...], kinds: tuple[str, ...]) -> list[dg.AssetKey]:
+    """Returns the keys of some stages of some kinds."""
+    return [dg.AssetKey([kind, stage]) for kind in kinds for stage in stages]
+
+
+def egress_job(partitions: dg.PartitionsDefinition) -> dg.UnresolvedAssetJobDefinition:
+    """Returns the job that the schedule starts at the cut-off."""
+    return dg.define_asset_job(
+        EGRESS,
+        selection=dg.AssetSelection.assets(*asset_keys(EGRESS_STAGES, _ALL)),
+        partitions_def=partitions,
+        executor_def=dg.in_process_executor,
+        description="Reads, renders and delivers a business day's three files. The kinds are "
+        "independent: one may fail while the others are delivered.",
+    )
+
+
+def reconcile_job(
+    partitions: dg.PartitionsDefinition,
+) -> dg.UnresolvedAssetJobDefinition:
+    """Returns the job that sets a day against BDN's acknowledgements."""
+    return dg.define_asset_job(
+        RECONCILE,
+        selection=dg.AssetSelection.assets(
+            *asset_keys(RECONCILE_STAGES, _ALL), dg.AssetKey("manual_reconciliation")
+        ),
+        partitions_def=partitions,
+        executor_def=dg.in_process_executor,
+        description="Reads BDN's acknowledgements of a business day, gives every record its "
+        "status, and lists the user profiles that need a person.",
+    )
+
+
+_ALL = tuple(kind.name for kind in KINDS)

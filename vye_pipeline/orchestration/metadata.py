@@ -1,0 +1,41 @@
+"""What the pages of assets show: counts and tables of ids, never a value of a record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+ROWS_SHOWN = 500
+
+
+def counts(values: Mapping[str, int]) -> dict[str, dg.MetadataValue[Any]]:
+    """Returns counts as metadata."""
+    return {name: dg.MetadataValue.int(int(value)) for name, value in values.items()}
+
+
+def profiles(rows: pd.DataFrame) -> dg.MetadataValue[Any]:
+    """Returns a table of user_profile_id and record_id, and whatever else says why.
+
+    Args:
+        rows: user_profile_id, record_id and any of kind, status, reason_code, fields.
+    """
+    wanted = (
+        "user_profile_id",
+        "kind",
+        "record_id",
+        "line_number",
+        "status",
+        "reason_code",
+        "fields",
+    )
+    columns = [name for name in wanted if name in rows]
+    records = (
+        rows[columns].head(ROWS_SHOWN).astype(object).where(rows[columns].notna(), None)
+    )
+    return dg.MetadataValue.table(
+        [dg.TableRecord(row) for row in records.to_dict("records")],
+        dg.TableSchema([dg.TableColumn(name, "string") for name in columns]),
+    )

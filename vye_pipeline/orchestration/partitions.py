@@ -1,0 +1,44 @@
+"""One partition a business day, in New York time (dagster-facts: exclusions at the cron's tick)."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+
+import dagster as dg
+
+from vye_pipeline.business_days import NEW_YORK, holidays_of_year
+from vye_pipeline.settings import Settings
+
+DATE_FORMAT = "%Y-%m-%d"
+YEARS_AHEAD = 30
+
+
+def business_day_partitions(settings: Settings) -> dg.TimeWindowPartitionsDefinition:
+    """Returns the partitions from the first to the last business day of the settings.
+
+    A key exists on its own day, from midnight in New York.
+    """
+    first, last = settings.start_date, settings.end_date
+    years = range(first.year, (last.year if last else first.year + YEARS_AHEAD) + 1)
+    return dg.TimeWindowPartitionsDefinition(
+        cron_schedule="0 0 * * 1-5",
+        fmt=DATE_FORMAT,
+        timezone=str(NEW_YORK),
+        start=_midnight(first),
+        end=_midnight(last + timedelta(days=7)) if last else None,
+        end_offset=1,
+        exclusions=[
+            datetime.combine(day, time())
+            for year in years
+            for day in holidays_of_year(year)
+        ],
+    )
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), tzinfo=UTC).replace(tzinfo=None)
+
+
+def partition_date(context: dg.AssetExecutionContext) -> date:
+    """Returns the business day of the running partition."""
+    return date.fromisoformat(context.partition_key)

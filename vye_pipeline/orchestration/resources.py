@@ -1,0 +1,31 @@
+"""What assets are given: the world they work on and the time it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from vye_pipeline.world import World
+
+WORLD = "world"
+CLOCK = "clock"
+IO_MANAGER = "io_manager"
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The time, so that a rehearsal of past days can set it.
+
+    Attributes:
+        now: returns the time in UTC.
+    """
+
+    now: Callable[[], datetime] = field(default=_utc_now)
+
+
+__all__ = ["CLOCK", "IO_MANAGER", "WORLD", "Clock", "World"]

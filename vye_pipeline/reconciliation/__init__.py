@@ -1,0 +1,1 @@
+"""What became of each record: sent against acknowledged, one status each, and who needs a person."""

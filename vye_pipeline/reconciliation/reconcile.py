@@ -1,0 +1,175 @@
+"""A day's way back: BDN's acknowledgements are kept, read, and set against what was sent."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import pandas as pd
+
+from vye_pipeline.bdn.acknowledgement import (
+    Acknowledgement,
+    MalformedAcknowledgement,
+    parse_acknowledgement,
+)
+from vye_pipeline.bdn.file_names import (
+    acknowledgement_sequence,
+    file_name,
+    inbound_prefix,
+)
+from vye_pipeline.business_days import deadline
+from vye_pipeline.egress import load_upload_file
+from vye_pipeline.ledger.models import LINE, QUARANTINED, REPLACED, SUPERSEDED
+from vye_pipeline.reconciliation.diff import compare
+from vye_pipeline.reconciliation.statuses import Status
+from vye_pipeline.records import Kind
+from vye_pipeline.world import World
+
+
+@dataclass(frozen=True)
+class Received:
+    """The acknowledgements that lie in the object store for a partition's file.
+
+    Attributes:
+        acknowledgements: those that can be read, by sequence.
+        malformed: those that can't: refused whole, left where they are.
+    """
+
+    acknowledgements: list[Acknowledgement]
+    malformed: list[MalformedAcknowledgement]
+
+
+def receive(world: World, partition_date: date, kind: Kind, now: datetime) -> Received:
+    """Keeps the raw bytes of each acknowledgement, then reads and records it.
+
+    None at all is a normal state. One that can't be read doesn't keep the others from being read.
+    """
+    received = Received([], [])
+    for stored in world.objects.list(inbound_prefix(partition_date)):
+        sequence = acknowledgement_sequence(kind, partition_date, stored.key)
+        if sequence is None:
+            continue
+        content = world.objects.get(stored.key)
+        sha256 = hashlib.sha256(content).hexdigest()
+        snapshot_name = f"{partition_date}/{kind.name}/acknowledgement-{sha256}"
+        if not world.snapshots.exists(snapshot_name):
+            world.snapshots.put(snapshot_name, content)
+        try:
+            read = _parse(content, partition_date, kind, stored.key)
+        except MalformedAcknowledgement as error:
+            received.malformed.append(error)
+            continue
+        received.acknowledgements.append(read)
+        world.ledger.record_acknowledgement(
+            partition_date=partition_date,
+            kind=kind.name,
+            sequence=sequence,
+            sha256=sha256,
+            object_key=stored.key,
+            snapshot_name=snapshot_name,
+            received_at=read.received_at,
+            recorded_at=now,
+            disposition=read.disposition.value,
+            reason_code=read.reason_code,
+            lines_received=read.lines_received,
+            accepted_count=read.accepted_count,
+            rejected_count=read.rejected_count,
+        )
+    return received
+
+
+def load_acknowledgements(
+    world: World, partition_date: date, kind: Kind
+) -> list[Acknowledgement]:
+    """Returns the acknowledgements on record, from their snapshots, by sequence."""
+    rows = world.ledger.acknowledgements(partition_date, kind)
+    return [
+        _parse(world.snapshots.get(name), partition_date, kind, key)
+        for key, name in zip(rows["object_key"], rows["snapshot_name"], strict=True)
+    ]
+
+
+def reconcile(
+    world: World,
+    partition_date: date,
+    kind: Kind,
+    acknowledgements: list[Acknowledgement],
+    now: datetime,
+) -> pd.DataFrame:
+    """Gives every record of a partition its one status and keeps that in the ledger.
+
+    Args:
+        world: databases and stores.
+        partition_date: of the records.
+        kind: of the records.
+        acknowledgements: all on record for the file.
+        now: with zone; it decides whether the deadline has passed.
+
+    Returns:
+        record_id, user_profile_id, line_number, status, reason_code, fields, reconciled_at: a row
+        a record that was not replaced, and one an unexpected answer (record_id null).
+    """
+    claims = world.ledger.claims(partition_date, kind)
+    claims = claims[claims["disposition"] != REPLACED]
+    is_delivered = world.ledger.receipt(partition_date, kind) is not None
+    unsent = _unsent(world, partition_date, kind, claims, is_delivered=is_delivered)
+    parts = [unsent]
+    if is_delivered:
+        sent = load_upload_file(world, partition_date, kind)
+        is_overdue = now > deadline(partition_date)
+        difference = compare(kind, sent, acknowledgements, is_overdue=is_overdue)
+        lines = claims.loc[
+            claims["disposition"] == LINE,
+            ["record_id", "user_profile_id", "line_number"],
+        ]
+        lines = lines.astype({"line_number": "int64"})
+        parts += [
+            lines.merge(difference.lines, on="line_number", validate="one_to_one"),
+            difference.unexpected.assign(status=str(Status.UNEXPECTED)),
+        ]
+    rows = pd.concat(parts, ignore_index=True).assign(reconciled_at=now)
+    rows = rows.astype(
+        {name: "Int64" for name in ("record_id", "user_profile_id", "line_number")}
+    )
+    world.ledger.reconcile(partition_date, kind, rows)
+    return rows
+
+
+def _parse(
+    content: bytes, partition_date: date, kind: Kind, key: str
+) -> Acknowledgement:
+    return parse_acknowledgement(
+        content, file_name=file_name(kind, partition_date), place=key
+    )
+
+
+def _unsent(
+    world: World,
+    partition_date: date,
+    kind: Kind,
+    claims: pd.DataFrame,
+    *,
+    is_delivered: bool,
+) -> pd.DataFrame:
+    """Returns the rows of the records that are in no delivered file."""
+    statuses = {QUARANTINED: Status.QUARANTINED, SUPERSEDED: Status.SUPERSEDED}
+    if not is_delivered:
+        statuses[LINE] = Status.UNDELIVERED
+    rows = claims[claims["disposition"].isin(list(statuses))]
+    faults = world.ledger.findings(partition_date, kind)
+    faults = faults[faults["is_quarantining"]].groupby("record_id")
+    reasons = faults.agg(
+        reason_code=("code", "first"),
+        fields=("field", lambda names: ",".join(dict.fromkeys(names))),
+    )
+    return (
+        rows[["record_id", "user_profile_id"]]
+        .assign(
+            line_number=rows["line_number"],
+            status=rows["disposition"].map(
+                {key: str(value) for key, value in statuses.items()}
+            ),
+        )
+        .join(reasons, on="record_id")
+    )

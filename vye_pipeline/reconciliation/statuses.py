@@ -1,0 +1,53 @@
+"""The statuses of one record (bdn-interface.md, part 3), and what each asks of people."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """What is known of one record; exactly one of them at any time."""
+
+    QUARANTINED = "quarantined"
+    UNDELIVERED = "undelivered"
+    SUPERSEDED = "superseded"
+    PENDING = "pending"
+    ACKNOWLEDGED = "acknowledged"
+    MISMATCHED = "mismatched"
+    REJECTED = "rejected"
+    MISSING = "missing"
+    CONFLICTING = "conflicting"
+    UNEXPECTED = "unexpected"
+
+
+UNSETTLED = (Status.UNDELIVERED, Status.PENDING)
+MANUAL = (
+    Status.QUARANTINED,
+    Status.MISMATCHED,
+    Status.REJECTED,
+    Status.MISSING,
+    Status.CONFLICTING,
+    Status.UNEXPECTED,
+)
+OF_A_LINE = (
+    Status.UNDELIVERED,
+    Status.PENDING,
+    Status.ACKNOWLEDGED,
+    Status.MISMATCHED,
+    Status.REJECTED,
+    Status.MISSING,
+    Status.CONFLICTING,
+)
+
+NEXT_STEPS = {
+    Status.QUARANTINED: "correct the record in VYE, or reconcile it by hand with BDN",
+    Status.UNDELIVERED: "fix the cause, then vye backfill --failed",
+    Status.SUPERSEDED: "nothing: a newer change was delivered",
+    Status.PENDING: "wait for BDN's acknowledgement",
+    Status.ACKNOWLEDGED: "nothing",
+    Status.MISMATCHED: "have BDN correct the fields it read differently",
+    Status.REJECTED: "act on BDN's reason, then reconcile by hand with BDN",
+    Status.MISSING: "ask BDN what became of the line",
+    Status.CONFLICTING: "ask BDN which of its answers holds",
+    Status.UNEXPECTED: "ask BDN where the line came from: it was never sent",
+}

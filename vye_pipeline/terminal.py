@@ -1,0 +1,93 @@
+"""How the ledger's answers look at a terminal of 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from vye_pipeline.ledger.reports import DELIVERED, FAILED, MISSING, Affected, Day
+from vye_pipeline.reconciliation.statuses import MANUAL, Status
+
+COLOURS = {DELIVERED: "green", FAILED: "bold red", MISSING: "dim"}
+STATUS_COLOURS = {
+    Status.ACKNOWLEDGED: "green",
+    Status.PENDING: "yellow",
+    Status.UNDELIVERED: "bold red",
+    **dict.fromkeys(MANUAL, "red"),
+}
+
+
+def show_calendar(console: Console, days: Sequence[Day]) -> None:
+    """Prints a row a partition and kind; stretches of days that never ran take one row."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("partition", "kind", "delivery", "records"):
+        table.add_column(name, no_wrap=name != "records")
+    for never_ran, group in groupby(_by_date(days), key=_never_ran):
+        if never_ran:
+            table.add_row(*_missing(list(group)))
+            continue
+        for kinds in group:
+            for number, day in enumerate(kinds):
+                first = str(day.partition_date) if number == 0 else ""
+                table.add_row(first, day.kind, _delivery(day), _counts(day))
+    console.print(table)
+
+
+def show_affected(console: Console, items: Sequence[Affected]) -> None:
+    """Prints a row a record, and how many user profiles they are."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("profile", "partition", "kind", "status", "reason"):
+        table.add_column(name, no_wrap=name != "reason")
+    for item in items:
+        profile = "—" if item.user_profile_id is None else str(item.user_profile_id)
+        colour = "dim" if item.resolved_at else STATUS_COLOURS[Status(item.status)]
+        table.add_row(
+            profile,
+            str(item.partition_date),
+            item.kind,
+            Text(item.status, colour),
+            item.reason,
+        )
+    if items:
+        console.print(table)
+    profiles = {item.user_profile_id for item in items} - {None}
+    manual = sum(
+        item.needs_manual_reconciliation and not item.resolved_at for item in items
+    )
+    console.print(
+        f"{len(items)} records of {len(profiles)} user profiles; {manual} of them need a person"
+    )
+
+
+def _by_date(days: Sequence[Day]) -> Iterable[list[Day]]:
+    return [
+        list(group) for _, group in groupby(days, key=lambda day: day.partition_date)
+    ]
+
+
+def _never_ran(kinds: list[Day]) -> bool:
+    return all(day.delivery == MISSING for day in kinds)
+
+
+def _missing(group: list[list[Day]]) -> tuple[str, str, Text, str]:
+    first, last = group[0][0].partition_date, group[-1][0].partition_date
+    extent = f"{len(group)} days, to {last}" if len(group) > 1 else "all kinds"
+    return str(first), extent, Text(MISSING, COLOURS[MISSING]), ""
+
+
+def _delivery(day: Day) -> Text:
+    cause = f": {day.cause}" if day.cause else ""
+    return Text(day.delivery + cause, COLOURS[day.delivery])
+
+
+def _counts(day: Day) -> Text:
+    parts = [
+        Text(f"{count} {status}", STATUS_COLOURS.get(Status(status), ""))
+        for status, count in day.counts.items()
+        if count
+    ]
+    return Text(", ").join(parts) if parts else Text("none", "dim")

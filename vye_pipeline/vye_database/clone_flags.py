@@ -1,0 +1,94 @@
+"""Handing a BDN clone back to VYE (vye-database.md): the only writes to VYE's database.
+
+null when everything of the clone is delivered, false after a failed delivery: either lets VYE
+activate its next clone, where one left at true would jam it. The decision is made anew from the
+ledger each time, so that it doesn't matter which run makes it, nor in which order days end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, func, select, update
+from vye_pipeline.vye_database.tables import Base
+
+from vye_pipeline.database import Database
+from vye_pipeline.errors import Cause
+from vye_pipeline.records import KINDS, Kind
+
+if TYPE_CHECKING:
+    from vye_pipeline.world import World
+
+CLONES = Base.metadata.tables["vye_bdn_clones"]
+
+
+def settle_clones(world: World) -> None:
+    """Sets the flag of every clone that all kinds have read; without a write URL does nothing.
+
+    A clone with a record that no partition has claimed keeps its flag, so that the record comes
+    up again.
+
+    Raises:
+        PipelineError: source: the flag can't be read or written.
+    """
+    url = world.settings.vye_database_write_url
+    if url is None:
+        return
+    states = world.ledger.clone_states().set_index("bdn_clone_id")
+    with world.vye.errors(), world.vye_engine.connect() as connection:
+        flagged = connection.scalars(
+            select(CLONES.c.id).where(CLONES.c.export_ready.is_not(None))
+        )
+        known = states.loc[states.index.intersection(list(flagged))]
+        read = known[known["kind_count"] == len(KINDS)]
+        failed = read.index[read["failure_count"] > 0].tolist()
+        done = [
+            clone_id
+            for clone_id in read.index[read["open_count"] == 0].tolist()
+            if not _has_unclaimed_record(world, connection, clone_id)
+        ]
+    if not failed and not done:
+        return
+    database = Database("VYE's database", "VYE_DATABASE_WRITE_URL", url, Cause.SOURCE)
+    with database.errors(), database.engine().begin() as connection:
+        _set_flag(connection, failed, is_failed=True)
+        _set_flag(connection, done, is_failed=False)
+
+
+def _set_flag(
+    connection: Connection, clone_ids: Iterable[int], *, is_failed: bool
+) -> None:
+    """Writes false or null, in one conditional update each: never over what VYE made active."""
+    connection.execute(
+        update(CLONES)
+        .where(
+            CLONES.c.id.in_(list(clone_ids)),
+            CLONES.c.is_active.is_(None),
+            CLONES.c.export_ready.is_not(None),
+        )
+        .values(export_ready=False if is_failed else None)
+    )
+
+
+def _has_unclaimed_record(world: World, connection: Connection, clone_id: int) -> bool:
+    return any(
+        _count_records(connection, kind, clone_id)
+        > len(world.ledger.claims_in_clones(kind, [clone_id]))
+        for kind in KINDS
+    )
+
+
+def _count_records(connection: Connection, kind: Kind, clone_id: int) -> int:
+    record, info = (
+        Base.metadata.tables[kind.table],
+        Base.metadata.tables["vye_user_infos"],
+    )
+    query = (
+        select(func.count())
+        .select_from(record.join(info, record.c.user_info_id == info.c.id))
+        .where(info.c.bdn_clone_id == clone_id)
+    )
+    if kind.origin is not None:
+        query = query.where(record.c.origin == kind.origin)
+    return connection.scalar(query) or 0

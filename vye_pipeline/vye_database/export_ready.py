@@ -1,0 +1,131 @@
+"""Which records go out on a day (vye-database.md, "Which partition a record belongs to").
+
+The one place where personal columns are read. One query a kind, in a read-only transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date
+
+import pandas as pd
+from sqlalchemy import (
+    ColumnElement,
+    Engine,
+    Select,
+    String,
+    Table,
+    cast,
+    func,
+    select,
+    true,
+)
+from vye_pipeline.vye_database.tables import Base
+
+from vye_pipeline.business_days import cut_off
+from vye_pipeline.database import Database, read_frame
+from vye_pipeline.errors import Cause
+from vye_pipeline.records import Column, Kind
+from vye_pipeline.settings import Settings
+
+ID_COLUMNS = (
+    "record_id",
+    "user_info_id",
+    "user_profile_id",
+    "bdn_clone_id",
+    "created_at",
+)
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What VYE's database holds for a partition.
+
+    Attributes:
+        clone_ids: the BDN clones that are export-ready now.
+        records: the id columns, is_flagged (its clone is export-ready now) and the kind's columns
+            as text without nulls; ordered by user_info_id, the newest first.
+    """
+
+    clone_ids: list[int]
+    records: pd.DataFrame
+
+
+def vye_database(settings: Settings) -> Database:
+    """Returns VYE's database as the settings name it."""
+    return Database(
+        "VYE's database", "VYE_DATABASE_URL", settings.vye_database_url, Cause.SOURCE
+    )
+
+
+def read_candidates(
+    database: Database,
+    engine: Engine,
+    kind: Kind,
+    partition_date: date,
+    claimed_clone_ids: Sequence[int],
+) -> Candidates:
+    """Reads the records that may belong to a partition, all in one snapshot.
+
+    Args:
+        database: VYE's, for error texts.
+        engine: a read-only one of it.
+        kind: of the records.
+        partition_date: only what was created before its cut-off counts.
+        claimed_clone_ids: clones that the partition has read before, whatever their flag is now.
+
+    Raises:
+        PipelineError: the database can't be read.
+    """
+    clones = _table("vye_bdn_clones")
+    with database.errors(), engine.connect() as connection:
+        ready = list(
+            connection.scalars(
+                select(clones.c.id).where(clones.c.export_ready == true())
+            )
+        )
+        wanted = sorted({*ready, *claimed_clone_ids})
+        records = read_frame(connection, _query(kind, partition_date, wanted))
+    return Candidates(
+        ready, records.assign(is_flagged=records["bdn_clone_id"].isin(ready))
+    )
+
+
+def _query(
+    kind: Kind, partition_date: date, clone_ids: Sequence[int]
+) -> Select[tuple[object]]:
+    record, info = _table(kind.table), _table("vye_user_infos")
+    profile, identity = _table("vye_user_profiles"), _table("mpi_identities")
+    owners = {"record": record, "user_info": info, "identity": identity}
+    conditions = [
+        info.c.bdn_clone_id.in_(clone_ids),
+        record.c.created_at
+        < cut_off(partition_date).astimezone(UTC).replace(tzinfo=None),
+    ]
+    if kind.origin is not None:
+        conditions.append(record.c.origin == kind.origin)
+    return (
+        select(
+            record.c.id.label("record_id"),
+            info.c.id.label("user_info_id"),
+            info.c.user_profile_id,
+            info.c.bdn_clone_id,
+            record.c.created_at,
+            *(_text(owners[column.owner], column) for column in kind.columns),
+        )
+        .select_from(info)
+        .join(record, record.c.user_info_id == info.c.id)
+        .join(profile, profile.c.id == info.c.user_profile_id)
+        .outerjoin(identity, identity.c.icn == profile.c.icn)
+        .where(*conditions)
+        .order_by(info.c.id, record.c.created_at.desc(), record.c.id.desc())
+    )
+
+
+def _text(table: Table, column: Column) -> ColumnElement[str]:
+    return func.coalesce(cast(table.c[column.name], String), "").label(column.name)
+
+
+def _table(name: str) -> Table:
+    return Base.metadata.tables[name]

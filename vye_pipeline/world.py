@@ -1,0 +1,47 @@
+"""Everything outside the process that a run touches, opened when first used."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from sqlalchemy import Engine
+
+from vye_pipeline.bdn.object_store import ObjectStore, open_object_store
+from vye_pipeline.database import Database
+from vye_pipeline.ledger.ledger import Ledger, open_ledger
+from vye_pipeline.settings import Settings
+from vye_pipeline.snapshots import SnapshotStore, open_snapshots
+from vye_pipeline.vye_database.export_ready import vye_database
+
+
+class World:
+    """The databases and stores that one set of settings names."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Takes the settings; nothing is opened yet."""
+        self.settings = settings
+
+    @cached_property
+    def vye(self) -> Database:
+        """VYE's database."""
+        return vye_database(self.settings)
+
+    @cached_property
+    def vye_engine(self) -> Engine:
+        """A read-only engine of VYE's database."""
+        return self.vye.engine(is_read_only=True)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The ledger, at this version's revision."""
+        return open_ledger(self.settings)
+
+    @cached_property
+    def objects(self) -> ObjectStore:
+        """Where the files exchanged with BDN lie."""
+        return open_object_store(self.settings.objects_url)
+
+    @cached_property
+    def snapshots(self) -> SnapshotStore:
+        """Where personal data is kept, encrypted."""
+        return open_snapshots(self.settings)
