@@ -191,13 +191,16 @@ def _arrow_type(column_type: TypeEngine[Any]) -> pa.DataType:
     if isinstance(column_type, Integer):
         return pa.int64()
     if isinstance(column_type, DateTime | UtcDateTime):
-        return pa.timestamp("us", tz="UTC")
+        has_zone = isinstance(column_type, UtcDateTime) or column_type.timezone
+        return pa.timestamp("us", tz="UTC" if has_zone else None)
     return pa.string()
 
 
 def _series(values: pa.ChunkedArray) -> pd.Series[Any]:
     if pa.types.is_string(values.type):
         return pd.Series(values.to_pandas(), dtype="str")
+    if pa.types.is_timestamp(values.type):
+        return values.cast(pa.timestamp("us", tz="UTC")).to_pandas()
     if values.null_count and pa.types.is_integer(values.type):
         return values.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
     return values.to_pandas()
@@ -256,11 +259,24 @@ def append_frame(connection: Connection, table: Table, frame: pd.DataFrame) -> N
     """
     if frame.empty:
         return
-    rows = pa.Table.from_pandas(frame, preserve_index=False)
+    rows = _plain(pa.Table.from_pandas(frame, preserve_index=False))
     if connection.dialect.name == "postgresql":
         _copy_in(connection, table, rows)
     else:
         _execute_many(connection, table, rows)
+
+
+def _plain(rows: pa.Table) -> pa.Table:
+    """Brings timestamps into UTC and gives columns without any value a type.
+
+    Arrow 26 writes zero bytes for either when it writes CSV.
+    """
+    types = {pa.null(): pa.string()}
+    for kind in rows.schema.types:
+        if pa.types.is_timestamp(kind):
+            types[kind] = pa.timestamp("us", tz="UTC")
+    fields = [field.with_type(types.get(field.type, field.type)) for field in rows.schema]
+    return rows.cast(pa.schema(fields))
 
 
 def _copy_in(connection: Connection, table: Table, rows: pa.Table) -> None:

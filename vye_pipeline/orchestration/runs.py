@@ -96,7 +96,7 @@ class Session:
             yield day, egress.problems + reconciled.problems
 
     def _run(self, job: str, partition_date: date, keys: list[dg.AssetKey]) -> Outcome:
-        result = self._definitions.get_job_def(job).execute_in_process(
+        result = self._definitions.resolve_job_def(job).execute_in_process(
             partition_key=partition_date.isoformat(),
             instance=self._instance,
             asset_selection=keys,

@@ -1,7 +1,5 @@
 """A kind's way out: export_ready, upload_file, delivery (architecture.md, "The flow of a day")."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import dagster as dg
@@ -28,6 +26,7 @@ def export_ready_asset(
         key_prefix=kind.name,
         group_name="export_ready",
         partitions_def=partitions,
+        dagster_type=dg.Any,
         kinds={"sql", "pandas"},
         description=f"{kind.title} that VYE has ready for BDN on a business day: read once the "
         "cut-off has passed, normalised, checked against BDN's rules, and claimed in the ledger so "
@@ -42,7 +41,7 @@ def export_ready_asset(
         context: dg.AssetExecutionContext,
         world: dg.ResourceParam[World],
         clock: dg.ResourceParam[Clock],
-    ) -> dg.MaterializeResult[Any]:
+    ) -> dg.MaterializeResult:
         day, now = partition_date(context), clock.now()
         with recorded(
             world, day, kind, step="export_ready", run_id=context.run_id, now=now
@@ -85,6 +84,7 @@ def upload_file_asset(
         key_prefix=kind.name,
         group_name="upload_file",
         partitions_def=partitions,
+        dagster_type=dg.Any,
         kinds={"file"},
         ins={"export": dg.AssetIn(key=[kind.name, "export_ready"])},
         description=f"The exact bytes of the file of {kind.title.lower()} for BDN, rendered from "
@@ -97,7 +97,7 @@ def upload_file_asset(
         export: ExportReady,
         world: dg.ResourceParam[World],
         clock: dg.ResourceParam[Clock],
-    ) -> dg.MaterializeResult[Any]:
+    ) -> dg.MaterializeResult:
         day, now = partition_date(context), clock.now()
         with recorded(
             world, day, kind, step="upload_file", run_id=context.run_id, now=now
@@ -135,6 +135,7 @@ def delivery_asset(
         key_prefix=kind.name,
         group_name="delivery",
         partitions_def=partitions,
+        dagster_type=dg.Any,
         kinds={"s3"},
         ins={"content": dg.AssetIn(key=[kind.name, "upload_file"])},
         description=f"The receipt for the file of {kind.title.lower()}: put once into the object "
@@ -148,7 +149,7 @@ def delivery_asset(
         content: bytes,
         world: dg.ResourceParam[World],
         clock: dg.ResourceParam[Clock],
-    ) -> dg.MaterializeResult[Any]:
+    ) -> dg.MaterializeResult:
         day, now = partition_date(context), clock.now()
         with recorded(
             world, day, kind, step="delivery", run_id=context.run_id, now=now

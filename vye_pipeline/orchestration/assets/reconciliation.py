@@ -1,7 +1,5 @@
 """The way back: acknowledgement and reconciliation of a kind, manual_reconciliation of a day."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import dagster as dg
@@ -40,6 +38,7 @@ def acknowledgement_asset(
         key_prefix=kind.name,
         group_name="acknowledgement",
         partitions_def=partitions,
+        dagster_type=dg.Any,
         kinds={"s3"},
         deps=[dg.AssetKey([kind.name, "delivery"])],
         description=f"What BDN answered to the file of {kind.title.lower()}: its acknowledgement "
@@ -57,7 +56,7 @@ def acknowledgement_asset(
         context: dg.AssetExecutionContext,
         world: dg.ResourceParam[World],
         clock: dg.ResourceParam[Clock],
-    ) -> dg.MaterializeResult[Any]:
+    ) -> dg.MaterializeResult:
         day = partition_date(context)
         with reported(day, kind):
             received = receive(world, day, kind, clock.now())
@@ -106,6 +105,7 @@ def reconciliation_asset(
         key_prefix=kind.name,
         group_name="reconciliation",
         partitions_def=partitions,
+        dagster_type=dg.Any,
         kinds={"pandas", "sql"},
         ins={"acknowledgements": dg.AssetIn(key=[kind.name, "acknowledgement"])},
         description=f"What became of each of the {kind.title.lower()} of a day: one row a record, "
@@ -123,7 +123,7 @@ def reconciliation_asset(
         acknowledgements: list[Acknowledgement],
         world: dg.ResourceParam[World],
         clock: dg.ResourceParam[Clock],
-    ) -> dg.MaterializeResult[Any]:
+    ) -> dg.MaterializeResult:
         day = partition_date(context)
         with reported(day, kind):
             rows = reconcile(world, day, kind, acknowledgements, clock.now())
@@ -166,6 +166,7 @@ def manual_reconciliation_asset(
         name="manual_reconciliation",
         group_name="manual_reconciliation",
         partitions_def=partitions,
+        dagster_type=dg.Any,
         kinds={"sql"},
         deps=[dg.AssetKey([kind.name, "reconciliation"]) for kind in KINDS],
         description="The worklist of a day: one row a user profile whose records need a person, "
@@ -181,7 +182,7 @@ def manual_reconciliation_asset(
     )
     def manual_reconciliation(
         context: dg.AssetExecutionContext, world: dg.ResourceParam[World]
-    ) -> dg.MaterializeResult[Any]:
+    ) -> dg.MaterializeResult:
         day = partition_date(context)
         with world.ledger.transaction() as connection:
             items = reports.affected(connection, day, day)
@@ -216,7 +217,7 @@ def manual_reconciliation_asset(
     return manual_reconciliation
 
 
-def _listed(values: pd.Series[str]) -> str:
+def _listed(values: "pd.Series[str]") -> str:
     return "; ".join(dict.fromkeys(values.astype(str)))
 
 
