@@ -157,13 +157,12 @@ def _counts(
     connection: Connection, first: date, last: date
 ) -> dict[tuple[date, str, str], int]:
     """Counts records by day, kind and status, the replaced and the unexpected ones too."""
-    records = (
-        _with_reconciliation(
-            select(Claim.partition_date, Claim.kind, _status(), func.count())
-        )
+    claims = (
+        _with_reconciliation(select(Claim.partition_date, Claim.kind, _status().label("status")))
         .where(Claim.partition_date.between(first, last))
-        .group_by(Claim.partition_date, Claim.kind, _status())
+        .subquery()
     )
+    records = select(*claims.c, func.count()).group_by(*claims.c)
     unexpected = (
         select(
             Reconciliation.partition_date,
