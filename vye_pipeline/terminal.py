@@ -37,12 +37,14 @@ def show_calendar(console: Console, days: Sequence[Day]) -> None:
     console.print(table)
 
 
-def show_affected(console: Console, items: Sequence[Affected]) -> None:
-    """Prints a row a record, and how many user profiles they are."""
+def show_affected(
+    console: Console, items: Sequence[Affected], rows_shown: int | None = None
+) -> None:
+    """Prints a row a record, the first ones or all, and how many user profiles they are."""
     table = Table(box=None, pad_edge=False)
     for name in ("profile", "partition", "kind", "status", "reason"):
         table.add_column(name, no_wrap=name != "reason")
-    for item in items:
+    for item in items[:rows_shown]:
         profile = "—" if item.user_profile_id is None else str(item.user_profile_id)
         colour = "dim" if item.resolved_at else STATUS_COLOURS[Status(item.status)]
         table.add_row(

@@ -1,0 +1,35 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+READY := $(VENV)/.ready
+
+help: ## list what there is to do
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 8
+
+demo: $(READY) ## run ten sample days with failures, and repair them
+	@$(VENV)/bin/vye demo
+
+test: $(READY) ## run all tests
+	@$(VENV)/bin/pytest -n 2
+
+dev: $(READY) ## open the Dagster UI on http://localhost:3000, on what the demo left
+	@home=$$($(VENV)/bin/python -m vye_pipeline.orchestration.instance) && \
+	DAGSTER_HOME="$$home" PATH="$(CURDIR)/$(VENV)/bin:$$PATH" exec $(VENV)/bin/dagster dev -w workspace.yaml
+
+lint: $(READY) ## check style, format and types
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+
+clean: ## remove the virtual environment and all that runs have left in data/local
+	@rm -rf $(VENV) data/local .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
+
+$(READY): constraints.txt pyproject.toml
+	@echo "making the virtual environment in $(VENV) (a minute or two, once)"
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r constraints.txt
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: help demo test dev lint clean

@@ -1,0 +1,185 @@
+"""The demo: ten business days with failures, what an operator sees of them, and the repair."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+
+from rich.console import Console
+
+from vye_pipeline.bdn.file_names import outbound_key
+from vye_pipeline.business_days import cut_off
+from vye_pipeline.errors import UsageError
+from vye_pipeline.ledger.reports import affected, calendar
+from vye_pipeline.orchestration.resources import Clock
+from vye_pipeline.orchestration.runs import Session
+from vye_pipeline.records import KINDS, Kind
+from vye_pipeline.settings import Settings
+from vye_pipeline.simulation.outage import Outage
+from vye_pipeline.simulation.sample import SAMPLE_DAYS, SAMPLE_FOLDER
+from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
+from vye_pipeline.simulation.vye_application import activate_next_clone
+from vye_pipeline.terminal import show_affected, show_calendar
+from vye_pipeline.vye_database.creation import create_tables, import_folder
+from vye_pipeline.world import World
+
+MARK = "demo"
+NAMES = [kind.name for kind in KINDS]
+ROWS_SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What goes wrong on a day.
+
+    Attributes:
+        story: in words, for the reader.
+        refused: the kinds whose upload fails.
+        faults: of BDN's answer.
+        late_by_days: when BDN answers the lines that it left open.
+    """
+
+    story: str
+    refused: tuple[Kind, ...] = ()
+    faults: Faults = field(default_factory=Faults)
+    late_by_days: int = 0
+
+
+PLANS = {
+    date(2025, 4, 2): Plan("BDN rejects three lines", faults=Faults(reject=3)),
+    date(2025, 4, 3): Plan("the uploads to S3 fail, all three", refused=KINDS),
+    date(2025, 4, 4): Plan("BDN loses two lines", faults=Faults(drop=2)),
+    date(2025, 4, 7): Plan("BDN misreads two lines", faults=Faults(garble=2)),
+    date(2025, 4, 8): Plan("the upload of the direct deposit changes fails", refused=KINDS[1:2]),
+    date(2025, 4, 9): Plan("BDN answers four lines two days late", faults=Faults(late=4), late_by_days=2),
+    date(2025, 4, 10): Plan("BDN refuses the files", faults=Faults(refuse=True)),
+}
+
+
+def run_demo(settings: Settings, console: Console) -> None:
+    """Runs the sample days, shows what an operator would see, repairs them and shows that again.
+
+    Raises:
+        UsageError: the settings name a world that the demo must not overwrite.
+    """
+    _start_afresh(settings)
+    world = World(settings)
+    outage = Outage(world.objects)
+    world.__dict__["objects"] = outage
+    create_tables(world.vye.engine())
+    import_folder(world.vye.engine(), SAMPLE_FOLDER)
+    time = _Time()
+    console.print("[bold]Ten business days of April 2025[/bold], a day's files at each cut-off")
+    with Session(settings, world, Clock(lambda: time.now)) as session:
+        _run_days(session, outage, time, console)
+        console.print("\n[bold]How the days stand[/bold] (vye status)")
+        _show_calendar(world, console)
+        console.print("\n[bold]Who is affected[/bold] (vye affected), the first of them")
+        _show_affected(world, console)
+        before = _objects(outage)
+        outage.refused = frozenset()
+        console.print(
+            "\n[bold]The bucket's policy is repaired.[/bold] One command sends what was held back: "
+            "vye backfill --failed"
+        )
+        for day, problems in session.backfill(SAMPLE_DAYS, only_failed=True):
+            console.print(f"  {day} {'[red]failed' if problems else '[green]delivered'}")
+            answer_partition(outage, day, Faults(), received_at=time.now)
+            session.reconcile(day, NAMES)
+        _show_calendar(world, console)
+        _show_nothing_sent_twice(world, before, _objects(outage), console)
+    console.print(
+        "\n[bold]make dev[/bold] shows the same in the Dagster UI: under Runs the failed ones of 3 and "
+        "8 April, under each delivery the day that was red and is delivered now.\n"
+        "[bold]vye affected[/bold] lists whose records still need a person, and why."
+    )
+
+
+class _Time:
+    """The time of the rehearsal."""
+
+    def __init__(self) -> None:
+        self.now = datetime.now(UTC)
+
+    def set(self, day: date, *, after: timedelta) -> datetime:
+        """Moves to some time after a day's cut-off."""
+        self.now = cut_off(day).astimezone(UTC) + after
+        return self.now
+
+
+def _start_afresh(settings: Settings) -> None:
+    """Empties the folder of an earlier demo; a folder with anything else in it is left alone."""
+    elsewhere = (
+        settings.database_url, settings.ledger_url, settings.object_store_url, settings.snapshot_url
+    )
+    if any(elsewhere):
+        raise UsageError(
+            "the demo makes a world of its own: unset VYE_DATABASE_URL, VYE_LEDGER_URL, "
+            "VYE_OBJECT_STORE_URL and VYE_SNAPSHOT_URL, and set VYE_LOCAL_DIR for another folder"
+        )
+    folder = settings.folder
+    if folder.exists() and any(folder.iterdir()) and not (folder / MARK).exists():
+        raise UsageError(f"{folder} holds a world that is not the demo's: set VYE_LOCAL_DIR to another folder")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / MARK).touch()
+
+
+def _run_days(session: Session, outage: Outage, time: _Time, console: Console) -> None:
+    late: dict[date, date] = {}
+    for number, day in enumerate(SAMPLE_DAYS):
+        plan = PLANS.get(day, Plan("nothing goes wrong"))
+        time.set(day, after=timedelta(seconds=5))
+        _activate(session.world)
+        outage.refused = frozenset(outbound_key(kind, day) for kind in plan.refused)
+        problems = session.egress(day, NAMES).problems
+        received_at = time.set(day, after=timedelta(hours=3))
+        delivered = len(plan.refused) < len(KINDS)
+        if delivered:
+            answer_partition(outage, day, plan.faults, received_at=received_at, seed=number)
+        if plan.late_by_days:
+            late[SAMPLE_DAYS[number + plan.late_by_days]] = day
+        time.set(day, after=timedelta(hours=4))
+        session.reconcile(day, NAMES)
+        if day in late:
+            answer_partition(outage, late[day], Faults(), received_at=time.now)
+            session.reconcile(late[day], NAMES)
+        mark = "[bold red]✗[/bold red]" if problems else "[green]✓[/green]"
+        console.print(f"  {mark} {day} {plan.story}")
+
+
+def _activate(world: World) -> None:
+    with world.vye.engine().begin() as connection:
+        activate_next_clone(connection)
+
+
+def _show_calendar(world: World, console: Console) -> None:
+    with world.ledger.transaction() as connection:
+        show_calendar(console, calendar(connection, SAMPLE_DAYS))
+
+
+def _show_affected(world: World, console: Console) -> None:
+    with world.ledger.transaction() as connection:
+        items = affected(connection, SAMPLE_DAYS[0], SAMPLE_DAYS[-1])
+    show_affected(console, items, rows_shown=ROWS_SHOWN)
+
+
+def _objects(outage: Outage) -> dict[str, str | None]:
+    """Returns the digest of every file that BDN was sent."""
+    return {stored.key: outage.digest(stored.key) for stored in outage.list("outbound/")}
+
+
+def _show_nothing_sent_twice(
+    world: World, before: dict[str, str | None], after: dict[str, str | None], console: Console
+) -> None:
+    """Compares what lies in the object store with what lay there before, and with the ledger."""
+    unchanged = sum(after[key] == digest for key, digest in before.items())
+    with world.ledger.transaction() as connection:
+        days = calendar(connection, SAMPLE_DAYS)
+    agreeing = sum(after.get(day.object_key or "") == day.sha256 for day in days)
+    console.print(
+        f"\n{unchanged} of the {len(before)} files sent before lie there unchanged, "
+        f"{len(after) - len(before)} were added; of {len(days)} deliveries in the ledger {agreeing} "
+        "agree with the object store. The ledger has each record in one file at the most."
+    )
