@@ -21,6 +21,7 @@ from vye_pipeline.errors import Cause, PipelineError
 NAME_WIDTH, TIME_WIDTH, COUNT_WIDTH, CODE_WIDTH = 24, 14, 9, 4
 HEADER_WIDTH = 1 + NAME_WIDTH + TIME_WIDTH + COUNT_WIDTH + 1 + CODE_WIDTH
 TRAILER_WIDTH = 1 + COUNT_WIDTH + COUNT_WIDTH
+HEADER_AND_TRAILER = 2
 TIME_FORMAT = "%Y%m%d%H%M%S"
 REMEDY = "ask BDN for a corrected one; the object stays where it is and nothing of it is recorded"
 
@@ -117,6 +118,18 @@ def render_acknowledgement(acknowledgement: Acknowledgement) -> bytes:
     return (header + "".join(details) + trailer).encode("ascii")
 
 
+def no_details() -> pd.DataFrame:
+    """Returns the details of an acknowledgement that lists no line."""
+    return pd.DataFrame(
+        {
+            "line_number": pd.Series(dtype="int64"),
+            "is_accepted": pd.Series(dtype="bool"),
+            "reason_code": pd.Series(dtype="str"),
+            "echo": pd.Series(dtype="str"),
+        }
+    )
+
+
 class _Lines:
     """The lines of an acknowledgement, without their ends; blanks that a transfer cut are back."""
 
@@ -205,7 +218,9 @@ def _trailer(lines: _Lines) -> tuple[int, int]:
 
 def _details(lines: _Lines, header: dict[str, object]) -> pd.DataFrame:
     """Reads the lines between header and trailer, all columns at once."""
-    values = lines.values.slice(1, len(lines) - 2).combine_chunks() if isinstance(lines.values, pa.ChunkedArray) else lines.values.slice(1, len(lines) - 2)
+    if len(lines) == HEADER_AND_TRAILER:
+        return no_details()
+    values = lines.values.slice(1, len(lines) - HEADER_AND_TRAILER)
     pattern = f"^D(?P<number>[0-9]{{{COUNT_WIDTH}}})(?P<status>[AR])(?P<code>.{{0,{CODE_WIDTH}}})(?P<echo>.*)$"
     parts = pc.extract_regex(values, pattern)
     _refuse_first(lines, pc.invert(pc.is_valid(parts)), "is no detail (D, line number, status, reason code, line)")

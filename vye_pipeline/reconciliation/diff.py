@@ -15,10 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from vye_pipeline.bdn.acknowledgement import Acknowledgement, Disposition
+from vye_pipeline.bdn.acknowledgement import Acknowledgement, Disposition, no_details
 from vye_pipeline.reconciliation.statuses import Status
 from vye_pipeline.records import Kind
 from vye_pipeline.records.layout import parse, split_lines
+from vye_pipeline.records.text import text_array
 
 NO_LINE = -1
 UNIT_SEPARATOR = "\x1f"
@@ -70,16 +71,8 @@ def compare(
 
 def _details(acknowledgements: Sequence[Acknowledgement]) -> pd.DataFrame:
     """Gathers line_number, is_accepted, reason_code, echo of all details."""
-    empty = pd.DataFrame(
-        {
-            "line_number": pd.Series(dtype="int64"),
-            "is_accepted": pd.Series(dtype="bool"),
-            "reason_code": pd.Series(dtype="str"),
-            "echo": pd.Series(dtype="str"),
-        }
-    )
     return pd.concat(
-        [empty, *(one.details for one in acknowledgements)], ignore_index=True
+        [no_details(), *(one.details for one in acknowledgements)], ignore_index=True
     )
 
 
@@ -91,7 +84,7 @@ def _lines_meant(
     By number; where the echo identifies another veteran, by identity (bdn-interface.md, part 3).
     """
     numbers = details["line_number"].to_numpy() - 1
-    echoes = _text(details["echo"])
+    echoes = text_array(details["echo"])
     is_sent = numbers < len(lines)
     at_number = (
         lines.take(pa.array(np.where(is_sent, numbers, 0))) if len(lines) else echoes
@@ -150,7 +143,7 @@ def _verdicts(
     """
     answered = meant != NO_LINE
     details, meant = details[answered], meant[answered]
-    echoes, sent = _text(details["echo"]), lines.take(pa.array(meant))
+    echoes, sent = text_array(details["echo"]), lines.take(pa.array(meant))
     is_misread = details["is_accepted"].to_numpy() & _mask(
         pc.not_equal(pc.ascii_rtrim(echoes, " "), pc.ascii_rtrim(sent, " "))
     )
@@ -271,10 +264,6 @@ def _pronounce(statuses: pd.DataFrame, verdicts: pd.DataFrame) -> None:
         None,
         None,
     ]
-
-
-def _text(values: pd.Series[str]) -> pa.Array:
-    return pa.chunked_array([pa.array(values, type=pa.string())]).combine_chunks()
 
 
 def _mask(values: pa.Array) -> NDArray[np.bool_]:

@@ -11,12 +11,12 @@ from functools import cache
 
 import pandas as pd
 import pandera.pandas as pandera
-import pyarrow as pa
 from pandera.errors import SchemaErrors
 
 from vye_pipeline.records.kind import Column, Kind
 from vye_pipeline.records.normalisation import MEANINGS, normalise
 from vye_pipeline.records.rules import ALL_RULES, Rule
+from vye_pipeline.records.text import text_array
 
 FINDING_TYPES = {"record_id": "int64", "field": "str", "code": "str", "is_quarantining": "bool"}
 
@@ -77,11 +77,6 @@ def _normalise(kind: Kind, records: pd.DataFrame) -> tuple[pd.DataFrame, pd.Data
             for change in found
         ]
     return records.assign(**columns), pd.concat(changes, ignore_index=True)
-
-
-def text_array(values: pd.Series[str]) -> pa.Array:
-    """Returns a text column as one contiguous Arrow array."""
-    return pa.chunked_array([pa.array(values, type=pa.string())]).combine_chunks()
 
 
 def _faults(kind: Kind, records: pd.DataFrame) -> pd.DataFrame:

@@ -10,8 +10,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vye_pipeline.records.checking import text_array
 from vye_pipeline.records.kind import Field, Kind
+from vye_pipeline.records.text import text_array
 
 CHUNK_ROWS = 32_768
 

@@ -141,12 +141,14 @@ def _run_days(session: Session, outage: Outage, time: _Time, console: Console) -
         if plan.late_by_days:
             late[SAMPLE_DAYS[number + plan.late_by_days]] = day
         time.set(day, after=timedelta(hours=4))
-        session.reconcile(day, NAMES)
+        problems += session.reconcile(day, NAMES).problems
         if day in late:
             answer_partition(outage, late[day], Faults(), received_at=time.now)
-            session.reconcile(late[day], NAMES)
+            problems += session.reconcile(late[day], NAMES).problems
         mark = "[bold red]✗[/bold red]" if problems else "[green]✓[/green]"
         console.print(f"  {mark} {day} {plan.story}")
+        for problem in problems[:1]:
+            console.print(f"      [dim]{problem}[/dim]")
 
 
 def _activate(world: World) -> None:

@@ -16,6 +16,7 @@ from numpy.random import Generator, default_rng
 from vye_pipeline.bdn.acknowledgement import (
     Acknowledgement,
     Disposition,
+    no_details,
     parse_acknowledgement,
     render_acknowledgement,
 )
@@ -95,7 +96,7 @@ def answer(
             f"{kind.name} of {partition_date}: {faults.line_count} faults for {len(lines)} lines"
         )
     head = Acknowledgement(
-        file_name(kind, partition_date), received_at, len(lines), disposition, None, 0, 0, _no_details()
+        file_name(kind, partition_date), received_at, len(lines), disposition, None, 0, 0, no_details()
     )
     if faults.refuse:
         return Answer(replace(head, disposition=Disposition.REFUSED, reason_code=REFUSAL), None)
@@ -225,17 +226,6 @@ def _with_details(head: Acknowledgement, details: pd.DataFrame) -> Acknowledgeme
         accepted_count=accepted,
         rejected_count=rejected,
         details=details.reset_index(drop=True).astype({"reason_code": "str", "echo": "str"}),
-    )
-
-
-def _no_details() -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "line_number": pd.Series(dtype="int64"),
-            "is_accepted": pd.Series(dtype="bool"),
-            "reason_code": pd.Series(dtype="str"),
-            "echo": pd.Series(dtype="str"),
-        }
     )
 
 
