@@ -7,7 +7,7 @@ what the line holds.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 import numpy as np
@@ -51,13 +51,13 @@ class MalformedAcknowledgement(PipelineError):
         self.place, self.line, self.fault = place, line, fault
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Acknowledgement:
     """What BDN says of one file.
 
     Attributes:
         file_name: of the file that was sent.
-        received_at: when BDN had it (America/Chicago).
+        received_at: when BDN had it (in UTC; the header says it in America/Chicago).
         lines_received: by BDN.
         disposition: what holds for lines that are not listed.
         reason_code: why the whole file was refused; None unless it was.
@@ -172,6 +172,8 @@ def _header(lines: _Lines, file_name: str) -> dict[str, object]:
     disposition = rest[TIME_WIDTH + COUNT_WIDTH]
     if disposition not in set(Disposition):
         raise lines.malformed(1, "the disposition is none of F, R and X")
+    if not code.isprintable():
+        raise lines.malformed(1, "the reason code is not printable")
     if bool(code) != (disposition == Disposition.REFUSED):
         raise lines.malformed(1, "a reason code belongs to disposition X, and to no other")
     return {
@@ -187,8 +189,9 @@ def _time(lines: _Lines, text: str) -> datetime:
     try:
         if not text.isdigit():
             raise ValueError
-        return datetime.strptime(text, TIME_FORMAT).replace(tzinfo=CHICAGO)
-    except ValueError:
+        received_at = datetime.strptime(text, TIME_FORMAT).replace(tzinfo=CHICAGO)
+        return received_at.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise lines.malformed(1, "the time of receipt is not YYYYMMDDHHMMSS") from None
 
 
@@ -221,7 +224,7 @@ def _details(lines: _Lines, header: dict[str, object]) -> pd.DataFrame:
     if len(lines) == HEADER_AND_TRAILER:
         return no_details()
     values = lines.values.slice(1, len(lines) - HEADER_AND_TRAILER)
-    pattern = f"^D(?P<number>[0-9]{{{COUNT_WIDTH}}})(?P<status>[AR])(?P<code>.{{0,{CODE_WIDTH}}})(?P<echo>.*)$"
+    pattern = f"^D(?P<number>[0-9]{{{COUNT_WIDTH}}})(?P<status>[AR])(?P<code>[ -~]{{0,{CODE_WIDTH}}})(?P<echo>.*)$"
     parts = pc.extract_regex(values, pattern)
     _refuse_first(lines, pc.invert(pc.is_valid(parts)), "is no detail (D, line number, status, reason code, line)")
     number = pc.struct_field(parts, "number").cast(pa.int64())

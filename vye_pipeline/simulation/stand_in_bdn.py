@@ -160,6 +160,8 @@ def answer_partition(
     shares, left = {}, faults
     for kind in new:
         shares[kind], left = _share(left, sent[kind].count(b"\n"))
+    if faults.refuse and (faults.line_count or not new):
+        raise UsageError("only a whole file without an answer can be refused")
     if left.line_count:
         raise UsageError(
             f"{left.line_count} of the faults find no unanswered line in the files of {partition_date}"
@@ -167,7 +169,7 @@ def answer_partition(
     random, keys = default_rng(seed), []
     for kind, content in sent.items():
         if kind not in new:
-            keys += _supplement(store, kind, partition_date, content, received_at)
+            keys += _give_supplement(store, kind, partition_date, received_at)
             continue
         given = answer(
             kind,
@@ -178,41 +180,35 @@ def answer_partition(
             random=random,
         )
         keys.append(acknowledgement_key(kind, partition_date))
+        if given.supplement is not None:
+            held = _held_key(kind, partition_date)
+            store.put(held, render_acknowledgement(given.supplement))
         store.put(keys[-1], render_acknowledgement(given.first))
     return keys
+
+
+def _held_key(kind: Kind, partition_date: date) -> str:
+    """Returns where BDN keeps what it will answer later."""
+    return f"bdn/{partition_date}/{file_name(kind, partition_date)}"
+
+
+def _give_supplement(
+    store: ObjectStore, kind: Kind, partition_date: date, received_at: datetime
+) -> list[str]:
+    """Answers what the first acknowledgement left open, if it left anything open."""
+    key, held = acknowledgement_key(kind, partition_date, 2), _held_key(kind, partition_date)
+    if store.digest(held) is None or store.digest(key) is not None:
+        return []
+    supplement = parse_acknowledgement(
+        store.get(held), file_name=file_name(kind, partition_date), place=held
+    )
+    store.put(key, render_acknowledgement(replace(supplement, received_at=received_at)))
+    return [key]
 
 
 def _delivered_key(store: ObjectStore, kind: Kind, partition_date: date) -> str | None:
     key = outbound_key(kind, partition_date)
     return key if store.digest(key) is not None else None
-
-
-def _supplement(
-    store: ObjectStore, kind: Kind, partition_date: date, sent: bytes, received_at: datetime
-) -> list[str]:
-    """Accepts what the first acknowledgement left open, if it left anything open."""
-    key = acknowledgement_key(kind, partition_date)
-    first = parse_acknowledgement(
-        store.get(key), file_name=file_name(kind, partition_date), place=key
-    )
-    lines = split_lines(sent).to_pylist()
-    second = acknowledgement_key(kind, partition_date, 2)
-    answered = set(first.details["line_number"])
-    is_whole = first.disposition is Disposition.FULL and first.lines_received == len(lines)
-    open_numbers = [number for number in range(1, len(lines) + 1) if number not in answered]
-    if not is_whole or not open_numbers or store.digest(second) is not None:
-        return []
-    details = pd.DataFrame(
-        {
-            "line_number": open_numbers,
-            "is_accepted": True,
-            "reason_code": "",
-            "echo": [lines[number - 1] for number in open_numbers],
-        }
-    )
-    supplement = _with_details(replace(first, received_at=received_at), details)
-    store.put(second, render_acknowledgement(supplement))
-    return [second]
 
 
 def _with_details(head: Acknowledgement, details: pd.DataFrame) -> Acknowledgement:

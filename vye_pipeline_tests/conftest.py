@@ -1,0 +1,24 @@
+"""Fixtures for all tests: a world of one's own in a temporary folder."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from vye_pipeline.settings import Settings, load_settings
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keeps the variables of whoever runs the tests out of them."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"VYE_{name.upper()}", raising=False)
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+
+
+@pytest.fixture
+def embedded(tmp_path: Path) -> Settings:
+    """Settings of an embedded world that nobody else uses."""
+    return load_settings(local_dir=tmp_path / "local", start_date=date(2024, 1, 2))

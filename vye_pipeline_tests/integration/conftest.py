@@ -1,0 +1,72 @@
+"""Real servers: PostgreSQL from a wheel, S3's protocol by moto, both on this machine only."""
+
+from __future__ import annotations
+
+import tempfile
+import uuid
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import boto3
+import pytest
+from cryptography.fernet import Fernet
+from moto.server import ThreadedMotoServer
+
+from vye_pipeline.settings import Settings, load_settings
+from vye_pipeline_tests.integration.servers import PostgreSQL
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """A server; its folder has a short name, for a socket's path may not be long."""
+    with tempfile.TemporaryDirectory(prefix="pg", ignore_cleanup_errors=True) as folder:
+        server = PostgreSQL(Path(folder) / "data")
+        yield server
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """The address of an S3 server."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3_bucket(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of an empty bucket; the usual AWS variables lead to it."""
+    for name, value in {
+        "AWS_ENDPOINT_URL_S3": s3_endpoint,
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+    }.items():
+        monkeypatch.setenv(name, value)
+    name = f"b{uuid.uuid4().hex}"
+    boto3.client("s3").create_bucket(Bucket=name)
+    return name
+
+
+@pytest.fixture(params=["embedded", "production"])
+def settings(request: pytest.FixtureRequest, embedded: Settings, tmp_path: Path) -> Settings:
+    """The same scenarios run on SQLite and folders, and on PostgreSQL and S3."""
+    if request.param == "embedded":
+        return embedded
+    server: PostgreSQL = request.getfixturevalue("postgresql")
+    bucket = request.getfixturevalue("s3_bucket")
+    source = server.database()
+    return load_settings(
+        local_dir=tmp_path / "local",
+        start_date=date(2024, 1, 2),
+        database_url=source,
+        database_write_url=source,
+        ledger_url=server.database(),
+        object_store_url=f"s3://{bucket}/exchange",
+        snapshot_url=f"s3://{bucket}/snapshots",
+        snapshot_key=Fernet.generate_key().decode(),
+    )

@@ -1,0 +1,109 @@
+"""A small world to rehearse days in: sample tables, VYE's activation, an outage on request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import text
+
+from vye_pipeline import egress
+from vye_pipeline.business_days import business_days, cut_off
+from vye_pipeline.errors import PipelineError
+from vye_pipeline.ledger.reports import Day, calendar
+from vye_pipeline.orchestration.failures import classified
+from vye_pipeline.reconciliation.reconcile import load_acknowledgements, receive, reconcile
+from vye_pipeline.records import KINDS, Kind
+from vye_pipeline.settings import Settings
+from vye_pipeline.simulation.outage import Outage
+from vye_pipeline.simulation.sample import generate, write_folder
+from vye_pipeline.simulation.vye_application import activate_next_clone
+from vye_pipeline.vye_database.clone_flags import settle_clones
+from vye_pipeline.vye_database.creation import create_tables, import_folder
+from vye_pipeline.world import World
+
+DAYS = tuple(business_days(date(2025, 4, 1), date(2025, 4, 4)))
+
+
+@dataclass
+class Rehearsal:
+    """A world with an outage in front of its object store."""
+
+    world: World
+    outage: Outage
+
+    @classmethod
+    def prepare(cls, settings: Settings, seed: int = 1) -> Rehearsal:
+        """Makes the tables of four days with few users."""
+        settings.folder.mkdir(parents=True, exist_ok=True)
+        folder = settings.folder / "tables"
+        write_folder(generate(seed, DAYS, profiles=40, user_infos_a_clone=30), folder)
+        world = World(settings)
+        create_tables(world.vye.engine())
+        import_folder(world.vye.engine(), folder)
+        outage = Outage(world.objects)
+        world.__dict__["objects"] = outage
+        return cls(world, outage)
+
+    def dawn(self) -> None:
+        """Lets VYE activate its next clone."""
+        with self.world.vye.engine().begin() as connection:
+            activate_next_clone(connection)
+
+    def egress(self, day: date, *kinds: Kind) -> list[PipelineError]:
+        """Runs the egress of a day as the job does, and returns what failed."""
+        return [error for kind in kinds or KINDS for error in self._egress(day, kind)]
+
+    def _egress(self, day: date, kind: Kind) -> list[PipelineError]:
+        now = at(day, minutes=1)
+        try:
+            export = egress.take_export_ready(self.world, day, kind, now)
+            content = egress.make_upload_file(kind, export)
+            egress.keep_upload_file(self.world, day, kind, content)
+            egress.deliver(self.world, day, kind, content, now)
+        except PipelineError as error:
+            failure = classified(error)
+            self.world.ledger.fail(day, kind, failure, step="egress", run_id=None, failed_at=now)
+            settle_clones(self.world)
+            return [failure]
+        return []
+
+    def reconcile(self, day: date, kind: Kind, now: datetime) -> pd.DataFrame:
+        """Reconciles a kind of a day at some time."""
+        receive(self.world, day, kind, now)
+        known = load_acknowledgements(self.world, day, kind)
+        return reconcile(self.world, day, kind, known, now)
+
+    def day(self, day: date, kind: Kind) -> Day:
+        """Returns how a kind of a day stands."""
+        with self.world.ledger.transaction() as connection:
+            rows = calendar(connection, [day])
+        return next(row for row in rows if row.kind == kind.name)
+
+    def lines(self) -> list[tuple[str, bytes]]:
+        """Returns every line that BDN was sent, with its object's key."""
+        return [
+            (stored.key, line)
+            for stored in self.outage.list("outbound/")
+            for line in self.outage.get(stored.key).splitlines()
+        ]
+
+    def change(self, statement: str, **values: Any) -> None:
+        """Changes VYE's database, as its application or an operator would."""
+        with self.world.vye.engine().begin() as connection:
+            connection.execute(text(statement), values)
+
+    def flag(self, clone_id: int) -> bool | None:
+        """Returns a clone's export_ready."""
+        with self.world.vye.engine().connect() as connection:
+            flag = connection.scalar(
+                text("SELECT export_ready FROM vye_bdn_clones WHERE id = :id"), {"id": clone_id}
+            )
+        return None if flag is None else bool(flag)
+
+
+def at(day: date, **after: float) -> datetime:
+    """Returns a time after a day's cut-off, in UTC."""
+    return cut_off(day).astimezone(UTC) + timedelta(**after)
