@@ -10,7 +10,7 @@ demo: $(READY) ## run ten sample days with failures, and repair them
 	@$(VENV)/bin/vye demo
 
 test: $(READY) ## run all tests
-	@$(VENV)/bin/pytest -n 2
+	@$(VENV)/bin/pytest -n 2 --dist loadfile
 
 dev: $(READY) ## open the Dagster UI on http://localhost:3000, on what the demo left
 	@home=$$($(VENV)/bin/python -m vye_pipeline.orchestration.instance) && \

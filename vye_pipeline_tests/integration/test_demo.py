@@ -1,0 +1,167 @@
+"""The demo as its user sees it, and what it leaves behind: personal data where it may be only."""
+
+from __future__ import annotations
+
+import csv
+import json
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from dagster._core.storage.partition_status_cache import AssetPartitionStatus
+
+from vye_pipeline.cli import run
+from vye_pipeline.orchestration.instance import open_instance
+from vye_pipeline.orchestration.partitions import business_day_partitions
+from vye_pipeline.settings import load_settings
+from vye_pipeline.simulation.sample import SAMPLE_FOLDER
+
+PERSONAL = {
+    "mpi_identities": ("ssn",),
+    "vye_direct_deposit_changes": ("acct_no", "email"),
+    "vye_address_changes": ("address1",),
+}
+MAY_HOLD = {"vye.db", "vye.db-wal", "vye.db-shm", "objects", "snapshots"}
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended, and what it printed."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+class Demo:
+    """A demo that has run in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        """Runs it, as its user would."""
+        self.folder = folder
+        self.result = self.vye("demo")
+
+    def vye(self, *arguments: str) -> Result:
+        """Runs a command on the demo's world."""
+        printed, complained = StringIO(), StringIO()
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            redirect_stdout(printed),
+            redirect_stderr(complained),
+        ):
+            patch.setenv("VYE_LOCAL_DIR", str(self.folder))
+            code = run(arguments)
+        return Result(code, printed.getvalue(), complained.getvalue())
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    return Demo(tmp_path_factory.mktemp("demo") / "local")
+
+
+def personal_values() -> set[str]:
+    values = set()
+    for table, columns in PERSONAL.items():
+        with (SAMPLE_FOLDER / f"{table}.csv").open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                values |= {row[column] for column in columns if len(row[column]) > 7}
+    return values
+
+
+def test_the_demo_repairs_what_failed_and_sends_nothing_twice(demo: Demo) -> None:
+    assert demo.result.returncode == 0, demo.result.stderr
+    assert "26 of the 26 files sent before lie there unchanged, 4 were added" in demo.result.stdout
+    assert "Traceback" not in demo.result.stdout + demo.result.stderr
+
+
+def test_every_status_but_the_rarest_shows_in_the_calendar(demo: Demo) -> None:
+    rows = json.loads(demo.vye("status", "--json", "--to", "2025-04-14").stdout)
+    assert len(rows) == 30
+    assert {row["delivery"] for row in rows} == {"delivered"}
+    assert all(row["settled"] for row in rows)
+    seen = {status for status in ("quarantined", "superseded", "acknowledged", "mismatched",
+                                  "rejected", "missing") if any(row[status] for row in rows)}
+    assert seen == {"quarantined", "superseded", "acknowledged", "mismatched", "rejected", "missing"}
+
+
+def test_the_affected_are_named_with_reason_and_next_step(demo: Demo) -> None:
+    items = json.loads(demo.vye("affected", "--json").stdout)
+    assert items
+    assert all(item["reason"] and item["next_step"] for item in items)
+    assert {item["status"] for item in items} == {"quarantined", "mismatched", "rejected", "missing"}
+
+
+def test_personal_data_is_nowhere_else(demo: Demo) -> None:
+    values = [value.encode() for value in personal_values()]
+    assert len(values) > 600
+    for path in sorted(demo.folder.rglob("*")):
+        top = path.relative_to(demo.folder).parts[0]
+        if path.is_file() and top not in MAY_HOLD:
+            content = path.read_bytes()
+            assert not [1 for value in values if value in content], path
+    printed = (demo.result.stdout + demo.result.stderr).encode()
+    assert not [1 for value in values if value in printed]
+
+
+def test_snapshots_are_not_readable(demo: Demo) -> None:
+    values = [value.encode() for value in personal_values()]
+    for path in (demo.folder / "snapshots").rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            assert not [1 for value in values if value in content]
+
+
+def test_dagsters_history_has_the_failures_and_the_repair(demo: Demo) -> None:
+    settings = load_settings(local_dir=demo.folder)
+    with open_instance(settings) as instance:
+        failed = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]))
+        days = {run.tags["dagster/partition"] for run in failed if run.job_name == "egress"}
+        assert days == {"2025-04-03", "2025-04-08"}
+        partitions = business_day_partitions(settings)
+        status = instance.get_status_by_partition(
+            dg.AssetKey(["verifications", "delivery"]), ["2025-04-03"], partitions
+        )
+        assert status is not None
+        assert status["2025-04-03"] is AssetPartitionStatus.MATERIALIZED
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "text"),
+    [
+        (("egress", "2025-04-05"), 2, "2025-04-05 is no business day: it is a Saturday"),
+        (("egress", "2025-07-04"), 2, "2025-07-04 is no business day: it is Independence Day"),
+        (("egress", "2024-04-01"), 2, "is outside the partitions"),
+        (("egress", "yesterday"), 2, "write YYYY-MM-DD"),
+        (("egress", "2025-04-01", "--kind", "letters"), 2, "'letters' is not a kind"),
+        (("status", "--colour"), 2, "No such option"),
+        (("database", "import", "nowhere"), 2, "nowhere is no folder"),
+        (("simulate", "answer", "2025-05-01"), 2, "nothing was delivered for 2025-05-01"),
+        (("egress", "2025-05-01"), 1, "VYE's import or activation did not run"),
+    ],
+)
+def test_bad_input_gets_one_line_and_its_exit_code(
+    demo: Demo, arguments: tuple[str, ...], code: int, text: str
+) -> None:
+    result = demo.vye(*arguments)
+    assert result.returncode == code
+    assert text in result.stderr
+    assert "Traceback" not in result.stderr
+    assert len(result.stderr.strip().splitlines()) in {1, 3}
+
+
+def test_a_delivered_day_runs_again_without_another_put(demo: Demo) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (demo.folder / "objects").rglob("*")}
+    assert demo.vye("egress", "2025-04-01").returncode == 0
+    assert {path: path.stat().st_mtime_ns for path in (demo.folder / "objects").rglob("*")} == before
+
+
+def test_an_unreachable_database_is_one_line(tmp_path: Path) -> None:
+    empty = Demo.__new__(Demo)
+    empty.folder = tmp_path / "empty"
+    result = empty.vye("egress", "2025-04-01", "--kind", "verifications")
+    assert result.returncode == 1
+    assert "VYE's database: can't be opened" in result.stderr
+    assert "Traceback" not in result.stderr
