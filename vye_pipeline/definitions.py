@@ -48,7 +48,7 @@ def build_definitions(world: World, clock: Clock | None = None) -> dg.Definition
         assets = [stage(kind, partitions) for kind in KINDS for stage in STAGES]
         return dg.Definitions(
             assets=[*assets, manual_reconciliation_asset(partitions)],
-            jobs=[egress_job(partitions), reconcile_job(partitions)],
+            jobs=[egress_job(), reconcile_job()],
             schedules=[egress_schedule(partitions)],
             resources={
                 WORLD: world,

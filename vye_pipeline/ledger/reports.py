@@ -258,11 +258,10 @@ class _Reasons:
     """Puts a record's status into words; everything it needs is read once."""
 
     def __init__(self, connection: Connection, first: date, last: date) -> None:
-        self._codes = dict(
-            connection.execute(select(ReasonCode.code, ReasonCode.meaning))
-            .tuples()
-            .all()
-        )
+        self._codes: dict[str, str] = {
+            code: words
+            for code, words in connection.execute(select(ReasonCode.code, ReasonCode.meaning))
+        }
         self._findings = _quarantining_findings(connection, first, last)
         self._failures = {
             (day, kind): what

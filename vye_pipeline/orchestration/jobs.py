@@ -16,28 +16,24 @@ def asset_keys(stages: tuple[str, ...], kinds: tuple[str, ...]) -> list[dg.Asset
     return [dg.AssetKey([kind, stage]) for kind in kinds for stage in stages]
 
 
-def egress_job(partitions: dg.PartitionsDefinition) -> dg.UnresolvedAssetJobDefinition:
+def egress_job() -> dg.UnresolvedAssetJobDefinition:
     """Returns the job that the schedule starts at the cut-off."""
     return dg.define_asset_job(
         EGRESS,
         selection=dg.AssetSelection.assets(*asset_keys(EGRESS_STAGES, _ALL)),
-        partitions_def=partitions,
         executor_def=dg.in_process_executor,
         description="Reads, renders and delivers a business day's three files. The kinds are "
         "independent: one may fail while the others are delivered.",
     )
 
 
-def reconcile_job(
-    partitions: dg.PartitionsDefinition,
-) -> dg.UnresolvedAssetJobDefinition:
+def reconcile_job() -> dg.UnresolvedAssetJobDefinition:
     """Returns the job that sets a day against BDN's acknowledgements."""
     return dg.define_asset_job(
         RECONCILE,
         selection=dg.AssetSelection.assets(
             *asset_keys(RECONCILE_STAGES, _ALL), dg.AssetKey("manual_reconciliation")
         ),
-        partitions_def=partitions,
         executor_def=dg.in_process_executor,
         description="Reads BDN's acknowledgements of a business day, gives every record its "
         "status, and lists the user profiles that need a person.",

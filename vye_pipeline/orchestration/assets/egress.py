@@ -44,7 +44,7 @@ def export_ready_asset(
     ) -> dg.MaterializeResult:
         day, now = partition_date(context), clock.now()
         with recorded(
-            world, day, kind, step="export_ready", run_id=context.run_id, now=now
+            world, day, kind, step="export_ready", run_id=context.run.run_id, now=now
         ):
             export = egress.take_export_ready(world, day, kind, now)
         counts = {
@@ -100,7 +100,7 @@ def upload_file_asset(
     ) -> dg.MaterializeResult:
         day, now = partition_date(context), clock.now()
         with recorded(
-            world, day, kind, step="upload_file", run_id=context.run_id, now=now
+            world, day, kind, step="upload_file", run_id=context.run.run_id, now=now
         ):
             content = egress.make_upload_file(kind, export)
             sha256 = egress.keep_upload_file(world, day, kind, content)
@@ -152,7 +152,7 @@ def delivery_asset(
     ) -> dg.MaterializeResult:
         day, now = partition_date(context), clock.now()
         with recorded(
-            world, day, kind, step="delivery", run_id=context.run_id, now=now
+            world, day, kind, step="delivery", run_id=context.run.run_id, now=now
         ):
             receipt = egress.deliver(world, day, kind, content, now)
             lying = world.objects.digest(receipt.object_key)
