@@ -38,15 +38,9 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Runs a command and returns its exit code."""
     try:
-        return (
-            vye.main(list(arguments), prog_name="vye", standalone_mode=False) or SUCCESS
-        )
+        return vye.main(list(arguments), prog_name="vye", standalone_mode=False) or SUCCESS
     except (click.ClickException, UsageError) as error:
-        text = (
-            error.format_message()
-            if isinstance(error, click.ClickException)
-            else str(error)
-        )
+        text = error.format_message() if isinstance(error, click.ClickException) else str(error)
         _complain(text)
         return BAD_USAGE
     except PipelineError as error:
@@ -61,7 +55,7 @@ def _complain(text: str) -> None:
     click.echo(f"vye: {' '.join(text.split())}", err=True)
 
 
-class IsoDate(click.ParamType):
+class IsoDate(click.ParamType[date]):
     """A day in ISO 8601."""
 
     name = "date"
@@ -100,20 +94,16 @@ class PartitionDate(IsoDate):
                 "see VYE_START_DATE and VYE_END_DATE"
             )
         if datetime.now(UTC) < cut_off(day):
-            raise UsageError(
-                f"{day} is not over: its cut-off is {cut_off(day):%Y-%m-%d %H:%M %Z}"
-            )
+            raise UsageError(f"{day} is not over: its cut-off is {cut_off(day):%Y-%m-%d %H:%M %Z}")
         return day
 
 
-class KindName(click.ParamType):
+class KindName(click.ParamType[str]):
     """A kind of record."""
 
     name = "kind"
 
-    def convert(
-        self, value: str, param: click.Parameter | None, ctx: click.Context | None
-    ) -> str:
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Refuses an unknown kind."""
         return kind_named(value).name
 
@@ -205,9 +195,7 @@ def reconcile(partition_date: date) -> int:
 
 
 @vye.command()
-@click.option(
-    "--failed", "only_failed", is_flag=True, help="leave days that never ran alone"
-)
+@click.option("--failed", "only_failed", is_flag=True, help="leave days that never ran alone")
 @FROM
 @TO
 def backfill(only_failed: bool, first: date | None, last: date | None) -> int:
@@ -216,9 +204,7 @@ def backfill(only_failed: bool, first: date | None, last: date | None) -> int:
 
     settings = load_settings()
     with Session(settings) as session:
-        results = session.backfill(
-            _days(settings, first, last), only_failed=only_failed
-        )
+        results = session.backfill(_days(settings, first, last), only_failed=only_failed)
         failed = False
         for day, problems in results:
             click.echo(f"{day}: {'failed' if problems else 'delivered'}")
@@ -252,12 +238,8 @@ def status(first: date | None, last: date | None, as_json: bool) -> int:
 @click.option("--date", "day", type=IsoDate(), help="only this day")
 @KIND
 @AS_JSON
-@click.option(
-    "--csv", "csv_file", type=click.Path(path_type=Path), help="write a CSV file"
-)
-def affected(
-    day: date | None, kind: str | None, as_json: bool, csv_file: Path | None
-) -> int:
+@click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="write a CSV file")
+def affected(day: date | None, kind: str | None, as_json: bool, csv_file: Path | None) -> int:
     """List the user profiles whose records did not reach BDN or need a person."""
     from vye_pipeline.ledger.ledger import open_ledger
     from vye_pipeline.ledger.reports import affected as read_affected
@@ -285,12 +267,8 @@ def simulate() -> None:
 @DATE
 @click.option("--reject", type=click.IntRange(min=0), default=0, help="lines to reject")
 @click.option("--drop", type=click.IntRange(min=0), default=0, help="lines to lose")
-@click.option(
-    "--garble", type=click.IntRange(min=0), default=0, help="lines to misread"
-)
-@click.option(
-    "--late", type=click.IntRange(min=0), default=0, help="lines to leave open"
-)
+@click.option("--garble", type=click.IntRange(min=0), default=0, help="lines to misread")
+@click.option("--late", type=click.IntRange(min=0), default=0, help="lines to leave open")
 @click.option("--refuse", is_flag=True, help="refuse the whole files")
 def simulate_answer(
     partition_date: date, reject: int, drop: int, garble: int, late: int, refuse: bool
@@ -301,9 +279,7 @@ def simulate_answer(
 
     faults = Faults(reject=reject, drop=drop, garble=garble, late=late, refuse=refuse)
     store = open_object_store(load_settings().objects_url)
-    for key in answer_partition(
-        store, partition_date, faults, received_at=datetime.now(UTC)
-    ):
+    for key in answer_partition(store, partition_date, faults, received_at=datetime.now(UTC)):
         click.echo(key)
     return SUCCESS
 

@@ -96,7 +96,7 @@ class Database:
                     next_step=remedy.format(variable=self.variable),
                 )
         return PipelineError(
-            f"{self.name}: {type(error).__name__} {getattr(error, 'sqlstate', None) or ''}".rstrip(),
+            f"{self.name}: {type(error).__name__} {getattr(error, 'sqlstate', '')}".rstrip(),
             cause=self.cause,
             is_transient=False,
             next_step="look the code up in the database's log",
@@ -142,15 +142,16 @@ def _postgresql_engine(url: URL, *, is_read_only: bool) -> Engine:
     )
 
 
+Query = Select[*tuple[Any, ...]]
+
+
 class UtcDateTime(TypeDecorator[datetime]):
     """An instant: aware in Python, UTC in the database, whatever the database keeps of zones."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(
-        self, value: datetime | None, dialect: Dialect
-    ) -> datetime | None:
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Turns an aware timestamp into UTC; a naive one is a programming error."""
         if value is None:
             return None
@@ -159,27 +160,21 @@ class UtcDateTime(TypeDecorator[datetime]):
         in_utc = value.astimezone(UTC)
         return in_utc.replace(tzinfo=None) if dialect.name == "sqlite" else in_utc
 
-    def process_result_value(
-        self, value: datetime | None, dialect: Dialect
-    ) -> datetime | None:
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Gives every timestamp back in UTC."""
         if value is None:
             return None
-        return (
-            value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-        )
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-def read_frame(connection: Connection, query: Select[Any]) -> pd.DataFrame:
+def read_frame(connection: Connection, query: Query) -> pd.DataFrame:
     """Runs a query and returns its rows as a frame.
 
     Text comes as `str`, integers as int64 (Int64 where the column may be null), dates as text in
     ISO 8601, timestamps as datetime64 in UTC.
     """
-    compiled = query.compile(
-        dialect=connection.dialect, compile_kwargs={"literal_binds": True}
-    )
-    types = {column.key: _arrow_type(column.type) for column in query.selected_columns}
+    compiled = query.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
+    types = {str(column.key): _arrow_type(column.type) for column in query.selected_columns}
     read = _copy_out if connection.dialect.name == "postgresql" else _fetch
     table = read(connection, str(compiled), types)
     return pd.DataFrame({name: _series(table.column(name)) for name in types})
@@ -206,9 +201,7 @@ def _series(values: pa.ChunkedArray) -> pd.Series[Any]:
     return values.to_pandas()
 
 
-def _copy_out(
-    connection: Connection, sql: str, types: dict[str, pa.DataType]
-) -> pa.Table:
+def _copy_out(connection: Connection, sql: str, types: dict[str, pa.DataType]) -> pa.Table:
     """Lets PostgreSQL write CSV inside the connection's own transaction and Arrow read it."""
     cursor = connection.connection.cursor()
     buffer = BytesIO()
@@ -280,7 +273,7 @@ def _copy_in(connection: Connection, table: Table, rows: pa.Table) -> None:
 def _execute_many(connection: Connection, table: Table, rows: pa.Table) -> None:
     columns = [_sqlite_values(rows.column(name)) for name in rows.column_names]
     names, marks = ", ".join(rows.column_names), ", ".join("?" * rows.num_columns)
-    statement = f"INSERT INTO {table.name} ({names}) VALUES ({marks})"
+    statement = f"INSERT INTO {table.name} ({names}) VALUES ({marks})"  # noqa: S608 - no outside text
     connection.exec_driver_sql(statement, list(zip(*columns, strict=True)))
 
 
@@ -311,9 +304,7 @@ def _marks(error: BaseException | None) -> set[str]:
         text = str(error)
         return {mark for mark in _SQLITE_TEXTS if mark in text}
     return (
-        {"connection"}
-        if type(error).__name__ in {"OperationalError", "InterfaceError"}
-        else set()
+        {"connection"} if type(error).__name__ in {"OperationalError", "InterfaceError"} else set()
     )
 
 

@@ -53,9 +53,7 @@ class ExportReady:
         return int((self.claims["disposition"] == disposition).sum())
 
 
-def take_export_ready(
-    world: World, partition_date: date, kind: Kind, now: datetime
-) -> ExportReady:
+def take_export_ready(world: World, partition_date: date, kind: Kind, now: datetime) -> ExportReady:
     """Claims a partition's records and returns them; of a delivered one, the same as then.
 
     Args:
@@ -98,15 +96,11 @@ def load_export_ready(
 
 def make_upload_file(kind: Kind, export: ExportReady) -> bytes:
     """Renders the file of a partition: one line a record that is to be sent, by user_info_id."""
-    lines = export.claims.loc[export.claims["disposition"] == LINE].sort_values(
-        "line_number"
-    )
+    lines = export.claims.loc[export.claims["disposition"] == LINE].sort_values("line_number")
     return render(kind, export.records.set_index("record_id").loc[lines["record_id"]])
 
 
-def keep_upload_file(
-    world: World, partition_date: date, kind: Kind, content: bytes
-) -> str:
+def keep_upload_file(world: World, partition_date: date, kind: Kind, content: bytes) -> str:
     """Stores a rendered file as a snapshot, announces its digest and returns it.
 
     A delivered file is not announced again.
@@ -114,9 +108,7 @@ def keep_upload_file(
     sha256 = hashlib.sha256(content).hexdigest()
     if world.ledger.receipt(partition_date, kind) is None:
         world.snapshots.put(_upload_name(partition_date, kind, sha256), content)
-        world.ledger.render(
-            partition_date, kind, sha256, len(content), content.count(b"\n")
-        )
+        world.ledger.render(partition_date, kind, sha256, len(content), content.count(b"\n"))
     return sha256
 
 
@@ -158,26 +150,19 @@ def deliver(
         if receipt is None:
             file = _file_to_deliver(world, partition_date, kind, content)
             world.objects.put_once(file.object_key, content)
-            world.ledger.deliver(file, kind, now)
-            receipt = world.ledger.receipt(partition_date, kind)
+            receipt = world.ledger.deliver(file, kind, now)
     settle_clones(world)
-    assert receipt is not None
     return receipt
 
 
 def _recover(world: World, kind: Kind, file: FileRow, now: datetime) -> None:
     """Writes the receipt of a file that lies in the store as announced, and has none."""
-    is_open = (
-        file.sha256 is not None
-        and world.ledger.receipt(file.partition_date, kind) is None
-    )
+    is_open = file.sha256 is not None and world.ledger.receipt(file.partition_date, kind) is None
     if is_open and world.objects.digest(file.object_key) == file.sha256:
         world.ledger.deliver(file, kind, now)
 
 
-def _file_to_deliver(
-    world: World, partition_date: date, kind: Kind, content: bytes
-) -> FileRow:
+def _file_to_deliver(world: World, partition_date: date, kind: Kind, content: bytes) -> FileRow:
     """Returns the ledger's row of a file, if the file is still what has to be sent."""
     file = world.ledger.file(partition_date, kind)
     lines = world.ledger.line_count(partition_date, kind)
@@ -199,12 +184,11 @@ def _claim(
 ) -> None:
     """Reads the source, decides what becomes of each record, and claims them all."""
     clones = world.ledger.clones(partition_date, kind)
-    candidates = read_candidates(
-        world.vye, world.vye_engine, kind, partition_date, clones
-    )
+    candidates = read_candidates(world.vye, world.vye_engine, kind, partition_date, clones)
     if file is None and not candidates.clone_ids:
         raise source_error(
-            f"no BDN clone is export-ready for {partition_date}: VYE's import or activation did not run",
+            f"no BDN clone is export-ready for {partition_date}: "
+            "VYE's import or activation did not run",
             is_transient=True,
             next_step=f"have VYE's DawnDash jobs run, then vye egress {partition_date}",
         )
@@ -214,9 +198,7 @@ def _claim(
     records = _eligible(candidates, taken, before, partition_date)
     checked = check(kind, records)
     claims = _dispositions(checked)
-    findings = _with_earlier_normalisations(
-        world, partition_date, kind, checked, claims
-    )
+    findings = _with_earlier_normalisations(world, partition_date, kind, checked, claims)
     snapshot_name = _keep_records(world, partition_date, kind, checked.records)
     world.ledger.claim(
         FileRow(
@@ -260,9 +242,7 @@ def _eligible(
             ["user_info_id", "created_at", "record_id"], ascending=[True, False, False]
         )
     is_elsewhere = records["record_id"].isin(elsewhere)
-    is_eligible = records["record_id"].isin(claimed_here) | (
-        records["is_flagged"] & ~is_elsewhere
-    )
+    is_eligible = records["record_id"].isin(claimed_here) | (records["is_flagged"] & ~is_elsewhere)
     records = records[is_eligible | is_elsewhere]
     records = records.assign(is_newest=~records["user_info_id"].duplicated())
     return records[is_eligible.loc[records.index]].drop(columns="is_flagged")
@@ -301,17 +281,13 @@ def _with_earlier_normalisations(
     """Returns the findings of the newest records; of a vanished one also what was found then."""
     earlier = world.ledger.findings(partition_date, kind)
     vanished = claims.loc[claims["is_vanished"], "record_id"]
-    findings = pd.concat(
-        [checked.findings, earlier[earlier["record_id"].isin(vanished)]]
-    )
+    findings = pd.concat([checked.findings, earlier[earlier["record_id"].isin(vanished)]])
     replaced = claims.loc[claims["disposition"] == REPLACED, "record_id"]
     findings = findings[~findings["record_id"].isin(replaced)]
     return findings.drop_duplicates(["record_id", "field", "code"])
 
 
-def _keep_records(
-    world: World, partition_date: date, kind: Kind, records: pd.DataFrame
-) -> str:
+def _keep_records(world: World, partition_date: date, kind: Kind, records: pd.DataFrame) -> str:
     """Stores a partition's records as a snapshot and returns its name."""
     columns = [*ID_COLUMNS, *(column.name for column in kind.columns)]
     content = _to_parquet(records[columns])
@@ -321,9 +297,7 @@ def _keep_records(
 
 
 def _snapshot_records(world: World, file: FileRow | None) -> pd.DataFrame | None:
-    return (
-        None if file is None else _from_parquet(world.snapshots.get(file.snapshot_name))
-    )
+    return None if file is None else _from_parquet(world.snapshots.get(file.snapshot_name))
 
 
 def _upload_name(partition_date: date, kind: Kind, sha256: str) -> str:
@@ -332,9 +306,7 @@ def _upload_name(partition_date: date, kind: Kind, sha256: str) -> str:
 
 def _to_parquet(records: pd.DataFrame) -> bytes:
     buffer = BytesIO()
-    pq.write_table(
-        pa.Table.from_pandas(records, preserve_index=False), buffer, compression="zstd"
-    )
+    pq.write_table(pa.Table.from_pandas(records, preserve_index=False), buffer, compression="zstd")
     return buffer.getvalue()
 
 

@@ -37,6 +37,7 @@ class PipelineError(Exception):
         self.next_step = next_step
 
     def __str__(self) -> str:
+        """Returns what happened and what to do next."""
         return f"{self.what}. Next: {self.next_step}"
 
 

@@ -19,9 +19,13 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="VYE_", env_ignore_empty=True, frozen=True)
 
-    local_dir: Path = Field(CHECKOUT / "data" / "local", description="the embedded default's folder")
+    local_dir: Path = Field(
+        CHECKOUT / "data" / "local", description="the embedded default's folder"
+    )
     database_url: str | None = Field(None, description="VYE's database, read only")
-    database_write_url: str | None = Field(None, description="may update vye_bdn_clones.export_ready")
+    database_write_url: str | None = Field(
+        None, description="may update vye_bdn_clones.export_ready"
+    )
     ledger_url: str | None = Field(None, description="the ledger and the analysts' tables")
     object_store_url: str | None = Field(None, description="file:///folder or s3://bucket[/prefix]")
     snapshot_url: str | None = Field(None, description="encrypted snapshots, like the object store")

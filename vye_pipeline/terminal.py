@@ -57,18 +57,14 @@ def show_affected(
     if items:
         console.print(table)
     profiles = {item.user_profile_id for item in items} - {None}
-    manual = sum(
-        item.needs_manual_reconciliation and not item.resolved_at for item in items
-    )
+    manual = sum(item.needs_manual_reconciliation and not item.resolved_at for item in items)
     console.print(
         f"{len(items)} records of {len(profiles)} user profiles; {manual} of them need a person"
     )
 
 
 def _by_date(days: Sequence[Day]) -> Iterable[list[Day]]:
-    return [
-        list(group) for _, group in groupby(days, key=lambda day: day.partition_date)
-    ]
+    return [list(group) for _, group in groupby(days, key=lambda day: day.partition_date)]
 
 
 def _never_ran(kinds: list[Day]) -> bool:

@@ -164,7 +164,11 @@ def test_without_a_sqlite_ledger_the_key_must_be_set(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("key", ["short", "é" * 44, ",", NEW_KEY.decode() + ",short"])
+@pytest.mark.parametrize(
+    "key",
+    ["short", "é" * 44, ",", NEW_KEY.decode() + ",short"],
+    ids=["too short", "not ASCII", "only a comma", "a second one that is too short"],
+)
 def test_a_key_that_is_none_is_refused_without_being_shown(tmp_path: Path, key: str) -> None:
     with pytest.raises(UsageError, match="VYE_SNAPSHOT_KEY is not a snapshot key") as caught:
         open_snapshots(local(tmp_path, snapshot_key=key))

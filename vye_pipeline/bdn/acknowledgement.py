@@ -1,4 +1,4 @@
-"""BDN's acknowledgement of a file: its format, read whole or refused whole (bdn-interface.md, part 3).
+"""BDN's acknowledgement of a file, read whole or refused whole (bdn-interface.md, part 3).
 
 Details are read column-wise. A fault is named by the acknowledgement's line and its cause, never by
 what the line holds.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -46,7 +47,10 @@ class MalformedAcknowledgement(PipelineError):
     def __init__(self, place: str, line: int, fault: str) -> None:
         """Takes place, line and fault."""
         super().__init__(
-            f"{place}, line {line}: {fault}", cause=Cause.SOURCE, is_transient=False, next_step=REMEDY
+            f"{place}, line {line}: {fault}",
+            cause=Cause.SOURCE,
+            is_transient=False,
+            next_step=REMEDY,
         )
         self.place, self.line, self.fault = place, line, fault
 
@@ -92,7 +96,9 @@ def parse_acknowledgement(content: bytes, *, file_name: str, place: str) -> Ackn
     header = _header(lines, file_name)
     accepted_count, rejected_count = _trailer(lines)
     details = _details(lines, header)
-    read = Acknowledgement(**header, accepted_count=accepted_count, rejected_count=rejected_count, details=details)
+    read = Acknowledgement(
+        **header, accepted_count=accepted_count, rejected_count=rejected_count, details=details
+    )
     _compare_totals(lines, read)
     return read
 
@@ -102,7 +108,8 @@ def render_acknowledgement(acknowledgement: Acknowledgement) -> bytes:
     one = acknowledgement
     header = (
         f"H{one.file_name:<{NAME_WIDTH}}{one.received_at.astimezone(CHICAGO):{TIME_FORMAT}}"
-        f"{one.lines_received:0{COUNT_WIDTH}}{one.disposition.value}{one.reason_code or '':{CODE_WIDTH}}\n"
+        f"{one.lines_received:0{COUNT_WIDTH}}{one.disposition.value}"
+        f"{one.reason_code or '':{CODE_WIDTH}}\n"
     )
     listed = one.details
     status = pd.Series(np.where(listed["is_accepted"], "A", "R"), index=listed.index, dtype="str")
@@ -145,7 +152,9 @@ class _Lines:
         if starts[-1] == len(codes):
             starts = starts[:-1]
         offsets = np.concatenate([starts, [len(codes)]]).astype(np.int64)
-        whole = pa.LargeStringArray.from_buffers(len(starts), pa.py_buffer(offsets), pa.py_buffer(content))
+        whole = pa.LargeStringArray.from_buffers(
+            len(starts), pa.py_buffer(offsets), pa.py_buffer(content)
+        )
         self.values = pc.ascii_rtrim(whole, "\r\n").cast(pa.string())
 
     def __len__(self) -> int:
@@ -158,7 +167,7 @@ class _Lines:
         return MalformedAcknowledgement(self._place, line, fault)
 
 
-def _header(lines: _Lines, file_name: str) -> dict[str, object]:
+def _header(lines: _Lines, file_name: str) -> dict[str, Any]:
     line = lines[0].ljust(HEADER_WIDTH) if len(lines) else ""
     if not line.startswith("H"):
         raise lines.malformed(1, "is not a header (H)" if line else "the acknowledgement is empty")
@@ -214,33 +223,46 @@ def _trailer(lines: _Lines) -> tuple[int, int]:
     if line[TRAILER_WIDTH:].strip():
         raise lines.malformed(at + 1, "the trailer goes on after its totals")
     accepted = _count(lines, at + 1, line[1 : 1 + COUNT_WIDTH], "the total of lines accepted")
-    rejected = _count(lines, at + 1, line[1 + COUNT_WIDTH : TRAILER_WIDTH], "the total of lines rejected")
+    rejected = _count(
+        lines, at + 1, line[1 + COUNT_WIDTH : TRAILER_WIDTH], "the total of lines rejected"
+    )
     lines.values = lines.values.slice(0, at + 1)
     return accepted, rejected
 
 
-def _details(lines: _Lines, header: dict[str, object]) -> pd.DataFrame:
+def _details(lines: _Lines, header: dict[str, Any]) -> pd.DataFrame:
     """Reads the lines between header and trailer, all columns at once."""
     if len(lines) == HEADER_AND_TRAILER:
         return no_details()
     values = lines.values.slice(1, len(lines) - HEADER_AND_TRAILER)
-    pattern = f"^D(?P<number>[0-9]{{{COUNT_WIDTH}}})(?P<status>[AR])(?P<code>[ -~]{{0,{CODE_WIDTH}}})(?P<echo>.*)$"
+    number, code = f"[0-9]{{{COUNT_WIDTH}}}", f"[ -~]{{0,{CODE_WIDTH}}}"
+    pattern = f"^D(?P<number>{number})(?P<status>[AR])(?P<code>{code})(?P<echo>.*)$"
     parts = pc.extract_regex(values, pattern)
-    _refuse_first(lines, pc.invert(pc.is_valid(parts)), "is no detail (D, line number, status, reason code, line)")
-    number = pc.struct_field(parts, "number").cast(pa.int64())
-    code = pc.ascii_trim(pc.struct_field(parts, "code"), " ")
+    _refuse_first(
+        lines,
+        pc.invert(pc.is_valid(parts)),
+        "is no detail (D, line number, status, reason code, line)",
+    )
+    numbers = pc.struct_field(parts, "number").cast(pa.int64())
+    codes = pc.ascii_trim(pc.struct_field(parts, "code"), " ")
     is_accepted = pc.equal(pc.struct_field(parts, "status"), "A")
-    is_blank = pc.equal(code, "")
-    _refuse_first(lines, pc.and_(is_accepted, pc.invert(is_blank)), "an accepted line has a reason code")
-    _refuse_first(lines, pc.and_(pc.invert(is_accepted), is_blank), "a rejected line has no reason code")
+    is_blank = pc.equal(codes, "")
+    _refuse_first(
+        lines, pc.and_(is_accepted, pc.invert(is_blank)), "an accepted line has a reason code"
+    )
+    _refuse_first(
+        lines, pc.and_(pc.invert(is_accepted), is_blank), "a rejected line has no reason code"
+    )
     received = header["lines_received"]
-    beyond = pc.or_(pc.less(number, 1), pc.greater(number, received))
-    _refuse_first(lines, beyond, f"the line number is not between 1 and the {received} lines received")
+    beyond = pc.or_(pc.less(numbers, 1), pc.greater(numbers, received))
+    _refuse_first(
+        lines, beyond, f"the line number is not between 1 and the {received} lines received"
+    )
     return pd.DataFrame(
         {
-            "line_number": number.to_pandas(),
+            "line_number": numbers.to_pandas(),
             "is_accepted": is_accepted.to_pandas(),
-            "reason_code": pd.Series(code.to_pandas(), dtype="str"),
+            "reason_code": pd.Series(codes.to_pandas(), dtype="str"),
             "echo": pd.Series(pc.struct_field(parts, "echo").to_pandas(), dtype="str"),
         }
     ).astype({"line_number": "int64", "is_accepted": "bool"})

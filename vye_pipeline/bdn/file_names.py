@@ -14,7 +14,7 @@ from vye_pipeline.records import Kind
 
 
 def file_name(kind: Kind, partition_date: date) -> str:
-    """Returns the name of a partition's file: `vawave097`, `DirDep20250407044500.txt`, …"""
+    """Returns the name of a partition's file: `vawave097`, `DirDep20250407044500.txt`."""
     return cut_off(partition_date).astimezone(CHICAGO).strftime(kind.file_name)
 
 
@@ -29,7 +29,7 @@ def inbound_prefix(partition_date: date) -> str:
 
 
 def acknowledgement_key(kind: Kind, partition_date: date, sequence: int = 1) -> str:
-    """Returns the key of an acknowledgement: `….ack`, of a supplement `….ack.2`, `….ack.3`, …"""
+    """Returns the key of an acknowledgement: `….ack`, of a supplement `….ack.2`."""
     supplement = f".{sequence}" if sequence > 1 else ""
     return f"{inbound_prefix(partition_date)}{file_name(kind, partition_date)}.ack{supplement}"
 

@@ -12,9 +12,11 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
+from typing import Any, cast
 
 import pandas as pd
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Engine,
     Table,
@@ -29,7 +31,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import aliased
 
-from vye_pipeline.database import Database, append_frame, read_frame
+from vye_pipeline.database import Database, Query, append_frame, read_frame
 from vye_pipeline.errors import Cause, PipelineError
 from vye_pipeline.ledger import schema
 from vye_pipeline.ledger.lock import exclusive
@@ -83,9 +85,7 @@ def open_ledger(settings: Settings) -> Ledger:
     Raises:
         PipelineError: it can't be reached or written.
     """
-    database = Database(
-        "the ledger", "VYE_LEDGER_URL", settings.ledger_database_url, Cause.DEFECT
-    )
+    database = Database("the ledger", "VYE_LEDGER_URL", settings.ledger_database_url, Cause.DEFECT)
     if database.url == f"sqlite:///{settings.folder / 'ledger.db'}":
         settings.folder.mkdir(parents=True, exist_ok=True)
     ledger = Ledger(database)
@@ -131,9 +131,7 @@ class Ledger:
         """Returns the receipt of a delivered partition, None where it isn't delivered."""
         with self.transaction() as connection:
             row = connection.execute(
-                select(*Delivery.__table__.c).where(
-                    *_of(Delivery, partition_date, kind)
-                )
+                select(*Delivery.__table__.c).where(*_of(Delivery, partition_date, kind))
             ).one_or_none()
         return Receipt(**row._mapping) if row else None
 
@@ -181,12 +179,10 @@ class Ledger:
             PipelineError: another partition has claimed one of the records, or this one is
                 delivered; nothing is changed.
         """
-        owner = {"partition_date": file.partition_date, "kind": kind.name}
+        owner: dict[str, Any] = {"partition_date": file.partition_date, "kind": kind.name}
         with self.transaction() as connection:
             for table in (Claim, PartitionClone):
-                connection.execute(
-                    delete(table).where(*_of(table, file.partition_date, kind))
-                )
+                connection.execute(delete(table).where(*_of(table, file.partition_date, kind)))
             values = {**vars(file), "claimed_at": claimed_at}
             if not connection.execute(
                 update(File).where(*_of(File, file.partition_date, kind)).values(values)
@@ -205,9 +201,7 @@ class Ledger:
     def findings(self, partition_date: date, kind: Kind) -> pd.DataFrame:
         """Returns record_id, field, code, is_quarantining of a partition's records."""
         query = (
-            select(
-                Finding.record_id, Finding.field, Finding.code, Finding.is_quarantining
-            )
+            select(Finding.record_id, Finding.field, Finding.code, Finding.is_quarantining)
             .join(
                 Claim,
                 and_(Claim.kind == Finding.kind, Claim.record_id == Finding.record_id),
@@ -219,7 +213,7 @@ class Ledger:
             return read_frame(connection, query)
 
     def claims(self, partition_date: date, kind: Kind) -> pd.DataFrame:
-        """Returns record_id, user_profile_id, disposition, line_number, is_vanished by user_info."""
+        """Returns record_id, user_profile_id, disposition, line_number, is_vanished."""
         query = (
             select(
                 Claim.record_id,
@@ -247,9 +241,7 @@ class Ledger:
         """Records what the file's bytes are, before anything is put anywhere."""
         values = {"sha256": sha256, "byte_count": byte_count, "line_count": line_count}
         with self.transaction() as connection:
-            connection.execute(
-                update(File).where(*_of(File, partition_date, kind)).values(values)
-            )
+            connection.execute(update(File).where(*_of(File, partition_date, kind)).values(values))
 
     def line_count(self, partition_date: date, kind: Kind) -> int:
         """Counts the records of a partition that are to be sent as things stand."""
@@ -267,31 +259,25 @@ class Ledger:
         """
         query = (
             _file_query()
-            .where(
-                File.kind == kind.name, File.sha256.is_not(None), ~_is_delivered(File)
-            )
+            .where(File.kind == kind.name, File.sha256.is_not(None), ~_is_delivered(File))
             .order_by(File.partition_date)
         )
         with self.transaction() as connection:
             return [FileRow(**row._mapping) for row in connection.execute(query)]
 
-    def deliver(self, file: FileRow, kind: Kind, delivered_at: datetime) -> None:
+    def deliver(self, file: FileRow, kind: Kind, delivered_at: datetime) -> Receipt:
         """Records a delivery and marks what it overtakes in older, undelivered partitions."""
-        receipt = {
-            name: getattr(file, name)
-            for name in (
-                "partition_date",
-                "kind",
-                "object_key",
-                "sha256",
-                "byte_count",
-                "line_count",
-            )
-        }
+        receipt = Receipt(
+            partition_date=file.partition_date,
+            kind=file.kind,
+            object_key=file.object_key,
+            sha256=file.sha256 or "",
+            byte_count=file.byte_count or 0,
+            line_count=file.line_count or 0,
+            delivered_at=delivered_at,
+        )
         with self.transaction() as connection:
-            connection.execute(
-                insert(Delivery).values(**receipt, delivered_at=delivered_at)
-            )
+            connection.execute(insert(Delivery).values(vars(receipt)))
             older = connection.scalars(
                 select(File.partition_date).where(
                     File.kind == kind.name,
@@ -300,6 +286,7 @@ class Ledger:
                 )
             ).all()
             _supersede(connection, kind, older)
+        return receipt
 
     def fail(
         self,
@@ -312,9 +299,7 @@ class Ledger:
         failed_at: datetime,
     ) -> tuple[int, int]:
         """Records a failed step and returns how many records and profiles it holds back."""
-        waiting = select(
-            func.count(), func.count(Claim.user_profile_id.distinct())
-        ).where(
+        waiting = select(func.count(), func.count(Claim.user_profile_id.distinct())).where(
             *_of(Claim, partition_date, kind),
             Claim.disposition == LINE,
             ~_is_delivered(Claim),
@@ -371,9 +356,7 @@ class Ledger:
         table = _table(Acknowledgement)
         key = {column.name: row[column.name] for column in table.primary_key}
         with self.transaction() as connection:
-            known = connection.execute(
-                select(table.c.sha256).filter_by(**key)
-            ).one_or_none()
+            known = connection.execute(select(table.c.sha256).filter_by(**key)).one_or_none()
             if known is None:
                 connection.execute(insert(table).values(**row))
 
@@ -411,37 +394,33 @@ class Ledger:
             connection.execute(
                 delete(Reconciliation).where(*_of(Reconciliation, partition_date, kind))
             )
-            owner = {"partition_date": partition_date, "kind": kind.name}
+            owner: dict[str, Any] = {"partition_date": partition_date, "kind": kind.name}
             append_frame(connection, _table(Reconciliation), _owned(rows, owner))
 
 
 def _table(model: type[Base]) -> Table:
-    table = model.__table__
-    assert isinstance(table, Table)
-    return table
+    return cast(Table, model.__table__)
 
 
-def _of(model: type[Base], partition_date: date, kind: Kind):
+def _of(model: Any, partition_date: date, kind: Kind) -> tuple[ColumnElement[bool], ...]:
     return (model.partition_date == partition_date, model.kind == kind.name)
 
 
-def _owned(frame: pd.DataFrame, owner: dict[str, object]) -> pd.DataFrame:
+def _owned(frame: pd.DataFrame, owner: dict[str, Any]) -> pd.DataFrame:
     return frame.assign(**owner)
 
 
-def _file_query():
+def _file_query() -> Query:
     return select(*(File.__table__.c[name] for name in FileRow.__dataclass_fields__))
 
 
-def _is_delivered(model):
+def _is_delivered(model: Any) -> ColumnElement[bool]:
     return exists().where(
         Delivery.partition_date == model.partition_date, Delivery.kind == model.kind
     )
 
 
-def _supersede(
-    connection: Connection, kind: Kind, partition_dates: Sequence[date]
-) -> int:
+def _supersede(connection: Connection, kind: Kind, partition_dates: Sequence[date]) -> int:
     """Marks the lines of undelivered partitions that a delivered, later one has overtaken.
 
     A newer change of the same kind by the same user profile must not be overwritten by an older
@@ -455,9 +434,7 @@ def _supersede(
         newer.partition_date > Claim.partition_date,
         or_(
             newer.created_at > Claim.created_at,
-            and_(
-                newer.created_at == Claim.created_at, newer.record_id > Claim.record_id
-            ),
+            and_(newer.created_at == Claim.created_at, newer.record_id > Claim.record_id),
         ),
         _is_delivered(newer),
     ]
@@ -482,9 +459,7 @@ def _number_lines(connection: Connection, kind: Kind, partition_date: date) -> N
     numbered = (
         select(
             Claim.record_id,
-            func.row_number()
-            .over(order_by=(Claim.user_info_id, Claim.record_id))
-            .label("number"),
+            func.row_number().over(order_by=(Claim.user_info_id, Claim.record_id)).label("number"),
         )
         .where(*_of(Claim, partition_date, kind), Claim.disposition == LINE)
         .subquery()

@@ -73,9 +73,7 @@ class Claim(Base):
 
     __tablename__ = "claims"
     __table_args__ = (
-        ForeignKeyConstraint(
-            ["partition_date", "kind"], ["files.partition_date", "files.kind"]
-        ),
+        ForeignKeyConstraint(["partition_date", "kind"], ["files.partition_date", "files.kind"]),
         CheckConstraint(
             f"disposition IN ('{LINE}', '{QUARANTINED}', '{REPLACED}', '{SUPERSEDED}')",
             name="disposition",
@@ -125,9 +123,7 @@ class PartitionClone(Base):
 
     __tablename__ = "partition_clones"
     __table_args__ = (
-        ForeignKeyConstraint(
-            ["partition_date", "kind"], ["files.partition_date", "files.kind"]
-        ),
+        ForeignKeyConstraint(["partition_date", "kind"], ["files.partition_date", "files.kind"]),
     )
 
     bdn_clone_id: Mapped[int] = mapped_column(primary_key=True)
@@ -140,9 +136,7 @@ class Delivery(Base):
 
     __tablename__ = "deliveries"
     __table_args__ = (
-        ForeignKeyConstraint(
-            ["partition_date", "kind"], ["files.partition_date", "files.kind"]
-        ),
+        ForeignKeyConstraint(["partition_date", "kind"], ["files.partition_date", "files.kind"]),
     )
 
     partition_date: Mapped[date] = mapped_column(primary_key=True)
@@ -202,9 +196,7 @@ class Reconciliation(Base):
 
     __tablename__ = "reconciliations"
     __table_args__ = (
-        CheckConstraint(
-            "(record_id IS NULL) = (status = 'unexpected')", name="unexpected"
-        ),
+        CheckConstraint("(record_id IS NULL) = (status = 'unexpected')", name="unexpected"),
         Index("reconciliations_by_record", "kind", "record_id", unique=True),
         Index("reconciliations_by_partition", "partition_date", "kind"),
     )

@@ -15,7 +15,6 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Select,
     and_,
     case,
     exists,
@@ -24,6 +23,7 @@ from sqlalchemy import (
     select,
 )
 
+from vye_pipeline.database import Query
 from vye_pipeline.ledger.models import (
     LINE,
     REPLACED,
@@ -65,9 +65,7 @@ class Day:
     @property
     def is_settled(self) -> bool:
         """Whether no record is pending or undelivered."""
-        return self.delivery == DELIVERED and not any(
-            self.counts[name] for name in UNSETTLED
-        )
+        return self.delivery == DELIVERED and not any(self.counts[name] for name in UNSETTLED)
 
     def as_json(self) -> dict[str, Any]:
         """Returns the object of `vye status --json`."""
@@ -119,9 +117,7 @@ def calendar(connection: Connection, days: Sequence[date]) -> list[Day]:
     counts = _counts(connection, first, last)
     causes = _last_causes(connection, first, last)
     files = _files(connection, first, last)
-    return [
-        _day(day, kind.name, counts, causes, files) for day in days for kind in KINDS
-    ]
+    return [_day(day, kind.name, counts, causes, files) for day in days for kind in KINDS]
 
 
 def _day(
@@ -133,13 +129,9 @@ def _day(
 ) -> Day:
     key = (day, kind)
     object_key, sha256 = files.get(key, (None, None))
-    by_status = {
-        str(status): counts.get((day, kind, str(status)), 0) for status in Status
-    }
+    by_status = {str(status): counts.get((day, kind, str(status)), 0) for status in Status}
     unsent = (Status.QUARANTINED, Status.SUPERSEDED, Status.UNEXPECTED)
-    delivery = (
-        DELIVERED if sha256 else FAILED if key in files or key in causes else MISSING
-    )
+    delivery = DELIVERED if sha256 else FAILED if key in files or key in causes else MISSING
     return Day(
         partition_date=day,
         kind=kind,
@@ -153,9 +145,7 @@ def _day(
     )
 
 
-def _counts(
-    connection: Connection, first: date, last: date
-) -> dict[tuple[date, str, str], int]:
+def _counts(connection: Connection, first: date, last: date) -> dict[tuple[date, str, str], int]:
     """Counts records by day, kind and status, the replaced and the unexpected ones too."""
     claims = (
         _with_reconciliation(select(Claim.partition_date, Claim.kind, _status().label("status")))
@@ -174,17 +164,13 @@ def _counts(
             Reconciliation.partition_date.between(first, last),
             Reconciliation.record_id.is_(None),
         )
-        .group_by(
-            Reconciliation.partition_date, Reconciliation.kind, Reconciliation.status
-        )
+        .group_by(Reconciliation.partition_date, Reconciliation.kind, Reconciliation.status)
     )
     rows = [*connection.execute(records), *connection.execute(unexpected)]
     return {(day, kind, status): count for day, kind, status, count in rows}
 
 
-def _last_causes(
-    connection: Connection, first: date, last: date
-) -> dict[tuple[date, str], str]:
+def _last_causes(connection: Connection, first: date, last: date) -> dict[tuple[date, str], str]:
     query = (
         select(Failure.partition_date, Failure.kind, Failure.cause)
         .where(Failure.partition_date.between(first, last))
@@ -202,10 +188,7 @@ def _files(
         .outerjoin(Delivery, _same_partition(Delivery, File))
         .where(File.partition_date.between(first, last))
     )
-    return {
-        (day, kind): (key, sha256)
-        for day, kind, key, sha256 in connection.execute(query)
-    }
+    return {(day, kind): (key, sha256) for day, kind, key, sha256 in connection.execute(query)}
 
 
 def affected(
@@ -258,10 +241,8 @@ class _Reasons:
     """Puts a record's status into words; everything it needs is read once."""
 
     def __init__(self, connection: Connection, first: date, last: date) -> None:
-        self._codes: dict[str, str] = {
-            code: words
-            for code, words in connection.execute(select(ReasonCode.code, ReasonCode.meaning))
-        }
+        codes = connection.execute(select(ReasonCode.code, ReasonCode.meaning))
+        self._codes: dict[str, str] = dict(iter(codes))
         self._findings = _quarantining_findings(connection, first, last)
         self._failures = {
             (day, kind): what
@@ -271,7 +252,7 @@ class _Reasons:
                 .order_by(Failure.id)
             )
         }
-        self._resolutions = {
+        self._resolutions: dict[tuple[date, str, int | None], datetime] = {
             (day, kind, profile): resolved_at
             for day, kind, profile, resolved_at in connection.execute(
                 select(
@@ -333,7 +314,7 @@ _REASONS = {
 
 def _quarantining_findings(
     connection: Connection, first: date, last: date
-) -> dict[tuple[str, int], list[tuple[str, str]]]:
+) -> dict[tuple[str, int | None], list[tuple[str, str]]]:
     query = (
         select(Finding.kind, Finding.record_id, Finding.field, Finding.code)
         .join(
@@ -343,7 +324,7 @@ def _quarantining_findings(
         .where(Claim.partition_date.between(first, last), Finding.is_quarantining)
         .order_by(Finding.kind, Finding.record_id, Finding.field, Finding.code)
     )
-    found: dict[tuple[str, int], list[tuple[str, str]]] = {}
+    found: dict[tuple[str, int | None], list[tuple[str, str]]] = {}
     for kind, record_id, name, code in connection.execute(query):
         found.setdefault((kind, record_id), []).append((name, code))
     return found
@@ -368,7 +349,7 @@ def _status() -> ColumnElement[str]:
     )
 
 
-def _with_reconciliation(query: Select[Any]) -> Select[Any]:
+def _with_reconciliation(query: Query) -> Query:
     return query.select_from(Claim).outerjoin(
         Reconciliation,
         and_(

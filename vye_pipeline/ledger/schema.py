@@ -18,10 +18,7 @@ def is_current(engine: Engine) -> bool:
     with engine.connect() as connection:
         if not inspect(connection).has_table("alembic_version"):
             return False
-        return (
-            connection.scalar(text("SELECT version_num FROM alembic_version"))
-            == REVISION
-        )
+        return connection.scalar(text("SELECT version_num FROM alembic_version")) == REVISION
 
 
 def upgrade(engine: Engine) -> None:

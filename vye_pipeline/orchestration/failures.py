@@ -69,9 +69,7 @@ def classified(error: Exception) -> PipelineError:
         for frame in traceback.extract_tb(error.__traceback__)
         if "vye_pipeline" in frame.filename
     ]
-    place = (
-        f"{frames[-1].name}, line {frames[-1].lineno}" if frames else "an unknown place"
-    )
+    place = f"{frames[-1].name}, line {frames[-1].lineno}" if frames else "an unknown place"
     return defect(
         f"this is a defect in the pipeline: {type(error).__name__} in {place}",
         next_step="report it to the pipeline's maintainers with the run's id",

@@ -32,10 +32,8 @@ def profiles(rows: pd.DataFrame) -> dg.MetadataValue[Any]:
         "fields",
     )
     columns = [name for name in wanted if name in rows]
-    records = (
-        rows[columns].head(ROWS_SHOWN).astype(object).where(rows[columns].notna(), None)
-    )
+    records = rows[columns].head(ROWS_SHOWN).astype(object).where(rows[columns].notna(), None)
     return dg.MetadataValue.table(
-        [dg.TableRecord(row) for row in records.to_dict("records")],
+        [dg.TableRecord(dict(zip(columns, row, strict=True))) for row in records.to_numpy()],
         dg.TableSchema([dg.TableColumn(name, "string") for name in columns]),
     )

@@ -28,9 +28,7 @@ def business_day_partitions(settings: Settings) -> dg.TimeWindowPartitionsDefini
         end=_midnight(last + timedelta(days=7)) if last else None,
         end_offset=1,
         exclusions=[
-            datetime.combine(day, time())
-            for year in years
-            for day in holidays_of_year(year)
+            datetime.combine(day, time()) for year in years for day in holidays_of_year(year)
         ],
     )
 

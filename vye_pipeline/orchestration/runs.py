@@ -62,9 +62,7 @@ class Session:
 
     def egress(self, partition_date: date, kinds: Sequence[str]) -> Outcome:
         """Runs the egress of some kinds of a partition."""
-        return self._run(
-            EGRESS, partition_date, asset_keys(EGRESS_STAGES, tuple(kinds))
-        )
+        return self._run(EGRESS, partition_date, asset_keys(EGRESS_STAGES, tuple(kinds)))
 
     def reconcile(self, partition_date: date, kinds: Sequence[str]) -> Outcome:
         """Runs the reconciliation of some kinds of a partition, and its worklist."""
@@ -103,9 +101,7 @@ class Session:
             raise_on_error=False,
             run_config=QUIET,
         )
-        failed = [
-            _failure_text(event) for event in result.all_events if event.is_step_failure
-        ]
+        failed = [_failure_text(event) for event in result.all_events if event.is_step_failure]
         refused = [
             evaluation.description or evaluation.check_name
             for evaluation in result.get_asset_check_evaluations()

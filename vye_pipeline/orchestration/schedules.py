@@ -30,12 +30,8 @@ def egress_schedule(
         if holiday is not None:
             return dg.SkipReason(f"{day} is no business day: {holiday}")
         key = day.strftime(DATE_FORMAT)
-        if not partitions.has_partition_key(
-            key, current_time=context.scheduled_execution_time
-        ):
-            return dg.SkipReason(
-                f"{day} is no partition: see VYE_START_DATE and VYE_END_DATE"
-            )
+        if not partitions.has_partition_key(key):
+            return dg.SkipReason(f"{day} is no partition: see VYE_START_DATE and VYE_END_DATE")
         return dg.RunRequest(run_key=key, partition_key=key)
 
     return egress_at_cut_off

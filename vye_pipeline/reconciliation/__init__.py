@@ -1,1 +1,1 @@
-"""What became of each record: sent against acknowledged, one status each, and who needs a person."""
+"""What became of each record: sent against acknowledged, one status each."""

@@ -71,14 +71,10 @@ def compare(
 
 def _details(acknowledgements: Sequence[Acknowledgement]) -> pd.DataFrame:
     """Gathers line_number, is_accepted, reason_code, echo of all details."""
-    return pd.concat(
-        [no_details(), *(one.details for one in acknowledgements)], ignore_index=True
-    )
+    return pd.concat([no_details(), *(one.details for one in acknowledgements)], ignore_index=True)
 
 
-def _lines_meant(
-    kind: Kind, lines: pa.Array, details: pd.DataFrame
-) -> NDArray[np.int64]:
+def _lines_meant(kind: Kind, lines: pa.Array, details: pd.DataFrame) -> NDArray[np.int64]:
     """Finds for each detail the line (from 0) that it speaks of, NO_LINE where there is none.
 
     By number; where the echo identifies another veteran, by identity (bdn-interface.md, part 3).
@@ -86,12 +82,8 @@ def _lines_meant(
     numbers = details["line_number"].to_numpy() - 1
     echoes = text_array(details["echo"])
     is_sent = numbers < len(lines)
-    at_number = (
-        lines.take(pa.array(np.where(is_sent, numbers, 0))) if len(lines) else echoes
-    )
-    is_same = _mask(
-        pc.equal(pc.ascii_rtrim(echoes, " "), pc.ascii_rtrim(at_number, " "))
-    )
+    at_number = lines.take(pa.array(np.where(is_sent, numbers, 0))) if len(lines) else echoes
+    is_same = _mask(pc.equal(pc.ascii_rtrim(echoes, " "), pc.ascii_rtrim(at_number, " ")))
     meant = np.where(is_sent, numbers, NO_LINE)
     doubtful = np.flatnonzero(~(is_same & is_sent))
     if len(doubtful) and len(lines):
@@ -113,12 +105,8 @@ def _by_identity(
     whole_line = pc.index_in(pc.ascii_rtrim(echoes, " "), pc.ascii_rtrim(lines, " "))
     counts = pc.value_counts(identities)
     ambiguous = counts.field("values").filter(pc.greater(counts.field("counts"), 1))
-    unique = pc.if_else(
-        pc.is_in(echoed, ambiguous), None, pc.index_in(echoed, identities)
-    )
-    found = pc.fill_null(pc.coalesce(whole_line, unique), NO_LINE).to_numpy(
-        zero_copy_only=False
-    )
+    unique = pc.if_else(pc.is_in(echoed, ambiguous), None, pc.index_in(echoed, identities))
+    found = pc.fill_null(pc.coalesce(whole_line, unique), NO_LINE).to_numpy(zero_copy_only=False)
     return np.where(is_another, found, meant)
 
 
@@ -147,9 +135,7 @@ def _verdicts(
     is_misread = details["is_accepted"].to_numpy() & _mask(
         pc.not_equal(pc.ascii_rtrim(echoes, " "), pc.ascii_rtrim(sent, " "))
     )
-    status = np.where(
-        details["is_accepted"], str(Status.ACKNOWLEDGED), str(Status.REJECTED)
-    )
+    status = np.where(details["is_accepted"], str(Status.ACKNOWLEDGED), str(Status.REJECTED))
     fields = np.full(len(details), None, dtype=object)
     echo = fields.copy()
     misread = pa.array(np.flatnonzero(is_misread))
@@ -159,24 +145,18 @@ def _verdicts(
         {
             "line": meant,
             "status": np.where(is_misread, str(Status.MISMATCHED), status),
-            "reason_code": details["reason_code"]
-            .replace("", None)
-            .to_numpy(dtype=object),
+            "reason_code": details["reason_code"].replace("", None).to_numpy(dtype=object),
             "fields": fields,
             "echo": echo,
         }
     )
 
 
-def _fields_misread(
-    kind: Kind, sent: pa.Array, echoes: pa.Array
-) -> NDArray[np.object_]:
+def _fields_misread(kind: Kind, sent: pa.Array, echoes: pa.Array) -> NDArray[np.object_]:
     """Names the fields in which BDN read other than was sent."""
     ours, theirs = parse(kind, sent), parse(kind, echoes)
     names = [
-        pc.if_else(
-            pc.fill_null(pc.not_equal(ours[name], theirs[name]), True), name, None
-        )
+        pc.if_else(pc.fill_null(pc.not_equal(ours[name], theirs[name]), True), name, None)
         for name in ours
     ]
     joined = pc.binary_join_element_wise(*names, ",", null_handling="skip")
@@ -184,15 +164,9 @@ def _fields_misread(
     return named.to_numpy(zero_copy_only=False)
 
 
-def _refusals(
-    line_count: int, acknowledgements: Sequence[Acknowledgement]
-) -> pd.DataFrame:
+def _refusals(line_count: int, acknowledgements: Sequence[Acknowledgement]) -> pd.DataFrame:
     """Returns the verdicts of refused files: every line rejected, with the file's reason."""
-    codes = [
-        one.reason_code
-        for one in acknowledgements
-        if one.disposition is Disposition.REFUSED
-    ]
+    codes = [one.reason_code for one in acknowledgements if one.disposition is Disposition.REFUSED]
     return pd.DataFrame(
         {
             "line": np.tile(np.arange(line_count), len(codes)),
@@ -218,9 +192,7 @@ def _unanswered(
     """
     by_disposition = {
         disposition: [
-            one.lines_received
-            for one in acknowledgements
-            if one.disposition is disposition
+            one.lines_received for one in acknowledgements if one.disposition is disposition
         ]
         for disposition in Disposition
     }
@@ -228,18 +200,14 @@ def _unanswered(
         by_disposition[Disposition.FULL],
         by_disposition[Disposition.REJECTS_ONLY],
     )
-    is_final = bool(rejects_only) or (
-        bool(full) and details["line_number"].nunique() >= max(full)
-    )
+    is_final = bool(rejects_only) or (bool(full) and details["line_number"].nunique() >= max(full))
     status = Status.MISSING if is_final or is_overdue else Status.PENDING
     line_number = np.arange(1, line_count + 1)
     is_accepted = line_number <= max(rejects_only, default=0)
     return pd.DataFrame(
         {
             "line_number": line_number,
-            "status": np.where(
-                is_accepted, str(Status.ACKNOWLEDGED), str(status)
-            ).astype(object),
+            "status": np.where(is_accepted, str(Status.ACKNOWLEDGED), str(status)).astype(object),
             "reason_code": np.full(line_count, None, dtype=object),
             "fields": np.full(line_count, None, dtype=object),
         }

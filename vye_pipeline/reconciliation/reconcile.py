@@ -79,9 +79,7 @@ def receive(world: World, partition_date: date, kind: Kind, now: datetime) -> Re
     return received
 
 
-def load_acknowledgements(
-    world: World, partition_date: date, kind: Kind
-) -> list[Acknowledgement]:
+def load_acknowledgements(world: World, partition_date: date, kind: Kind) -> list[Acknowledgement]:
     """Returns the acknowledgements on record, from their snapshots, by sequence."""
     rows = world.ledger.acknowledgements(partition_date, kind)
     return [
@@ -129,19 +127,13 @@ def reconcile(
             difference.unexpected.assign(status=str(Status.UNEXPECTED)),
         ]
     rows = pd.concat(parts, ignore_index=True).assign(reconciled_at=now)
-    rows = rows.astype(
-        {name: "Int64" for name in ("record_id", "user_profile_id", "line_number")}
-    )
+    rows = rows.astype(dict.fromkeys(("record_id", "user_profile_id", "line_number"), "Int64"))
     world.ledger.reconcile(partition_date, kind, rows)
     return rows
 
 
-def _parse(
-    content: bytes, partition_date: date, kind: Kind, key: str
-) -> Acknowledgement:
-    return parse_acknowledgement(
-        content, file_name=file_name(kind, partition_date), place=key
-    )
+def _parse(content: bytes, partition_date: date, kind: Kind, key: str) -> Acknowledgement:
+    return parse_acknowledgement(content, file_name=file_name(kind, partition_date), place=key)
 
 
 def _unsent(
@@ -158,8 +150,8 @@ def _unsent(
         statuses[LINE] = Status.UNDELIVERED
     rows = claims[claims["disposition"].isin(list(statuses))]
     faults = world.ledger.findings(partition_date, kind)
-    faults = faults[faults["is_quarantining"]].groupby("record_id")
-    reasons = faults.agg(
+    quarantining = faults[faults["is_quarantining"]].groupby("record_id")
+    reasons = quarantining.agg(
         reason_code=("code", "first"),
         fields=("field", lambda names: ",".join(dict.fromkeys(names))),
     )
@@ -167,9 +159,7 @@ def _unsent(
         rows[["record_id", "user_profile_id"]]
         .assign(
             line_number=rows["line_number"],
-            status=rows["disposition"].map(
-                {key: str(value) for key, value in statuses.items()}
-            ),
+            status=rows["disposition"].map({key: str(value) for key, value in statuses.items()}),
         )
         .join(reasons, on="record_id")
     )

@@ -72,8 +72,12 @@ def _normalise(kind: Kind, records: pd.DataFrame) -> tuple[pd.DataFrame, pd.Data
         values, found = normalise(text_array(records[column.name]), kind.separator)
         columns[column.name] = pd.Series(values.to_pandas(), dtype="str")
         changes += [
-            _findings(records["record_id"][change.rows.to_numpy(zero_copy_only=False)],
-                      column.name, change.code, is_quarantining=False)
+            _findings(
+                records["record_id"][change.rows.to_numpy(zero_copy_only=False)],
+                column.name,
+                change.code,
+                is_quarantining=False,
+            )
             for change in found
         ]
     return records.assign(**columns), pd.concat(changes, ignore_index=True)
@@ -113,7 +117,9 @@ def _findings(
 @cache
 def schema(kind: Kind) -> pandera.DataFrameSchema:
     """Returns the pandera schema that follows from a kind's declaration."""
-    return pandera.DataFrameSchema({column.name: _schema_column(kind, column) for column in kind.columns})
+    return pandera.DataFrameSchema(
+        {column.name: _schema_column(kind, column) for column in kind.columns}
+    )
 
 
 def _schema_column(kind: Kind, column: Column) -> pandera.Column:

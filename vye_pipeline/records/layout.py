@@ -28,7 +28,9 @@ def render(kind: Kind, records: pd.DataFrame) -> bytes:
     """
     columns = {column.name: text_array(records[column.name]) for column in kind.columns}
     return b"".join(
-        _render_chunk(kind, {name: values.slice(start, CHUNK_ROWS) for name, values in columns.items()})
+        _render_chunk(
+            kind, {name: values.slice(start, CHUNK_ROWS) for name, values in columns.items()}
+        )
         for start in range(0, len(records), CHUNK_ROWS)
     )
 
@@ -57,7 +59,9 @@ def split_lines(content: bytes) -> pa.Array:
     """Splits a rendered file into its lines, without their ends."""
     ends = np.flatnonzero(np.frombuffer(content, dtype=np.uint8) == ord("\n")) + 1
     offsets = np.concatenate([[0], ends]).astype(np.int64)
-    lines = pa.LargeStringArray.from_buffers(len(ends), pa.py_buffer(offsets), pa.py_buffer(content))
+    lines = pa.LargeStringArray.from_buffers(
+        len(ends), pa.py_buffer(offsets), pa.py_buffer(content)
+    )
     return pc.ascii_rtrim(lines, "\n").cast(pa.string())
 
 

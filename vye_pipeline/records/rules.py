@@ -46,7 +46,9 @@ def matching(code: str, meaning: str, pattern: str) -> Rule:
 def at_most(width: int) -> Rule:
     """Returns the rule that a value fits into a fixed width."""
     return Rule(
-        "too_wide", f"does not fit into {width} characters", lambda values: values.str.len() <= width
+        "too_wide",
+        f"does not fit into {width} characters",
+        lambda values: values.str.len() <= width,
     )
 
 

@@ -1,1 +1,1 @@
-"""A synthetic VYE and a stand-in BDN, with faults on request: for the demo, the tests and rehearsals."""
+"""A synthetic VYE and a stand-in BDN, with faults on request."""

@@ -52,7 +52,9 @@ PLANS = {
     date(2025, 4, 4): Plan("BDN loses two lines", faults=Faults(drop=2)),
     date(2025, 4, 7): Plan("BDN misreads two lines", faults=Faults(garble=2)),
     date(2025, 4, 8): Plan("the upload of the direct deposit changes fails", refused=KINDS[1:2]),
-    date(2025, 4, 9): Plan("BDN answers four lines two days late", faults=Faults(late=4), late_by_days=2),
+    date(2025, 4, 9): Plan(
+        "BDN answers four lines two days late", faults=Faults(late=4), late_by_days=2
+    ),
     date(2025, 4, 10): Plan("BDN refuses the files", faults=Faults(refuse=True)),
 }
 
@@ -90,8 +92,8 @@ def run_demo(settings: Settings, console: Console) -> None:
         _show_calendar(world, console)
         _show_nothing_sent_twice(world, before, _objects(outage), console)
     console.print(
-        "\n[bold]make dev[/bold] shows the same in the Dagster UI: under Runs the failed ones of 3 and "
-        "8 April, under each delivery the day that was red and is delivered now.\n"
+        "\n[bold]make dev[/bold] shows the same in the Dagster UI: under Runs the failed ones of 3 "
+        "and 8 April, under each delivery the day that was red and is delivered now.\n"
         "[bold]vye affected[/bold] lists whose records still need a person, and why."
     )
 
@@ -111,7 +113,10 @@ class _Time:
 def _start_afresh(settings: Settings) -> None:
     """Empties the folder of an earlier demo; a folder with anything else in it is left alone."""
     elsewhere = (
-        settings.database_url, settings.ledger_url, settings.object_store_url, settings.snapshot_url
+        settings.database_url,
+        settings.ledger_url,
+        settings.object_store_url,
+        settings.snapshot_url,
     )
     if any(elsewhere):
         raise UsageError(
@@ -120,7 +125,9 @@ def _start_afresh(settings: Settings) -> None:
         )
     folder = settings.folder
     if folder.exists() and any(folder.iterdir()) and not (folder / MARK).exists():
-        raise UsageError(f"{folder} holds a world that is not the demo's: set VYE_LOCAL_DIR to another folder")
+        raise UsageError(
+            f"{folder} holds a world that is not the demo's: set VYE_LOCAL_DIR to another folder"
+        )
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / MARK).touch()
@@ -182,6 +189,6 @@ def _show_nothing_sent_twice(
     agreeing = sum(after.get(day.object_key or "") == day.sha256 for day in days)
     console.print(
         f"\n{unchanged} of the {len(before)} files sent before lie there unchanged, "
-        f"{len(after) - len(before)} were added; of {len(days)} deliveries in the ledger {agreeing} "
-        "agree with the object store. The ledger has each record in one file at the most."
+        f"{len(after) - len(before)} were added; of {len(days)} deliveries in the ledger "
+        f"{agreeing} agree with the object store. The ledger has each record in at most one file."
     )

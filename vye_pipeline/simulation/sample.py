@@ -1,8 +1,8 @@
 """A seeded generator of VYE's tables; data/sample/ is what `SEED` makes.
 
-Everything is made up: SSNs are of areas never issued (000, 666, 900 to 999), banks and streets do not
-exist, e-mail addresses and telephone numbers are reserved for examples. Among much that is clean
-stand the oddities that real submissions have.
+Everything is made up: SSNs are of areas never issued (000, 666, 900 to 999), banks and streets do
+not exist, e-mail addresses and telephone numbers are reserved for examples. Among much that is
+clean stand the oddities that real submissions have.
 """
 
 from __future__ import annotations
@@ -28,8 +28,32 @@ PROFILES = 400
 USER_INFOS_A_CLONE = 150
 SHARE_VERIFYING, SHARE_CHANGING = 0.28, 0.09
 
-FIRST_NAMES = ("Ada", "Ben", "Cora", "Dan", "Eve", "Finn", "Gus", "Ida", "José", "Kay", "Leo", "Zoë")
-LAST_NAMES = ("Alder", "Birch", "Cedar", "Fir", "Hazel", "Juniper", "Linden", "Maple", "Núñez", "Oak")
+FIRST_NAMES = (
+    "Ada",
+    "Ben",
+    "Cora",
+    "Dan",
+    "Eve",
+    "Finn",
+    "Gus",
+    "Ida",
+    "José",
+    "Kay",
+    "Leo",
+    "Zoë",
+)
+LAST_NAMES = (
+    "Alder",
+    "Birch",
+    "Cedar",
+    "Fir",
+    "Hazel",
+    "Juniper",
+    "Linden",
+    "Maple",
+    "Núñez",
+    "Oak",
+)
 STREETS = ("Alder Hollow Road", "Brook Lane", "Cinder Court", "Dover Heights", "Elm Crossing")
 CITIES = (("Ashford", "CO", "81"), ("Brookdale", "OH", "43"), ("Lakeside", "AZ", "85"))
 BANKS = ("Bank of Nowhere", "Demo Federal", "First Example Bank", "Sample Credit Union")
@@ -133,7 +157,7 @@ def _person(random: Random, tables: Tables, number: int, first_day: date) -> Per
 
 
 def _clone(tables: Tables, day: date, *, is_active: bool) -> Row:
-    """The clone that is active until a day's cut-off, imported in the early morning before it was."""
+    """Adds the clone that is active until a day's cut-off, imported the morning before."""
     imported_at = previous_cut_off(day) - timedelta(hours=1)
     return tables.add(
         "vye_bdn_clones",
@@ -192,14 +216,18 @@ def _submissions(random: Random, tables: Tables, infos: Sequence[Listed], day: d
                 address_change(random, tables, listed, moment)
         if random.random() < SHARE_CHANGING:
             copied_at = next(_moments(random, day))
-            address_change(random, tables, listed, copied_at, origin=random.choice(["cached", "backend"]))
+            address_change(
+                random, tables, listed, copied_at, origin=random.choice(["cached", "backend"])
+            )
 
 
 def _moments(random: Random, day: date) -> Iterator[datetime]:
     """Yields when somebody submits: mostly once, sometimes again and later the same day."""
     opened = previous_cut_off(day)
     seconds = int((cut_off(day) - opened).total_seconds())
-    moment = opened + timedelta(seconds=random.randrange(60, seconds // 2), microseconds=random.randrange(10**6))
+    moment = opened + timedelta(
+        seconds=random.randrange(60, seconds // 2), microseconds=random.randrange(10**6)
+    )
     yield moment
     while random.random() < 0.15:
         moment += timedelta(seconds=random.randrange(30, 3600))
@@ -281,7 +309,9 @@ def address_change(
 def routing_number(random: Random) -> str:
     """Makes a routing number with a valid check digit, in a range that no bank has."""
     body = f"99{random.randrange(10**6):06}"
-    weighted = sum(int(digit) * weight for digit, weight in zip(body, (3, 7, 1, 3, 7, 1, 3, 7), strict=True))
+    weighted = sum(
+        int(digit) * weight for digit, weight in zip(body, (3, 7, 1, 3, 7, 1, 3, 7), strict=True)
+    )
     return f"{body}{-weighted % 10}"
 
 
@@ -296,7 +326,13 @@ def _oddities(random: Random, tables: Tables, infos: Sequence[Listed], day: date
     moment = cut_off(day) - timedelta(hours=9)
     address_change(random, tables, next(at), moment, address2="Bldg 3, Room 12")
     address_change(random, tables, next(at), moment, address2="c/o Office\r\nSecond floor\t7")
-    address_change(random, tables, next(at), moment, address1=f"{day:%d}88 Old Post Road at the Northern Crossing")
+    address_change(
+        random,
+        tables,
+        next(at),
+        moment,
+        address1=f"{day:%d}88 Old Post Road at the Northern Crossing",
+    )
     direct_deposit_change(random, tables, next(at), moment, full_name="Renée Étoile")
     verification(random, tables, next(at), moment, user_info_id=None)
     bad: tuple[tuple[Any, Row], ...] = (

@@ -96,7 +96,14 @@ def answer(
             f"{kind.name} of {partition_date}: {faults.line_count} faults for {len(lines)} lines"
         )
     head = Acknowledgement(
-        file_name(kind, partition_date), received_at, len(lines), disposition, None, 0, 0, no_details()
+        file_name(kind, partition_date),
+        received_at,
+        len(lines),
+        disposition,
+        None,
+        0,
+        0,
+        no_details(),
     )
     if faults.refuse:
         return Answer(replace(head, disposition=Disposition.REFUSED, reason_code=REFUSAL), None)
@@ -151,12 +158,14 @@ def answer_partition(
     Raises:
         UsageError: nothing was delivered, or there are more faults than lines.
     """
-    sent = {kind: store.get(key) for kind in KINDS if (key := _delivered_key(store, kind, partition_date))}
+    sent = {
+        kind: store.get(key)
+        for kind in KINDS
+        if (key := _delivered_key(store, kind, partition_date))
+    }
     if not sent:
         raise UsageError(f"nothing was delivered for {partition_date}: vye egress {partition_date}")
-    new = [
-        kind for kind in sent if store.digest(acknowledgement_key(kind, partition_date)) is None
-    ]
+    new = [kind for kind in sent if store.digest(acknowledgement_key(kind, partition_date)) is None]
     shares, left = {}, faults
     for kind in new:
         shares[kind], left = _share(left, sent[kind].count(b"\n"))
@@ -164,7 +173,8 @@ def answer_partition(
         raise UsageError("only a whole file without an answer can be refused")
     if left.line_count:
         raise UsageError(
-            f"{left.line_count} of the faults find no unanswered line in the files of {partition_date}"
+            f"{left.line_count} of the faults find no unanswered line in the files of "
+            f"{partition_date}"
         )
     random, keys = default_rng(seed), []
     for kind, content in sent.items():

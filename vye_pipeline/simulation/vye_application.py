@@ -21,7 +21,9 @@ def activate_next_clone(connection: Connection) -> None:
             next_step="deliver that clone's records",
         )
     active = select(BdnClone.id).where(BdnClone.is_active == true())
-    waiting = select(BdnClone.id).where(BdnClone.is_active.is_(False)).order_by(BdnClone.id).limit(1)
+    waiting = (
+        select(BdnClone.id).where(BdnClone.is_active.is_(False)).order_by(BdnClone.id).limit(1)
+    )
     old, new = connection.scalar(active), connection.scalar(waiting)
     for clone_id, is_active, export_ready in ((old, None, True), (new, True, None)):
         connection.execute(
@@ -30,5 +32,7 @@ def activate_next_clone(connection: Connection) -> None:
             .values(is_active=is_active, export_ready=export_ready)
         )
         connection.execute(
-            update(UserInfo).where(UserInfo.bdn_clone_id == clone_id).values(bdn_clone_active=is_active)
+            update(UserInfo)
+            .where(UserInfo.bdn_clone_id == clone_id)
+            .values(bdn_clone_active=is_active)
         )

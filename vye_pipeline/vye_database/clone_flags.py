@@ -11,11 +11,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, func, select, update
-from vye_pipeline.vye_database.tables import Base
 
 from vye_pipeline.database import Database
 from vye_pipeline.errors import Cause
 from vye_pipeline.records import KINDS, Kind
+from vye_pipeline.vye_database.tables import Base
 
 if TYPE_CHECKING:
     from vye_pipeline.world import World
@@ -37,9 +37,7 @@ def settle_clones(world: World) -> None:
         return
     states = world.ledger.clone_states().set_index("bdn_clone_id")
     with world.vye.errors(), world.vye_engine.connect() as connection:
-        flagged = connection.scalars(
-            select(CLONES.c.id).where(CLONES.c.export_ready.is_not(None))
-        )
+        flagged = connection.scalars(select(CLONES.c.id).where(CLONES.c.export_ready.is_not(None)))
         known = states.loc[states.index.intersection(list(flagged))]
         read = known[known["kind_count"] == len(KINDS)]
         failed = read.index[read["failure_count"] > 0].tolist()
@@ -56,9 +54,7 @@ def settle_clones(world: World) -> None:
         _set_flag(connection, done, is_failed=False)
 
 
-def _set_flag(
-    connection: Connection, clone_ids: Iterable[int], *, is_failed: bool
-) -> None:
+def _set_flag(connection: Connection, clone_ids: Iterable[int], *, is_failed: bool) -> None:
     """Writes false or null, in one conditional update each: never over what VYE made active."""
     connection.execute(
         update(CLONES)

@@ -1,6 +1,6 @@
-"""Making a copy of VYE's database for trying things out: its tables, and rows from CSV files.
+r"""Making a copy of VYE's database for trying things out: its tables, and rows from CSV files.
 
-A folder holds one CSV a table, named after it: UTF-8, a header row, NULL as `\\N`, booleans `t` and
+A folder holds one CSV a table, named after it: UTF-8, a header row, NULL as `\N`, booleans `t` and
 `f`, timestamps in UTC. All files of a folder come in together or not at all.
 """
 
@@ -63,7 +63,9 @@ def import_folder(engine: Engine, folder: Path) -> dict[str, int]:
         missing = set(files) - set(inspect(connection).get_table_names())
         if missing:
             raise UsageError(f"there is no table {min(missing)}: run vye database create first")
-        return {table: _load(connection, Base.metadata.tables[table], files[table]) for table in files}
+        return {
+            table: _load(connection, Base.metadata.tables[table], files[table]) for table in files
+        }
 
 
 def _files_by_table(folder: Path) -> dict[str, Path]:
@@ -77,7 +79,9 @@ def _files_by_table(folder: Path) -> dict[str, Path]:
     if not found:
         raise UsageError(f"{folder} holds no CSV file named after a table of VYE")
     return {
-        table.name: found[table.name] for table in Base.metadata.sorted_tables if table.name in found
+        table.name: found[table.name]
+        for table in Base.metadata.sorted_tables
+        if table.name in found
     }
 
 

@@ -21,13 +21,13 @@ from sqlalchemy import (
     select,
     true,
 )
-from vye_pipeline.vye_database.tables import Base
 
 from vye_pipeline.business_days import cut_off
 from vye_pipeline.database import Database, read_frame
 from vye_pipeline.errors import Cause
 from vye_pipeline.records import Column, Kind
 from vye_pipeline.settings import Settings
+from vye_pipeline.vye_database.tables import Base
 
 ID_COLUMNS = (
     "record_id",
@@ -54,9 +54,7 @@ class Candidates:
 
 def vye_database(settings: Settings) -> Database:
     """Returns VYE's database as the settings name it."""
-    return Database(
-        "VYE's database", "VYE_DATABASE_URL", settings.vye_database_url, Cause.SOURCE
-    )
+    return Database("VYE's database", "VYE_DATABASE_URL", settings.vye_database_url, Cause.SOURCE)
 
 
 def read_candidates(
@@ -80,28 +78,19 @@ def read_candidates(
     """
     clones = _table("vye_bdn_clones")
     with database.errors(), engine.connect() as connection:
-        ready = list(
-            connection.scalars(
-                select(clones.c.id).where(clones.c.export_ready == true())
-            )
-        )
+        ready = list(connection.scalars(select(clones.c.id).where(clones.c.export_ready == true())))
         wanted = sorted({*ready, *claimed_clone_ids})
         records = read_frame(connection, _query(kind, partition_date, wanted))
-    return Candidates(
-        ready, records.assign(is_flagged=records["bdn_clone_id"].isin(ready))
-    )
+    return Candidates(ready, records.assign(is_flagged=records["bdn_clone_id"].isin(ready)))
 
 
-def _query(
-    kind: Kind, partition_date: date, clone_ids: Sequence[int]
-) -> Select[tuple[object]]:
+def _query(kind: Kind, partition_date: date, clone_ids: Sequence[int]) -> Select[tuple[object]]:
     record, info = _table(kind.table), _table("vye_user_infos")
     profile, identity = _table("vye_user_profiles"), _table("mpi_identities")
     owners = {"record": record, "user_info": info, "identity": identity}
     conditions = [
         info.c.bdn_clone_id.in_(clone_ids),
-        record.c.created_at
-        < cut_off(partition_date).astimezone(UTC).replace(tzinfo=None),
+        record.c.created_at < cut_off(partition_date).astimezone(UTC).replace(tzinfo=None),
     ]
     if kind.origin is not None:
         conditions.append(record.c.origin == kind.origin)

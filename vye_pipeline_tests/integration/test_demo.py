@@ -82,16 +82,38 @@ def test_every_status_but_the_rarest_shows_in_the_calendar(demo: Demo) -> None:
     assert len(rows) == 30
     assert {row["delivery"] for row in rows} == {"delivered"}
     assert all(row["settled"] for row in rows)
-    seen = {status for status in ("quarantined", "superseded", "acknowledged", "mismatched",
-                                  "rejected", "missing") if any(row[status] for row in rows)}
-    assert seen == {"quarantined", "superseded", "acknowledged", "mismatched", "rejected", "missing"}
+    seen = {
+        status
+        for status in (
+            "quarantined",
+            "superseded",
+            "acknowledged",
+            "mismatched",
+            "rejected",
+            "missing",
+        )
+        if any(row[status] for row in rows)
+    }
+    assert seen == {
+        "quarantined",
+        "superseded",
+        "acknowledged",
+        "mismatched",
+        "rejected",
+        "missing",
+    }
 
 
 def test_the_affected_are_named_with_reason_and_next_step(demo: Demo) -> None:
     items = json.loads(demo.vye("affected", "--json").stdout)
     assert items
     assert all(item["reason"] and item["next_step"] for item in items)
-    assert {item["status"] for item in items} == {"quarantined", "mismatched", "rejected", "missing"}
+    assert {item["status"] for item in items} == {
+        "quarantined",
+        "mismatched",
+        "rejected",
+        "missing",
+    }
 
 
 def test_personal_data_is_nowhere_else(demo: Demo) -> None:
@@ -155,7 +177,9 @@ def test_bad_input_gets_one_line_and_its_exit_code(
 def test_a_delivered_day_runs_again_without_another_put(demo: Demo) -> None:
     before = {path: path.stat().st_mtime_ns for path in (demo.folder / "objects").rglob("*")}
     assert demo.vye("egress", "2025-04-01").returncode == 0
-    assert {path: path.stat().st_mtime_ns for path in (demo.folder / "objects").rglob("*")} == before
+    assert {
+        path: path.stat().st_mtime_ns for path in (demo.folder / "objects").rglob("*")
+    } == before
 
 
 def test_an_unreachable_database_is_one_line(tmp_path: Path) -> None:

@@ -1,7 +1,5 @@
 """A kind's way out: export_ready, upload_file, delivery (architecture.md, "The flow of a day")."""
 
-from typing import Any
-
 import dagster as dg
 
 from vye_pipeline import egress
@@ -16,9 +14,7 @@ from vye_pipeline.records import Kind
 from vye_pipeline.records.layout import split_lines
 
 
-def export_ready_asset(
-    kind: Kind, partitions: dg.PartitionsDefinition
-) -> dg.AssetsDefinition:
+def export_ready_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
     """Returns the asset of the records that a partition has claimed."""
 
     @dg.asset(
@@ -33,24 +29,17 @@ def export_ready_asset(
         "that no other day can send them. Those that break a rule are quarantined with their "
         "reasons. Materialising an undelivered day reads the source again; a delivered one is "
         "frozen.",
-        check_specs=[
-            _check(kind, "export_ready", "every_record_has_one_place", partitions)
-        ],
+        check_specs=[_check(kind, "export_ready", "every_record_has_one_place", partitions)],
     )
     def export_ready(
         context: dg.AssetExecutionContext,
         world: dg.ResourceParam[World],
         clock: dg.ResourceParam[Clock],
-    ) -> dg.MaterializeResult:
+    ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster refuses one
         day, now = partition_date(context), clock.now()
-        with recorded(
-            world, day, kind, step="export_ready", run_id=context.run.run_id, now=now
-        ):
+        with recorded(world, day, kind, step="export_ready", run_id=context.run.run_id, now=now):
             export = egress.take_export_ready(world, day, kind, now)
-        counts = {
-            name: export.count(name)
-            for name in (LINE, QUARANTINED, SUPERSEDED, REPLACED)
-        }
+        counts = {name: export.count(name) for name in (LINE, QUARANTINED, SUPERSEDED, REPLACED)}
         return dg.MaterializeResult(
             value=export,
             metadata={
@@ -74,9 +63,7 @@ def export_ready_asset(
     return export_ready
 
 
-def upload_file_asset(
-    kind: Kind, partitions: dg.PartitionsDefinition
-) -> dg.AssetsDefinition:
+def upload_file_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
     """Returns the asset of a partition's rendered file."""
 
     @dg.asset(
@@ -97,11 +84,9 @@ def upload_file_asset(
         export: ExportReady,
         world: dg.ResourceParam[World],
         clock: dg.ResourceParam[Clock],
-    ) -> dg.MaterializeResult:
+    ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster refuses one
         day, now = partition_date(context), clock.now()
-        with recorded(
-            world, day, kind, step="upload_file", run_id=context.run.run_id, now=now
-        ):
+        with recorded(world, day, kind, step="upload_file", run_id=context.run.run_id, now=now):
             content = egress.make_upload_file(kind, export)
             sha256 = egress.keep_upload_file(world, day, kind, content)
         lines = len(split_lines(content))
@@ -125,9 +110,7 @@ def upload_file_asset(
     return upload_file
 
 
-def delivery_asset(
-    kind: Kind, partitions: dg.PartitionsDefinition
-) -> dg.AssetsDefinition:
+def delivery_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
     """Returns the asset of a partition's receipt."""
 
     @dg.asset(
@@ -149,11 +132,9 @@ def delivery_asset(
         content: bytes,
         world: dg.ResourceParam[World],
         clock: dg.ResourceParam[Clock],
-    ) -> dg.MaterializeResult:
+    ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster refuses one
         day, now = partition_date(context), clock.now()
-        with recorded(
-            world, day, kind, step="delivery", run_id=context.run.run_id, now=now
-        ):
+        with recorded(world, day, kind, step="delivery", run_id=context.run.run_id, now=now):
             receipt = egress.deliver(world, day, kind, content, now)
             lying = world.objects.digest(receipt.object_key)
         return dg.MaterializeResult(

@@ -1,7 +1,5 @@
 """The way back: acknowledgement and reconciliation of a kind, manual_reconciliation of a day."""
 
-from typing import Any
-
 import dagster as dg
 import pandas as pd
 
@@ -28,9 +26,7 @@ SUMS, ACCEPTED, WELL_FORMED, COMPLETE = (
 )
 
 
-def acknowledgement_asset(
-    kind: Kind, partitions: dg.PartitionsDefinition
-) -> dg.AssetsDefinition:
+def acknowledgement_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
     """Returns the asset of BDN's acknowledgements of a partition's file."""
 
     @dg.asset(
@@ -46,9 +42,7 @@ def acknowledgement_asset(
         "state. A malformed one is refused whole, stays where it is, and turns a check red; it "
         "doesn't keep the day from being reconciled with what else is known.",
         check_specs=[
-            dg.AssetCheckSpec(
-                name, asset=[kind.name, "acknowledgement"], partitions_def=partitions
-            )
+            dg.AssetCheckSpec(name, asset=[kind.name, "acknowledgement"], partitions_def=partitions)
             for name in (WELL_FORMED, COMPLETE)
         ],
     )
@@ -56,7 +50,7 @@ def acknowledgement_asset(
         context: dg.AssetExecutionContext,
         world: dg.ResourceParam[World],
         clock: dg.ResourceParam[Clock],
-    ) -> dg.MaterializeResult:
+    ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster refuses one
         day = partition_date(context)
         with reported(day, kind):
             received = receive(world, day, kind, clock.now())
@@ -77,16 +71,14 @@ def acknowledgement_asset(
                 dg.AssetCheckResult(
                     check_name=WELL_FORMED,
                     passed=not received.malformed,
-                    description="\n".join(str(error) for error in received.malformed)
-                    or None,
+                    description="\n".join(str(error) for error in received.malformed) or None,
                 ),
                 dg.AssetCheckResult(
                     check_name=COMPLETE,
                     passed=lines_received <= {lines_sent},
                     metadata={
                         "lines_sent": lines_sent,
-                        "lines_received": ", ".join(map(str, sorted(lines_received)))
-                        or "none yet",
+                        "lines_received": ", ".join(map(str, sorted(lines_received))) or "none yet",
                     },
                 ),
             ],
@@ -95,9 +87,7 @@ def acknowledgement_asset(
     return acknowledgement
 
 
-def reconciliation_asset(
-    kind: Kind, partitions: dg.PartitionsDefinition
-) -> dg.AssetsDefinition:
+def reconciliation_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
     """Returns the asset of a partition's reconciliation: one status a record."""
 
     @dg.asset(
@@ -112,9 +102,7 @@ def reconciliation_asset(
         "one status each (docs/bdn-interface.md). The check `bdn_accepted_every_line` is red on a "
         "day of which BDN did not accept everything, and names the user profiles.",
         check_specs=[
-            dg.AssetCheckSpec(
-                name, asset=[kind.name, "reconciliation"], partitions_def=partitions
-            )
+            dg.AssetCheckSpec(name, asset=[kind.name, "reconciliation"], partitions_def=partitions)
             for name in (SUMS, ACCEPTED)
         ],
     )
@@ -123,14 +111,12 @@ def reconciliation_asset(
         acknowledgements: list[Acknowledgement],
         world: dg.ResourceParam[World],
         clock: dg.ResourceParam[Clock],
-    ) -> dg.MaterializeResult:
+    ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster refuses one
         day = partition_date(context)
         with reported(day, kind):
             rows = reconcile(world, day, kind, acknowledgements, clock.now())
             claims = world.ledger.claims(day, kind)
-        counts = {
-            str(status): int((rows["status"] == status).sum()) for status in Status
-        }
+        counts = {str(status): int((rows["status"] == status).sum()) for status in Status}
         records = int((claims["disposition"] != REPLACED).sum())
         affected = rows[rows["status"].isin([*MANUAL, Status.UNDELIVERED])]
         return dg.MaterializeResult(
@@ -182,7 +168,7 @@ def manual_reconciliation_asset(
     )
     def manual_reconciliation(
         context: dg.AssetExecutionContext, world: dg.ResourceParam[World]
-    ) -> dg.MaterializeResult:
+    ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster refuses one
         day = partition_date(context)
         with world.ledger.transaction() as connection:
             items = reports.affected(connection, day, day)

@@ -39,9 +39,7 @@ def upgrade() -> None:
     """Makes the tables, fills in the known reason codes and freezes what is delivered."""
     _create_tables()
     _insert_reason_codes()
-    freeze = (
-        _freeze_sqlite if op.get_bind().dialect.name == "sqlite" else _freeze_postgresql
-    )
+    freeze = _freeze_sqlite if op.get_bind().dialect.name == "sqlite" else _freeze_postgresql
     freeze()
 
 
@@ -80,9 +78,7 @@ def _create_tables() -> None:
         sa.CheckConstraint("cause IN ('upload', 'source', 'defect')", name="cause"),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index(
-        "failures_by_partition", "failures", ["partition_date", "kind"], unique=False
-    )
+    op.create_index("failures_by_partition", "failures", ["partition_date", "kind"], unique=False)
     op.create_table(
         "files",
         sa.Column("partition_date", sa.Date(), nullable=False),
@@ -116,9 +112,7 @@ def _create_tables() -> None:
         sa.Column("reason_code", sa.String(), nullable=True),
         sa.Column("fields", sa.String(), nullable=True),
         sa.Column("reconciled_at", UtcDateTime(), nullable=False),
-        sa.CheckConstraint(
-            "(record_id IS NULL) = (status = 'unexpected')", name="unexpected"
-        ),
+        sa.CheckConstraint("(record_id IS NULL) = (status = 'unexpected')", name="unexpected"),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index(
@@ -170,12 +164,8 @@ def _create_tables() -> None:
         sa.PrimaryKeyConstraint("kind", "record_id"),
     )
     op.create_index("claims_by_clone", "claims", ["kind", "bdn_clone_id"], unique=False)
-    op.create_index(
-        "claims_by_partition", "claims", ["kind", "partition_date"], unique=False
-    )
-    op.create_index(
-        "claims_by_profile", "claims", ["kind", "user_profile_id"], unique=False
-    )
+    op.create_index("claims_by_partition", "claims", ["kind", "partition_date"], unique=False)
+    op.create_index("claims_by_profile", "claims", ["kind", "user_profile_id"], unique=False)
     op.create_table(
         "deliveries",
         sa.Column("partition_date", sa.Date(), nullable=False),
@@ -238,12 +228,13 @@ def _freeze_sqlite() -> None:
 
 
 def _freeze_postgresql() -> None:
-    """Checks whole statements at once, by their transition tables: a trigger a row would be slow."""
+    """Checks whole statements, by their transition tables: a trigger a row would be slow."""
     for table, change, row, condition in FROZEN:
         name = f"{table}_frozen_{change}_{row}".lower()
         op.execute(
-            f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-            f" IF EXISTS (SELECT 1 FROM (SELECT DISTINCT kind, partition_date FROM changed) AS frozen"
+            f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"  # noqa: S608 - no outside text
+            " IF EXISTS (SELECT 1"
+            " FROM (SELECT DISTINCT kind, partition_date FROM changed) AS frozen"
             f" WHERE {condition.format(row='frozen')})"
             f" THEN RAISE EXCEPTION '{table}: delivered, therefore frozen'; END IF;"
             f" RETURN NULL; END $$"
