@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vye_pipeline.bdn.file_names import file_name, outbound_key
+from vye_pipeline.business_days import cut_off
 from vye_pipeline.errors import defect, source_error
 from vye_pipeline.ledger.ledger import FileRow, Receipt
 from vye_pipeline.ledger.models import LINE, QUARANTINED, REPLACED
@@ -66,6 +67,12 @@ def take_export_ready(world: World, partition_date: date, kind: Kind, now: datet
         PipelineError: source: VYE's database can't be read, or neither it nor the ledger knows of
             records for the partition.
     """
+    if now < cut_off(partition_date):
+        raise source_error(
+            f"{partition_date} is not over: its cut-off is {cut_off(partition_date):%H:%M %Z}",
+            is_transient=True,
+            next_step=f"after that, vye egress {partition_date}",
+        )
     with world.ledger.exclusive(kind):
         file = world.ledger.file(partition_date, kind)
         if file is not None:

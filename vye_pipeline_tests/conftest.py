@@ -5,9 +5,14 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from vye_pipeline.settings import Settings, load_settings
+
+# How long an example takes is the machine's affair, and the same examples are tried every time.
+hypothesis.settings.register_profile("project", deadline=None, derandomize=True, max_examples=60)
+hypothesis.settings.load_profile("project")
 
 
 @pytest.fixture(autouse=True)

@@ -196,6 +196,13 @@ def test_a_morning_without_activation_is_a_failure_of_the_source(rehearsal: Rehe
     assert rehearsal.egress(DAYS[0]) == []
 
 
+def test_a_day_that_is_not_over_is_not_read(rehearsal: Rehearsal) -> None:
+    rehearsal.dawn()
+    with pytest.raises(PipelineError, match="its cut-off is 05:45"):
+        egress.take_export_ready(rehearsal.world, DAYS[0], VERIFICATIONS, at(DAYS[0], hours=-1))
+    assert rehearsal.world.ledger.file(DAYS[0], VERIFICATIONS) is None
+
+
 def test_a_day_without_records_sends_an_empty_file(rehearsal: Rehearsal) -> None:
     rehearsal.change("DELETE FROM vye_address_changes")
     rehearsal.dawn()
