@@ -8,7 +8,7 @@ import unicodedata
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vye_pipeline.errors import UsageError
@@ -78,6 +78,7 @@ def is_at_fault(kind: Kind, name: str, text: str) -> bool:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_every_fault_of_every_record_is_found_and_the_rest_is_sent_readable(
     kind: Kind, data: st.DataObject
