@@ -1,0 +1,1 @@
+"""The tests of vye_database."""
