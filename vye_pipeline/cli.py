@@ -172,11 +172,7 @@ def egress(partition_date: date, kind: str | None) -> int:
 
     with Session(load_settings()) as session:
         outcome = session.egress(partition_date, _kinds(kind))
-    for problem in outcome.problems:
-        _complain(problem)
-    if not outcome.problems:
-        click.echo(f"{partition_date}: delivered")
-    return FAILED if outcome.problems else SUCCESS
+    return _tell(partition_date, outcome.problems, success="delivered")
 
 
 @vye.command()
@@ -187,11 +183,7 @@ def reconcile(partition_date: date) -> int:
 
     with Session(load_settings()) as session:
         outcome = session.reconcile(partition_date, _kinds(None))
-    for problem in outcome.problems:
-        _complain(problem)
-    if not outcome.problems:
-        click.echo(f"{partition_date}: reconciled")
-    return FAILED if outcome.problems else SUCCESS
+    return _tell(partition_date, outcome.problems, success="reconciled")
 
 
 @vye.command()
@@ -207,10 +199,7 @@ def backfill(only_failed: bool, first: date | None, last: date | None) -> int:
         results = session.backfill(_days(settings, first, last), only_failed=only_failed)
         failed = False
         for day, problems in results:
-            click.echo(f"{day}: {'failed' if problems else 'delivered'}")
-            for problem in problems:
-                _complain(problem)
-            failed = failed or bool(problems)
+            failed = _tell(day, problems, success="delivered") == FAILED or failed
     return FAILED if failed else SUCCESS
 
 
@@ -282,6 +271,14 @@ def simulate_answer(
     for key in answer_partition(store, partition_date, faults, received_at=datetime.now(UTC)):
         click.echo(key)
     return SUCCESS
+
+
+def _tell(partition_date: date, problems: Sequence[str], *, success: str) -> int:
+    """Prints how a day's run ended, a line a problem, and returns the exit code."""
+    click.echo(f"{partition_date}: {'failed' if problems else success}")
+    for problem in problems:
+        _complain(problem)
+    return FAILED if problems else SUCCESS
 
 
 def _kinds(kind: str | None) -> list[str]:

@@ -13,9 +13,10 @@ import pandas as pd
 import pandera.pandas as pandera
 from pandera.errors import SchemaErrors
 
+from vye_pipeline.records import normalisation, rules
 from vye_pipeline.records.kind import Column, Kind
-from vye_pipeline.records.normalisation import MEANINGS, normalise
-from vye_pipeline.records.rules import ALL_RULES, Rule
+from vye_pipeline.records.normalisation import normalise
+from vye_pipeline.records.rules import Rule
 from vye_pipeline.records.text import text_array
 
 FINDING_TYPES = {"record_id": "int64", "field": "str", "code": "str", "is_quarantining": "bool"}
@@ -59,11 +60,7 @@ def no_findings() -> pd.DataFrame:
 
 def meaning(code: str, field: str) -> str:
     """Says in words what a finding's code means for a field, for reports."""
-    return f"{field} {_MEANINGS.get(code, code)}"
-
-
-_MEANINGS = MEANINGS | {rule.code: rule.meaning for rule in ALL_RULES}
-_MEANINGS["too_wide"] = "is too long for its place in the line"
+    return f"{field} {(rules.MEANINGS | normalisation.MEANINGS).get(code, code)}"
 
 
 def _normalise(kind: Kind, records: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -18,6 +18,9 @@ Text: TypeAlias = "pd.Series[str]"
 Mask: TypeAlias = "pd.Series[bool]"
 
 
+TOO_WIDE = "too_wide"
+
+
 @dataclass(frozen=True)
 class Rule:
     """One condition on a column.
@@ -45,11 +48,7 @@ def matching(code: str, meaning: str, pattern: str) -> Rule:
 
 def at_most(width: int) -> Rule:
     """Returns the rule that a value fits into a fixed width."""
-    return Rule(
-        "too_wide",
-        f"does not fit into {width} characters",
-        lambda values: values.str.len() <= width,
-    )
+    return Rule(TOO_WIDE, MEANINGS[TOO_WIDE], lambda values: values.str.len() <= width)
 
 
 def _has_valid_check_digit(values: Text) -> Mask:
@@ -77,16 +76,18 @@ ROUTING_CHECK_DIGIT = Rule(
 )
 HAS_DIGITS = matching("no_digits", "holds no digits", ".*[0-9].*")
 
-ALL_RULES: tuple[Rule, ...] = (
-    REQUIRED,
-    PRINTABLE_ASCII,
-    at_most(0),
-    SSN,
-    DATE,
-    SOURCE_IND,
-    ACCT_TYPE,
-    ACCT_NO,
-    ROUTING_NO,
-    ROUTING_CHECK_DIGIT,
-    HAS_DIGITS,
-)
+MEANINGS = {
+    rule.code: rule.meaning
+    for rule in (
+        REQUIRED,
+        PRINTABLE_ASCII,
+        SSN,
+        DATE,
+        SOURCE_IND,
+        ACCT_TYPE,
+        ACCT_NO,
+        ROUTING_NO,
+        ROUTING_CHECK_DIGIT,
+        HAS_DIGITS,
+    )
+} | {TOO_WIDE: "is too long for its place in the line"}
