@@ -12,6 +12,9 @@ demo: $(READY) ## run ten sample days with failures, and repair them
 test: $(READY) ## run all tests
 	@$(VENV)/bin/pytest -n 2 --dist loadfile
 
+trials: $(READY) ## kill runs at every point and set them against each other; writes docs/reliability.md
+	@$(VENV)/bin/pytest -m long
+
 dev: $(READY) ## open the Dagster UI on http://localhost:3000, on what the demo left
 	@home=$$($(VENV)/bin/python -m vye_pipeline.orchestration.instance) && \
 	DAGSTER_HOME="$$home" PATH="$(CURDIR)/$(VENV)/bin:$$PATH" exec $(VENV)/bin/dagster dev -w workspace.yaml
@@ -32,4 +35,4 @@ $(READY): constraints.txt pyproject.toml
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: help demo test dev lint clean
+.PHONY: help demo test trials dev lint clean

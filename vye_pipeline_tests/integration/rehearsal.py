@@ -43,6 +43,12 @@ class Rehearsal:
         world = World(settings)
         create_tables(world.vye.engine())
         import_folder(world.vye.engine(), folder)
+        return cls.open(settings)
+
+    @classmethod
+    def open(cls, settings: Settings) -> Rehearsal:
+        """Opens a world that was prepared before."""
+        world = World(settings)
         outage = Outage(world.objects)
         world.__dict__["objects"] = outage
         return cls(world, outage)

@@ -1,0 +1,31 @@
+"""The rows of docs/reliability.md, gathered over the run and written at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from vye_pipeline.settings import CHECKOUT
+from vye_pipeline_tests.integration.conftest import postgresql
+from vye_pipeline_tests.reliability.trials import Row
+
+__all__ = ["postgresql"]
+
+PAGE = CHECKOUT / "docs" / "reliability.md"
+HEAD = """# Reliability
+
+What was done to a run, how often, and what became of the records: written by `make trials`.
+
+| fault | trials | records lost | records sent twice |
+| --- | --- | --- | --- |
+"""
+
+
+@pytest.fixture(scope="session")
+def rows() -> Iterator[list[Row]]:
+    """Rows of the page; a test appends its own."""
+    gathered: list[Row] = []
+    yield gathered
+    lines = [f"| {row.fault} | {row.trials} | {row.lost} | {row.twice} |\n" for row in gathered]
+    PAGE.write_text(HEAD + "".join(lines), encoding="utf-8")

@@ -1,0 +1,121 @@
+"""Trials: a process that is killed at a chosen point, and what has to be true after the next run.
+
+A process is forked with everything imported, so that a trial costs no start-up. Points are counted
+in a first run that nobody kills; then one run is killed at each of them.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, event
+
+from vye_pipeline.bdn.object_store import FolderStore
+from vye_pipeline.ledger.ledger import Ledger
+from vye_pipeline.records import KINDS
+from vye_pipeline.settings import Settings
+from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal
+
+
+@dataclass
+class Row:
+    """A row of docs/reliability.md."""
+
+    fault: str
+    trials: int = 0
+    lost: int = 0
+    twice: int = 0
+
+
+class Points:
+    """Counts the points that a process passes, and kills it at one of them."""
+
+    def __init__(self, fatal: int | None = None) -> None:
+        """Takes the number of the point at which to die, None to count only."""
+        self.passed = 0
+        self._fatal = fatal
+
+    def pass_one(self, *_: object) -> None:
+        """Passes a point."""
+        if self.passed == self._fatal:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.passed += 1
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Makes every commit, every flush to disk and every step of a store a point."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(os, "fsync", self._around(os.fsync))
+            for verb in ("create", "put"):
+                patch.setattr(FolderStore, verb, self._around(getattr(FolderStore, verb)))
+            for verb in ("claim", "render", "deliver", "fail"):
+                patch.setattr(Ledger, verb, self._around(getattr(Ledger, verb)))
+            event.listen(Engine, "commit", self.pass_one)
+            try:
+                yield
+            finally:
+                event.remove(Engine, "commit", self.pass_one)
+
+    def _around(self, verb: Callable[..., Any]) -> Callable[..., Any]:
+        def watched(*arguments: Any, **named: Any) -> Any:
+            self.pass_one()
+            result = verb(*arguments, **named)
+            self.pass_one()
+            return result
+
+        return watched
+
+
+def in_a_fork(work: Callable[[], None]) -> int:
+    """Runs work in a forked process and returns the signal that ended it, 0 for none."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            work()
+            status = 0
+        finally:
+            os._exit(status)
+    _, status = os.waitpid(child, 0)
+    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else -os.WEXITSTATUS(status)
+
+
+def copy_of(settings: Settings, folder: Path) -> Settings:
+    """Returns the same embedded world in another folder."""
+    shutil.copytree(settings.folder, folder)
+    return settings.model_copy(update={"local_dir": folder})
+
+
+def outcome(rehearsal: Rehearsal, reference: dict[str, bytes], row: Row) -> None:
+    """Compares what BDN was sent with what it should have been, and adds to the row."""
+    sent = {
+        stored.key: rehearsal.outage.get(stored.key)
+        for stored in rehearsal.outage.list("outbound/")
+    }
+    expected = Counter(line for content in reference.values() for line in content.splitlines())
+    found = Counter(line for content in sent.values() for line in content.splitlines())
+    row.trials += 1
+    row.lost += (expected - found).total()
+    row.twice += (found - expected).total()
+    assert sent == reference
+    for key, content in sent.items():
+        assert rehearsal.outage.get(key) == content
+
+
+def all_delivered(rehearsal: Rehearsal, days: tuple[date, ...] = DAYS[:1]) -> bool:
+    """Says whether ledger and store agree that everything of some days is delivered."""
+    rows = [rehearsal.day(day, kind) for day in days for kind in KINDS]
+    return all(
+        row.delivery == "delivered" and rehearsal.outage.digest(row.object_key or "") == row.sha256
+        for row in rows
+    )
