@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
+# A shell without a terminal lets what it starts in the background ignore INT and TERM.
+HEED_SIGNALS = $(shell env --default-signal=INT,TERM true 2>/dev/null && echo env --default-signal=INT,TERM)
 
 help: ## list what there is to do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 8
@@ -17,7 +19,7 @@ trials: $(READY) ## kill runs at every point and set them against each other; wr
 
 dev: $(READY) ## open the Dagster UI on http://localhost:3000, on what the demo left
 	@home=$$($(VENV)/bin/python -m vye_pipeline.orchestration.instance) && \
-	DAGSTER_HOME="$$home" PATH="$(CURDIR)/$(VENV)/bin:$$PATH" exec $(VENV)/bin/dagster dev -w workspace.yaml
+	DAGSTER_HOME="$$home" PATH="$(CURDIR)/$(VENV)/bin:$$PATH" exec $(HEED_SIGNALS) $(VENV)/bin/dagster dev -w workspace.yaml
 
 lint: $(READY) ## check style, format and types
 	@$(VENV)/bin/ruff check .
@@ -29,6 +31,8 @@ clean: ## remove the virtual environment and all that runs have left in data/loc
 
 $(READY): constraints.txt pyproject.toml
 	@echo "making the virtual environment in $(VENV) (a minute or two, once)"
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	{ echo "Python 3.11 to 3.13 is needed: say which by make PYTHON=python3.11"; exit 1; }
 	@rm -rf $(VENV)
 	@$(PYTHON) -m venv $(VENV)
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r constraints.txt

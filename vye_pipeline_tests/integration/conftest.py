@@ -21,7 +21,7 @@ from vye_pipeline_tests.integration.servers import PostgreSQL
 def postgresql() -> Iterator[PostgreSQL]:
     """A server; its folder has a short name, for a socket's path may not be long."""
     with tempfile.TemporaryDirectory(prefix="pg", ignore_cleanup_errors=True) as folder:
-        server = PostgreSQL(Path(folder) / "data")
+        server = PostgreSQL(Path(folder))
         yield server
         server.stop()
 

