@@ -7,7 +7,9 @@ imported by the command that uses it.
 from __future__ import annotations
 
 import csv
+import getpass
 import json
+import re
 import sys
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
@@ -27,6 +29,7 @@ from vye_pipeline.errors import PipelineError, UsageError
 from vye_pipeline.records import KINDS, kind_named
 from vye_pipeline.settings import Settings, load_settings
 
+LIKE_AN_SSN = re.compile(r"(?<![0-9])[0-9]{3}[- ]?[0-9]{2}[- ]?[0-9]{4}(?![0-9])")
 SUCCESS, FAILED, BAD_USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -106,6 +109,21 @@ class KindName(click.ParamType[str]):
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Refuses an unknown kind."""
         return kind_named(value).name
+
+
+class Note(click.ParamType[str]):
+    """What a person writes down; the ledger keeps it, so it must not hold an SSN."""
+
+    name = "text"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Refuses an empty text, and one with something that looks like an SSN."""
+        text = " ".join(value.split())
+        if not text:
+            self.fail("it is empty: say why", param, ctx)
+        if LIKE_AN_SSN.search(text):
+            self.fail("it holds what looks like an SSN: the ledger keeps no personal data")
+        return text
 
 
 DATE = click.argument("partition_date", metavar="DATE", type=PartitionDate())
@@ -204,23 +222,64 @@ def backfill(only_failed: bool, first: date | None, last: date | None) -> int:
 
 
 @vye.command()
+@DATE
+@click.option("--kind", type=KindName(), required=True, help="the kind whose file BDN asked for")
+@click.option("--reason", type=Note(), required=True, help="why; no personal data")
+def redeliver(partition_date: date, kind: str, reason: str) -> int:
+    """Put a delivered file again, under its next revision, because BDN asked for it."""
+    from vye_pipeline.redelivery import redeliver as put_again
+    from vye_pipeline.world import World
+
+    again = put_again(
+        World(load_settings()),
+        partition_date,
+        kind_named(kind),
+        requested_by=getpass.getuser(),
+        reason=reason,
+        now=datetime.now(UTC),
+    )
+    click.echo(f"{partition_date}: delivered again as {again.object_key}")
+    return SUCCESS
+
+
+@vye.command()
 @FROM
 @TO
 @AS_JSON
-def status(first: date | None, last: date | None, as_json: bool) -> int:
+@click.option("--verify", "is_verifying", is_flag=True, help="read every object and compare it")
+def status(first: date | None, last: date | None, as_json: bool, is_verifying: bool) -> int:
     """Show how each day and kind stands."""
     from vye_pipeline.ledger.ledger import open_ledger
     from vye_pipeline.ledger.reports import calendar
     from vye_pipeline.terminal import show_calendar
 
     settings = load_settings()
+    days = _days(settings, first, last)
+    if is_verifying:
+        return _verify(settings, days, as_json=as_json)
     with open_ledger(settings).transaction() as connection:
-        days = calendar(connection, _days(settings, first, last))
+        rows = calendar(connection, days)
     if as_json:
-        click.echo(json.dumps([day.as_json() for day in days], indent=2))
+        click.echo(json.dumps([row.as_json() for row in rows], indent=2))
     else:
-        show_calendar(Console(), days)
+        show_calendar(Console(), rows)
     return SUCCESS
+
+
+def _verify(settings: Settings, days: Sequence[date], *, as_json: bool) -> int:
+    """Compares what lies in the object store with the ledger, and names what differs."""
+    from vye_pipeline.redelivery import ObjectState, verify
+    from vye_pipeline.world import World
+
+    results = verify(World(settings), days)
+    wrong = [one for one in results if one.state != ObjectState.INTACT]
+    if as_json:
+        click.echo(json.dumps([one.as_json() for one in results], indent=2))
+    else:
+        for one in wrong:
+            click.echo(f"{one.sent.partition_date} {one.sent.kind}: {one.in_words()}")
+        click.echo(f"{len(results) - len(wrong)} of {len(results)} objects are as they were sent")
+    return FAILED if wrong else SUCCESS
 
 
 @vye.command()

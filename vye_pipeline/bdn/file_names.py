@@ -7,20 +7,38 @@ partition always has the same names, so that a repeat is recognised as a repeat.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import date
 
 from vye_pipeline.business_days import CHICAGO, cut_off
 from vye_pipeline.records import Kind
 
-
-def file_name(kind: Kind, partition_date: date) -> str:
-    """Returns the name of a partition's file: `vawave097`, `DirDep20250407044500.txt`."""
-    return cut_off(partition_date).astimezone(CHICAGO).strftime(kind.file_name)
+REVISION = r"\.r(?P<revision>[2-9]|[1-9][0-9]+)"
+SEQUENCE = r"\.(?P<sequence>[2-9]|[1-9][0-9]+)"
 
 
-def outbound_key(kind: Kind, partition_date: date) -> str:
+@dataclass(frozen=True)
+class AcknowledgementPlace:
+    """Which acknowledgement a key is of.
+
+    Attributes:
+        revision: of the file that it answers, 1 for the file as it was delivered first.
+        sequence: 1 for the acknowledgement, from 2 for its supplements.
+    """
+
+    revision: int
+    sequence: int
+
+
+def file_name(kind: Kind, partition_date: date, revision: int = 1) -> str:
+    """Returns the name of a partition's file: `vawave097`, delivered again `vawave097.r2`."""
+    name = cut_off(partition_date).astimezone(CHICAGO).strftime(kind.file_name)
+    return f"{name}.r{revision}" if revision > 1 else name
+
+
+def outbound_key(kind: Kind, partition_date: date, revision: int = 1) -> str:
     """Returns the key under which a partition's file is put."""
-    return f"outbound/{partition_date}/{file_name(kind, partition_date)}"
+    return f"outbound/{partition_date}/{file_name(kind, partition_date, revision)}"
 
 
 def inbound_prefix(partition_date: date) -> str:
@@ -28,14 +46,21 @@ def inbound_prefix(partition_date: date) -> str:
     return f"inbound/{partition_date}/"
 
 
-def acknowledgement_key(kind: Kind, partition_date: date, sequence: int = 1) -> str:
+def acknowledgement_key(
+    kind: Kind, partition_date: date, sequence: int = 1, revision: int = 1
+) -> str:
     """Returns the key of an acknowledgement: `….ack`, of a supplement `….ack.2`."""
     supplement = f".{sequence}" if sequence > 1 else ""
-    return f"{inbound_prefix(partition_date)}{file_name(kind, partition_date)}.ack{supplement}"
+    name = file_name(kind, partition_date, revision)
+    return f"{inbound_prefix(partition_date)}{name}.ack{supplement}"
 
 
-def acknowledgement_sequence(kind: Kind, partition_date: date, key: str) -> int | None:
-    """Returns an acknowledgement's place among its file's, None if it is of another file."""
-    first = re.escape(acknowledgement_key(kind, partition_date))
-    match = re.fullmatch(rf"{first}(?:\.([2-9]|[1-9][0-9]+))?", key)
-    return int(match[1] or 1) if match else None
+def acknowledgement_place(
+    kind: Kind, partition_date: date, key: str
+) -> AcknowledgementPlace | None:
+    """Returns which acknowledgement of a partition's file a key is of, None if of another's."""
+    first = re.escape(inbound_prefix(partition_date) + file_name(kind, partition_date))
+    match = re.fullmatch(rf"{first}(?:{REVISION})?\.ack(?:{SEQUENCE})?", key)
+    if match is None:
+        return None
+    return AcknowledgementPlace(int(match["revision"] or 1), int(match["sequence"] or 1))

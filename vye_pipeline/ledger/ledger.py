@@ -31,6 +31,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import aliased
 
+from vye_pipeline.bdn.file_names import outbound_key
 from vye_pipeline.database import Database, Query, append_frame, read_frame
 from vye_pipeline.errors import Cause, PipelineError
 from vye_pipeline.ledger import schema
@@ -47,9 +48,12 @@ from vye_pipeline.ledger.models import (
     Finding,
     PartitionClone,
     Reconciliation,
+    Redelivery,
 )
 from vye_pipeline.records import Kind
 from vye_pipeline.settings import Settings
+
+FIRST_REVISION_AGAIN = 2
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,43 @@ class Receipt:
     byte_count: int
     line_count: int
     delivered_at: datetime
+
+
+@dataclass(frozen=True)
+class RedeliveryRow:
+    """A file put again because BDN asked for it (times in UTC).
+
+    Attributes:
+        partition_date: of the file.
+        kind: of its records.
+        revision: from 2.
+        object_key: where the same bytes are put.
+        sha256: of the file, as in its receipt.
+        requested_by: who asked for it.
+        reason: why.
+        requested_at: when.
+        redelivered_at: when it lay there, None until it does.
+    """
+
+    partition_date: date
+    kind: str
+    revision: int
+    object_key: str
+    sha256: str
+    requested_by: str
+    reason: str
+    requested_at: datetime
+    redelivered_at: datetime | None
+
+
+@dataclass(frozen=True)
+class SentObject:
+    """An object that BDN was sent, and the digest that it must have."""
+
+    partition_date: date
+    kind: str
+    object_key: str
+    sha256: str
 
 
 def open_ledger(settings: Settings) -> Ledger:
@@ -323,6 +364,70 @@ class Ledger:
             )
         return records, profiles
 
+    def request_redelivery(
+        self,
+        receipt: Receipt,
+        kind: Kind,
+        *,
+        requested_by: str,
+        reason: str,
+        requested_at: datetime,
+    ) -> RedeliveryRow:
+        """Records that a delivered file is to be put again, under its next revision.
+
+        A request that has not been carried out yet is taken up again in place of a new one.
+        """
+        query = select(*_table(Redelivery).c).where(*_of(Redelivery, receipt.partition_date, kind))
+        with self.transaction() as connection:
+            known = [
+                RedeliveryRow(**row._mapping)
+                for row in connection.execute(query.order_by(Redelivery.revision))
+            ]
+            if known and known[-1].redelivered_at is None:
+                return known[-1]
+            revision = len(known) + FIRST_REVISION_AGAIN
+            requested = RedeliveryRow(
+                partition_date=receipt.partition_date,
+                kind=receipt.kind,
+                revision=revision,
+                object_key=outbound_key(kind, receipt.partition_date, revision),
+                sha256=receipt.sha256,
+                requested_by=requested_by,
+                reason=reason,
+                requested_at=requested_at,
+                redelivered_at=None,
+            )
+            connection.execute(insert(Redelivery).values(vars(requested)))
+        return requested
+
+    def redeliver(self, requested: RedeliveryRow, redelivered_at: datetime) -> None:
+        """Records that a redelivery lies in the object store."""
+        done = update(Redelivery).where(
+            Redelivery.object_key == requested.object_key, Redelivery.redelivered_at.is_(None)
+        )
+        with self.transaction() as connection:
+            connection.execute(done.values(redelivered_at=redelivered_at))
+
+    def revision(self, partition_date: date, kind: Kind) -> int:
+        """Returns the newest revision of a partition's file that BDN can have seen."""
+        query = select(func.max(Redelivery.revision)).where(*_of(Redelivery, partition_date, kind))
+        with self.transaction() as connection:
+            return connection.scalar(query) or 1
+
+    def sent_objects(self, first: date, last: date) -> list[SentObject]:
+        """Returns what must lie in the object store for some days, redeliveries too, by day."""
+        columns = ("partition_date", "kind", "object_key", "sha256")
+        delivered, again = (
+            select(*(getattr(model, name) for name in columns)).where(
+                model.partition_date.between(first, last)
+            )
+            for model in (Delivery, Redelivery)
+        )
+        query = delivered.union_all(again.where(Redelivery.redelivered_at.is_not(None)))
+        with self.transaction() as connection:
+            rows = [SentObject(**row._mapping) for row in connection.execute(query)]
+        return sorted(rows, key=lambda row: (row.partition_date, row.object_key))
+
     # -- BDN's clones ---------------------------------------------------------------------------
 
     def clone_states(self) -> pd.DataFrame:
@@ -351,32 +456,33 @@ class Ledger:
 
     # -- acknowledgements and reconciliation ----------------------------------------------------
 
-    def record_acknowledgement(self, **row: object) -> None:
-        """Keeps what an acknowledgement says of itself; the same one again changes nothing."""
+    def record_acknowledgement(self, *, read_at: datetime, **row: object) -> None:
+        """Keeps what an acknowledgement says of itself; of a known one, when it was read last."""
         table = _table(Acknowledgement)
         key = {column.name: row[column.name] for column in table.primary_key}
+        again = update(table).filter_by(**key).values(read_at=read_at)
         with self.transaction() as connection:
-            known = connection.execute(select(table.c.sha256).filter_by(**key)).one_or_none()
-            if known is None:
-                connection.execute(insert(table).values(**row))
+            if not connection.execute(again).rowcount:
+                connection.execute(
+                    insert(table).values(**row, recorded_at=read_at, read_at=read_at)
+                )
 
     def acknowledgements(self, partition_date: date, kind: Kind) -> pd.DataFrame:
-        """Returns object_key, sequence, sha256, snapshot_name of the newest of each sequence."""
+        """Returns object_key, revision, snapshot_name of what was read last at each place."""
         newest = aliased(Acknowledgement)
         is_overtaken = exists().where(
             *_of(newest, partition_date, kind),
-            newest.sequence == Acknowledgement.sequence,
-            newest.recorded_at > Acknowledgement.recorded_at,
+            newest.object_key == Acknowledgement.object_key,
+            newest.read_at > Acknowledgement.read_at,
         )
         query = (
             select(
                 Acknowledgement.object_key,
-                Acknowledgement.sequence,
-                Acknowledgement.sha256,
+                Acknowledgement.revision,
                 Acknowledgement.snapshot_name,
             )
             .where(*_of(Acknowledgement, partition_date, kind), ~is_overtaken)
-            .order_by(Acknowledgement.sequence)
+            .order_by(Acknowledgement.revision, Acknowledgement.sequence)
         )
         with self.transaction() as connection:
             return read_frame(connection, query)

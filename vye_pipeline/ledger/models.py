@@ -148,6 +148,28 @@ class Delivery(Base):
     delivered_at: Mapped[datetime]
 
 
+class Redelivery(Base):
+    """One row a file that BDN asked for again: the same bytes under its next revision."""
+
+    __tablename__ = "redeliveries"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["partition_date", "kind"], ["deliveries.partition_date", "deliveries.kind"]
+        ),
+        CheckConstraint("revision >= 2", name="revision"),
+    )
+
+    partition_date: Mapped[date] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    revision: Mapped[int] = mapped_column(primary_key=True)
+    object_key: Mapped[str] = mapped_column(unique=True)
+    sha256: Mapped[str]
+    requested_by: Mapped[str]
+    reason: Mapped[str]
+    requested_at: Mapped[datetime]
+    redelivered_at: Mapped[datetime | None]
+
+
 class Failure(Base):
     """One row a failed step: history that a later success does not remove."""
 
@@ -172,18 +194,23 @@ class Failure(Base):
 
 
 class Acknowledgement(Base):
-    """One row an acknowledgement as it came; its bytes lie in a snapshot."""
+    """One row an acknowledgement as it came; its bytes lie in a snapshot.
+
+    Of several at the same place the one that was read last counts: `read_at`.
+    """
 
     __tablename__ = "acknowledgements"
 
     partition_date: Mapped[date] = mapped_column(primary_key=True)
     kind: Mapped[str] = mapped_column(primary_key=True)
+    revision: Mapped[int] = mapped_column(primary_key=True)
     sequence: Mapped[int] = mapped_column(primary_key=True)
     sha256: Mapped[str] = mapped_column(primary_key=True)
     object_key: Mapped[str]
     snapshot_name: Mapped[str]
     received_at: Mapped[datetime]
     recorded_at: Mapped[datetime]
+    read_at: Mapped[datetime]
     disposition: Mapped[str]
     reason_code: Mapped[str | None]
     lines_received: Mapped[int]

@@ -165,8 +165,18 @@ def _fields_misread(kind: Kind, sent: pa.Array, echoes: pa.Array) -> NDArray[np.
 
 
 def _refusals(line_count: int, acknowledgements: Sequence[Acknowledgement]) -> pd.DataFrame:
-    """Returns the verdicts of refused files: every line rejected, with the file's reason."""
-    codes = [one.reason_code for one in acknowledgements if one.disposition is Disposition.REFUSED]
+    """Returns the verdicts of refused files: every line rejected, with the file's reason.
+
+    A refusal concerns one revision of the file: it says nothing where BDN took another revision.
+    """
+    taken = {
+        one.file_name for one in acknowledgements if one.disposition is not Disposition.REFUSED
+    }
+    codes = [
+        one.reason_code
+        for one in acknowledgements
+        if one.disposition is Disposition.REFUSED and (not taken or one.file_name in taken)
+    ]
     return pd.DataFrame(
         {
             "line": np.tile(np.arange(line_count), len(codes)),

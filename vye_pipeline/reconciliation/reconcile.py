@@ -14,7 +14,7 @@ from vye_pipeline.bdn.acknowledgement import (
     parse_acknowledgement,
 )
 from vye_pipeline.bdn.file_names import (
-    acknowledgement_sequence,
+    acknowledgement_place,
     file_name,
     inbound_prefix,
 )
@@ -44,11 +44,13 @@ def receive(world: World, partition_date: date, kind: Kind, now: datetime) -> Re
     """Keeps the raw bytes of each acknowledgement, then reads and records it.
 
     None at all is a normal state. One that can't be read doesn't keep the others from being read.
+    Those to a redelivery count as those to the file do.
     """
     received = Received([], [])
+    newest_revision = world.ledger.revision(partition_date, kind)
     for stored in world.objects.list(inbound_prefix(partition_date)):
-        sequence = acknowledgement_sequence(kind, partition_date, stored.key)
-        if sequence is None:
+        place = acknowledgement_place(kind, partition_date, stored.key)
+        if place is None or place.revision > newest_revision:
             continue
         content = world.objects.get(stored.key)
         sha256 = hashlib.sha256(content).hexdigest()
@@ -56,7 +58,7 @@ def receive(world: World, partition_date: date, kind: Kind, now: datetime) -> Re
         if not world.snapshots.exists(snapshot_name):
             world.snapshots.put(snapshot_name, content)
         try:
-            read = _parse(content, partition_date, kind, stored.key)
+            read = _parse(content, partition_date, kind, place.revision, stored.key)
         except MalformedAcknowledgement as error:
             received.malformed.append(error)
             continue
@@ -64,12 +66,13 @@ def receive(world: World, partition_date: date, kind: Kind, now: datetime) -> Re
         world.ledger.record_acknowledgement(
             partition_date=partition_date,
             kind=kind.name,
-            sequence=sequence,
+            revision=place.revision,
+            sequence=place.sequence,
             sha256=sha256,
             object_key=stored.key,
             snapshot_name=snapshot_name,
             received_at=read.received_at,
-            recorded_at=now,
+            read_at=now,
             disposition=read.disposition.value,
             reason_code=read.reason_code,
             lines_received=read.lines_received,
@@ -80,11 +83,11 @@ def receive(world: World, partition_date: date, kind: Kind, now: datetime) -> Re
 
 
 def load_acknowledgements(world: World, partition_date: date, kind: Kind) -> list[Acknowledgement]:
-    """Returns the acknowledgements on record, from their snapshots, by sequence."""
+    """Returns the acknowledgements on record, from their snapshots."""
     rows = world.ledger.acknowledgements(partition_date, kind)
     return [
-        _parse(world.snapshots.get(name), partition_date, kind, key)
-        for key, name in zip(rows["object_key"], rows["snapshot_name"], strict=True)
+        _parse(world.snapshots.get(name), partition_date, kind, revision, key)
+        for key, revision, name in rows.itertuples(index=False)
     ]
 
 
@@ -132,8 +135,11 @@ def reconcile(
     return rows
 
 
-def _parse(content: bytes, partition_date: date, kind: Kind, key: str) -> Acknowledgement:
-    return parse_acknowledgement(content, file_name=file_name(kind, partition_date), place=key)
+def _parse(
+    content: bytes, partition_date: date, kind: Kind, revision: int, key: str
+) -> Acknowledgement:
+    name = file_name(kind, partition_date, revision)
+    return parse_acknowledgement(content, file_name=name, place=key)
 
 
 def _unsent(

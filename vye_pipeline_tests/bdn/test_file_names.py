@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vye_pipeline.bdn.file_names import (
+    AcknowledgementPlace,
     acknowledgement_key,
-    acknowledgement_sequence,
+    acknowledgement_place,
     file_name,
     inbound_prefix,
     outbound_key,
@@ -19,7 +20,9 @@ from vye_pipeline.records import KINDS, Kind, kind_named
 
 DAY = date(2025, 4, 7)
 VERIFICATIONS = kind_named("verifications")
+FIRST = AcknowledgementPlace(revision=1, sequence=1)
 KIND = st.sampled_from(KINDS)
+NUMBERS = st.integers(min_value=1, max_value=10_000)
 DAYS = st.dates(min_value=date(2020, 1, 1), max_value=date(2035, 12, 31))
 
 
@@ -48,15 +51,17 @@ def test_keys_are_the_contract_s() -> None:
     assert inbound_prefix(DAY) == "inbound/2025-04-07/"
     assert acknowledgement_key(VERIFICATIONS, DAY) == "inbound/2025-04-07/vawave097.ack"
     assert acknowledgement_key(VERIFICATIONS, DAY, 2) == "inbound/2025-04-07/vawave097.ack.2"
+    assert outbound_key(VERIFICATIONS, DAY, 2) == "outbound/2025-04-07/vawave097.r2"
+    assert acknowledgement_key(VERIFICATIONS, DAY, 3, 2) == "inbound/2025-04-07/vawave097.r2.ack.3"
 
 
-@given(KIND, DAYS, st.integers(min_value=1, max_value=10_000))
-def test_an_acknowledgement_s_key_leads_back_to_its_sequence(
-    kind: Kind, day: date, sequence: int
+@given(KIND, DAYS, NUMBERS, NUMBERS)
+def test_an_acknowledgement_s_key_leads_back_to_its_place(
+    kind: Kind, day: date, sequence: int, revision: int
 ) -> None:
-    key = acknowledgement_key(kind, day, sequence)
+    key = acknowledgement_key(kind, day, sequence, revision)
     assert key.startswith(inbound_prefix(day))
-    assert acknowledgement_sequence(kind, day, key) == sequence
+    assert acknowledgement_place(kind, day, key) == AcknowledgementPlace(revision, sequence)
 
 
 @given(KIND, KIND, DAYS, DAYS)
@@ -65,7 +70,7 @@ def test_a_key_belongs_to_one_kind_and_day_only(
 ) -> None:
     key = acknowledgement_key(other_kind, other_day)
     is_own = (kind, day) == (other_kind, other_day)
-    assert acknowledgement_sequence(kind, day, key) == (1 if is_own else None)
+    assert acknowledgement_place(kind, day, key) == (FIRST if is_own else None)
 
 
 @pytest.mark.parametrize(
@@ -79,6 +84,10 @@ def test_a_key_belongs_to_one_kind_and_day_only(
         ".ack.02",
         ".ack.-2",
         ".ack.2.3",
+        ".r1.ack",
+        ".r02.ack",
+        ".r2",
+        ".r2.r3.ack",
         ".ack.2\n",
         ".ack.²",
         ".ack.part",
@@ -87,9 +96,9 @@ def test_a_key_belongs_to_one_kind_and_day_only(
 )
 def test_what_only_resembles_an_acknowledgement_s_key_is_none(end: str) -> None:
     key = f"inbound/2025-04-07/vawave097{end}"
-    assert acknowledgement_sequence(VERIFICATIONS, DAY, key) is None
+    assert acknowledgement_place(VERIFICATIONS, DAY, key) is None
 
 
 def test_the_name_s_dot_stands_for_a_dot_only() -> None:
     key = "inbound/2025-04-07/DirDep20250407044500xtxt.ack"
-    assert acknowledgement_sequence(kind_named("direct_deposit_changes"), DAY, key) is None
+    assert acknowledgement_place(kind_named("direct_deposit_changes"), DAY, key) is None

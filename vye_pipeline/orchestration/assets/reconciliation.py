@@ -17,12 +17,14 @@ from vye_pipeline.reconciliation.reconcile import (
 )
 from vye_pipeline.reconciliation.statuses import MANUAL, Status
 from vye_pipeline.records import KINDS, Kind
+from vye_pipeline.redelivery import ObjectState, Verified, verify
 
-SUMS, ACCEPTED, WELL_FORMED, COMPLETE = (
+SUMS, ACCEPTED, WELL_FORMED, COMPLETE, INTACT = (
     "every_record_has_one_status",
     "bdn_accepted_every_line",
     "acknowledgements_are_well_formed",
     "bdn_received_every_line",
+    "objects_lie_there_unaltered",
 )
 
 
@@ -43,7 +45,7 @@ def acknowledgement_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg
         "doesn't keep the day from being reconciled with what else is known.",
         check_specs=[
             dg.AssetCheckSpec(name, asset=[kind.name, "acknowledgement"], partitions_def=partitions)
-            for name in (WELL_FORMED, COMPLETE)
+            for name in (WELL_FORMED, COMPLETE, INTACT)
         ],
     )
     def acknowledgement(
@@ -56,6 +58,7 @@ def acknowledgement_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg
             received = receive(world, day, kind, clock.now())
             known = load_acknowledgements(world, day, kind)
             receipt = world.ledger.receipt(day, kind)
+            verified = verify(world, [day], [kind])
         lines_sent = receipt.line_count if receipt else 0
         lines_received = {one.lines_received for one in known}
         return dg.MaterializeResult(
@@ -81,6 +84,7 @@ def acknowledgement_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg
                         "lines_received": ", ".join(map(str, sorted(lines_received))) or "none yet",
                     },
                 ),
+                _intact(verified),
             ],
         )
 
@@ -201,6 +205,16 @@ def manual_reconciliation_asset(
         )
 
     return manual_reconciliation
+
+
+def _intact(verified: list[Verified]) -> dg.AssetCheckResult:
+    wrong = [one.in_words() for one in verified if one.state != ObjectState.INTACT]
+    return dg.AssetCheckResult(
+        check_name=INTACT,
+        passed=not wrong,
+        description="\n".join(wrong) or None,
+        metadata={"objects": len(verified)},
+    )
 
 
 def _listed(values: "pd.Series[str]") -> str:
