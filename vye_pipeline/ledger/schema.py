@@ -19,7 +19,7 @@ def is_current(engine: Engine) -> bool:
         return connection.scalar(text("SELECT version_num FROM alembic_version")) == REVISION
 
 
-def upgrade(engine: Engine) -> None:
+def upgrade(engine: Engine, revision: str = "head") -> None:
     """Runs the missing migrations in one transaction; a second process waits for the first."""
     from alembic import command  # only a ledger that is behind needs it
     from alembic.config import Config
@@ -30,4 +30,4 @@ def upgrade(engine: Engine) -> None:
         if connection.dialect.name == "postgresql":
             connection.execute(text(f"SELECT pg_advisory_xact_lock({UPGRADE_LOCK})"))
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)

@@ -7,45 +7,92 @@ from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
-from alembic.command import upgrade as run_migrations
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Boolean, Connection, Date, Integer, MetaData, Table, insert, select
-from sqlalchemy import String as Text
+from sqlalchemy import Column, Connection, MetaData, Table, insert, select, types
 
-from vye_pipeline.database import UtcDateTime
-from vye_pipeline.ledger.ledger import open_ledger
+from vye_pipeline.database import Database
+from vye_pipeline.errors import Cause
 from vye_pipeline.ledger.models import Base
-from vye_pipeline.ledger.schema import MIGRATIONS, REVISION
+from vye_pipeline.ledger.schema import MIGRATIONS, REVISION, upgrade
 from vye_pipeline.settings import Settings
 from vye_pipeline.world import World
 
+Rows = dict[str, list[dict[str, Any]]]
+
 CONFIG = Config()
 CONFIG.set_main_option("script_location", str(MIGRATIONS))
-SCRIPTS = ScriptDirectory.from_config(CONFIG)
-EARLIER = sorted(
-    script.revision for script in SCRIPTS.walk_revisions() if script.revision != REVISION
+REVISIONS = sorted(
+    script.revision for script in ScriptDirectory.from_config(CONFIG).walk_revisions()
 )
-CHOSEN = {
-    "disposition": "line",
-    "status": "acknowledged",
-    "cause": "upload",
-    "revision": 2,
-}
+CHOSEN = {"disposition": "line", "status": "acknowledged", "cause": "upload", "revision": 2}
+MOMENT = datetime(2025, 4, 1, 9, 45, tzinfo=UTC)
 
 
-def at_revision(settings: Settings, revision: str) -> World:
+def value(column: Column[Any]) -> Any:
+    """Returns something that a column takes."""
+    if isinstance(column.type, types.String):
+        return CHOSEN.get(column.name, column.name)
+    if isinstance(column.type, types.Boolean):
+        return False
+    if isinstance(column.type, types.Date):
+        return date(2025, 4, 1)
+    if isinstance(column.type, types.DateTime):
+        return MOMENT
+    return CHOSEN.get(column.name, 1)
+
+
+def reflected(connection: Connection) -> list[Table]:
+    """Returns the ledger's tables as they are in the database, those referred to first."""
+    tables = MetaData()
+    tables.reflect(connection)
+    return [table for table in tables.sorted_tables if table.name != "alembic_version"]
+
+
+def rank(table: Table) -> int:
+    """A receipt freezes what belongs to it, so it comes late; what refers to it comes after."""
+    if table.name == "deliveries":
+        return 1
+    referred = {key.column.table.name for key in table.foreign_keys}
+    return 2 if "deliveries" in referred else 0
+
+
+def fill(connection: Connection) -> None:
+    """Writes a row into every table that a migration hasn't filled."""
+    for table in sorted(reflected(connection), key=rank):
+        if table.name != "reason_codes":
+            connection.execute(insert(table), {one.name: value(one) for one in table.columns})
+
+
+def contents(connection: Connection) -> Rows:
+    """Returns the rows of every table."""
+    return {
+        table.name: [dict(row._mapping) for row in connection.execute(select(table))]
+        for table in reflected(connection)
+    }
+
+
+@pytest.mark.parametrize("earlier", REVISIONS)
+def test_a_ledger_of_any_revision_keeps_its_rows_and_becomes_the_newest(
+    settings: Settings, earlier: str
+) -> None:
     settings.folder.mkdir(parents=True, exist_ok=True)
-    world = World(settings)
-    from vye_pipeline.ledger.ledger import Ledger, ledger_database
-
-    engine = Ledger(ledger_database(settings)).engine
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
+    database = Database("the ledger", "VYE_LEDGER_URL", settings.ledger_database_url, Cause.DEFECT)
+    engine = database.engine()
+    upgrade(engine, earlier)
     with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        run_migrations(config, revision)
         fill(connection)
+        before = contents(connection)
+    assert all(before.values())
+    with World(settings).ledger.transaction() as connection:
+        after = contents(connection)
+        context = MigrationContext.configure(connection, opts={"compare_type": False})
+        assert compare_metadata(context, Base.metadata) == []
+    for table, rows in before.items():
+        assert [{name: row[name] for name in rows[0]} for row in after[table]] == rows
     engine.dispose()
-    return world
+
+
+def test_the_newest_revision_is_the_one_that_this_version_expects() -> None:
+    assert REVISIONS[-1] == REVISION
