@@ -20,7 +20,7 @@ from vye_pipeline.orchestration.io_managers import LedgerIOManager
 from vye_pipeline.orchestration.jobs import egress_job, reconcile_job
 from vye_pipeline.orchestration.partitions import business_day_partitions
 from vye_pipeline.orchestration.resources import CLOCK, IO_MANAGER, WORLD, Clock
-from vye_pipeline.orchestration.schedules import egress_schedule
+from vye_pipeline.orchestration.schedules import egress_schedule, retry_schedule
 from vye_pipeline.records import KINDS
 from vye_pipeline.settings import load_settings
 from vye_pipeline.world import World
@@ -49,7 +49,7 @@ def build_definitions(world: World, clock: Clock | None = None) -> dg.Definition
         return dg.Definitions(
             assets=[*assets, manual_reconciliation_asset(partitions)],
             jobs=[egress_job(), reconcile_job()],
-            schedules=[egress_schedule(partitions)],
+            schedules=[egress_schedule(partitions), retry_schedule(world)],
             resources={
                 WORLD: world,
                 CLOCK: clock or Clock(),

@@ -33,6 +33,10 @@ class Settings(BaseSettings):
     start_date: date = Field(date(2025, 4, 1), description="the first partition")
     end_date: date | None = Field(None, description="the last partition, once BDN is retired")
 
+    retry_business_days: int = Field(
+        10, ge=0, description="how far back failed partitions are tried again each morning"
+    )
+
     @property
     def folder(self) -> Path:
         """The embedded default's folder, absolute."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
+from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from vye_pipeline.business_days import NEW_YORK
+from vye_pipeline.errors import upload_error
 from vye_pipeline.orchestration.partitions import business_day_partitions
-from vye_pipeline.orchestration.schedules import egress_schedule
+from vye_pipeline.orchestration.schedules import egress_schedule, retry_schedule
+from vye_pipeline.records import VERIFICATIONS
 from vye_pipeline.settings import load_settings
+from vye_pipeline.world import World
 
 
 def requested(day: date) -> object:
@@ -24,6 +28,50 @@ def test_a_business_day_starts_its_own_partition_once() -> None:
     request = requested(date(2025, 4, 7))
     assert isinstance(request, dg.RunRequest)
     assert (request.run_key, request.partition_key) == ("2025-04-07", "2025-04-07")
+
+
+def failed_world(folder: Path, *days: date) -> World:
+    world = World(load_settings(local_dir=folder, start_date=date(2025, 4, 1)))
+    error = upload_error("the upload failed", is_transient=True, next_step="wait")
+    for day in days:
+        world.ledger.fail(
+            day, VERIFICATIONS, error, step="delivery", run_id=None, failed_at=datetime.now(UTC)
+        )
+    return world
+
+
+def retried(world: World, day: date) -> object:
+    moment = datetime(day.year, day.month, day.day, 5, 15, tzinfo=NEW_YORK)
+    context = dg.build_schedule_context(scheduled_execution_time=moment)
+    return retry_schedule(world)(context)
+
+
+def test_failed_days_are_tried_again_oldest_first_only_what_failed(tmp_path: Path) -> None:
+    days = [date(2025, 4, 22), date(2025, 4, 9), date(2025, 4, 11)]
+    requests = retried(failed_world(tmp_path, *days), date(2025, 4, 23))
+    assert isinstance(requests, list)
+    assert [request.partition_key for request in requests] == [
+        "2025-04-09",
+        "2025-04-11",
+        "2025-04-22",
+    ]
+    keys = {tuple(key.path) for request in requests for key in request.asset_selection}
+    assert keys == {
+        ("verifications", stage) for stage in ("export_ready", "upload_file", "delivery")
+    }
+    assert len({request.run_key for request in requests}) == len(requests)
+
+
+def test_days_that_failed_long_ago_and_holidays_are_left_to_a_person(tmp_path: Path) -> None:
+    world = failed_world(tmp_path, date(2025, 4, 8))
+    assert isinstance(retried(world, date(2025, 4, 22)), list)
+    for day, text in (
+        (date(2025, 4, 23), "no partition"),
+        (date(2025, 5, 26), "2025-05-26 is no business day: Memorial Day"),
+    ):
+        skipped = retried(world, day)
+        assert isinstance(skipped, dg.SkipReason)
+        assert text in str(skipped.skip_message)
 
 
 @pytest.mark.parametrize(

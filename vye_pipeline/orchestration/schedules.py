@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import date
+from itertools import groupby
+
 import dagster as dg
 
-from vye_pipeline.business_days import NEW_YORK, holiday_name
-from vye_pipeline.orchestration.jobs import EGRESS
+from vye_pipeline.business_days import (
+    NEW_YORK,
+    business_days,
+    business_days_after,
+    holiday_name,
+)
+from vye_pipeline.ledger.reports import FAILED, calendar
+from vye_pipeline.orchestration.jobs import EGRESS, EGRESS_STAGES, asset_keys
 from vye_pipeline.orchestration.partitions import DATE_FORMAT
+from vye_pipeline.world import World
 
 
 def egress_schedule(
@@ -35,3 +46,47 @@ def egress_schedule(
         return dg.RunRequest(run_key=key, partition_key=key)
 
     return egress_at_cut_off
+
+
+def retry_schedule(world: World) -> dg.ScheduleDefinition:
+    """Returns the schedule that tries failed partitions again, before VYE's next activation."""
+
+    @dg.schedule(
+        name="retry_before_cut_off",
+        job_name=EGRESS,
+        cron_schedule="15 5 * * 1-5",
+        execution_timezone=str(NEW_YORK),
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="05:15 New York on business days: failed partitions of the last business days "
+        "(VYE_RETRY_BUSINESS_DAYS) are tried again, oldest first, so that an outage heals by "
+        "itself the next morning.",
+    )
+    def retry_before_cut_off(
+        context: dg.ScheduleEvaluationContext,
+    ) -> list[dg.RunRequest] | dg.SkipReason:
+        today = context.scheduled_execution_time.astimezone(NEW_YORK).date()
+        holiday = holiday_name(today)
+        if holiday is not None:
+            return dg.SkipReason(f"{today} is no business day: {holiday}")
+        requests = [
+            dg.RunRequest(
+                run_key=f"{day} retried on {today}",
+                partition_key=day.strftime(DATE_FORMAT),
+                asset_selection=asset_keys(EGRESS_STAGES, kinds),
+            )
+            for day, kinds in _failed(world, today)
+        ]
+        return requests or dg.SkipReason("no partition of the last business days has failed")
+
+    return retry_before_cut_off
+
+
+def _failed(world: World, today: date) -> Iterator[tuple[date, tuple[str, ...]]]:
+    """Yields the failed partitions of the last business days and their kinds, oldest first."""
+    first = business_days_after(today, -world.settings.retry_business_days)
+    last = business_days_after(today, -1)
+    days = list(business_days(max(first, world.settings.start_date), last))
+    with world.ledger.transaction() as connection:
+        rows = [row for row in calendar(connection, days) if row.delivery == FAILED]
+    for day, group in groupby(rows, key=lambda row: row.partition_date):
+        yield day, tuple(row.kind for row in group)

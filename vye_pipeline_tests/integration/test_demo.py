@@ -20,6 +20,7 @@ from vye_pipeline.orchestration.partitions import business_day_partitions
 from vye_pipeline.settings import load_settings
 from vye_pipeline.simulation.sample import SAMPLE_FOLDER, STREETS
 
+VERIFICATIONS, REASON = ("--kind", "verifications"), ("--reason", "BDN lost it")
 MAY_HOLD = {"vye.db", "vye.db-wal", "vye.db-shm", "objects", "snapshots"}
 
 
@@ -164,6 +165,14 @@ def test_dagsters_history_has_the_failures_and_the_repair(demo: Demo) -> None:
         (("status", "--colour"), 2, "No such option"),
         (("database", "import", "nowhere"), 2, "nowhere is no folder"),
         (("simulate", "answer", "2025-05-01"), 2, "nothing was delivered for 2025-05-01"),
+        (("redeliver", "2025-05-01", *VERIFICATIONS, *REASON), 2, "vye egress 2025-05-01"),
+        (("redeliver", "2025-04-01", *REASON), 2, "Missing option '--kind'"),
+        (("redeliver", "2025-04-01", *VERIFICATIONS, "--reason", " "), 2, "it is empty"),
+        (
+            ("redeliver", "2025-04-01", *VERIFICATIONS, "--reason", "SSN 900-12-3456"),
+            2,
+            "it holds what looks like an SSN",
+        ),
         (("egress", "2025-05-01"), 1, "VYE's import or activation did not run"),
     ],
 )
@@ -183,6 +192,22 @@ def test_a_delivered_day_runs_again_without_another_put(demo: Demo) -> None:
     assert {
         path: path.stat().st_mtime_ns for path in (demo.folder / "objects").rglob("*")
     } == before
+
+
+def test_a_file_that_bdn_asks_for_goes_out_again_and_all_is_verified(demo: Demo) -> None:
+    again = demo.vye("redeliver", "2025-04-01", *VERIFICATIONS, *REASON)
+    assert (again.returncode, again.stdout) == (
+        0,
+        "2025-04-01: delivered again as outbound/2025-04-01/vawave091.r2\n",
+    )
+    verified = demo.vye("status", "--verify")
+    assert (verified.returncode, verified.stdout) == (0, "31 of 31 objects are as they were sent\n")
+    (demo.folder / "objects/outbound/2025-04-01/vawave091.r2").unlink()
+    missing = demo.vye("status", "--verify")
+    assert missing.returncode == 1
+    assert "2025-04-01 verifications: outbound/2025-04-01/vawave091.r2 is missing" in missing.stdout
+    states = [one["state"] for one in json.loads(demo.vye("status", "--verify", "--json").stdout)]
+    assert sorted(states) == ["intact"] * 30 + ["missing"]
 
 
 def test_an_unreachable_database_is_one_line(tmp_path: Path) -> None:
