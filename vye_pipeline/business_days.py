@@ -70,6 +70,11 @@ def deadline(partition_date: date) -> datetime:
     return cut_off(business_days_after(partition_date, DEADLINE_BUSINESS_DAYS))
 
 
+def end_of_day(day: date) -> datetime:
+    """Returns the last instant of a day in New York."""
+    return datetime.combine(day, time.max, tzinfo=NEW_YORK)
+
+
 def latest_business_day(now: datetime) -> date:
     """Returns the newest partition whose cut-off has passed at an instant (any zone)."""
     today = now.astimezone(NEW_YORK).date()

@@ -21,6 +21,7 @@ from rich.console import Console
 from vye_pipeline.business_days import (
     business_days,
     cut_off,
+    end_of_day,
     holiday_name,
     is_business_day,
     latest_business_day,
@@ -247,18 +248,27 @@ def redeliver(partition_date: date, kind: str, reason: str) -> int:
 @TO
 @AS_JSON
 @click.option("--verify", "is_verifying", is_flag=True, help="read every object and compare it")
-def status(first: date | None, last: date | None, as_json: bool, is_verifying: bool) -> int:
+@click.option("--as-of", type=IsoDate(), help="what was known at the end of that day in New York")
+def status(
+    first: date | None,
+    last: date | None,
+    as_json: bool,
+    is_verifying: bool,
+    as_of: date | None,
+) -> int:
     """Show how each day and kind stands."""
     from vye_pipeline.ledger.ledger import open_ledger
-    from vye_pipeline.ledger.reports import calendar
+    from vye_pipeline.ledger.reports import NOW, calendar
     from vye_pipeline.terminal import show_calendar
 
     settings = load_settings()
     days = _days(settings, first, last)
+    if is_verifying and as_of:
+        raise UsageError("--verify looks at the objects as they are now: leave --as-of away")
     if is_verifying:
         return _verify(settings, days, as_json=as_json)
     with open_ledger(settings).transaction() as connection:
-        rows = calendar(connection, days)
+        rows = calendar(connection, days, end_of_day(as_of) if as_of else NOW)
     if as_json:
         click.echo(json.dumps([row.as_json() for row in rows], indent=2))
     else:
@@ -303,6 +313,29 @@ def affected(day: date | None, kind: str | None, as_json: bool, csv_file: Path |
         click.echo(json.dumps([item.as_json() for item in items], indent=2))
     elif csv_file is None:
         show_affected(Console(), items)
+    return SUCCESS
+
+
+@vye.command()
+@click.argument("profile", metavar="PROFILE", type=int)
+@click.option("--date", "day", type=IsoDate(), required=True, help="the day of the records")
+@KIND
+@click.option("--note", type=Note(), required=True, help="what was done; no personal data")
+def resolve(profile: int, day: date, kind: str | None, note: str) -> int:
+    """Record that a person has reconciled a user profile's records of a day."""
+    from vye_pipeline.ledger.ledger import open_ledger
+    from vye_pipeline.reconciliation import manual
+
+    kinds = manual.resolve(
+        open_ledger(load_settings()),
+        profile,
+        day,
+        kind,
+        resolved_by=getpass.getuser(),
+        note=note,
+        now=datetime.now(UTC),
+    )
+    click.echo(f"{day}: {', '.join(kinds)} of user profile {profile} resolved")
     return SUCCESS
 
 

@@ -57,7 +57,7 @@ def show_affected(
     if items:
         console.print(table)
     profiles = {item.user_profile_id for item in items} - {None}
-    manual = sum(item.needs_manual_reconciliation and not item.resolved_at for item in items)
+    manual = sum(item.is_open for item in items)
     console.print(
         f"{len(items)} records of {len(profiles)} user profiles; {manual} of them need a person"
     )

@@ -34,7 +34,7 @@ from sqlalchemy.orm import aliased
 from vye_pipeline.bdn.file_names import outbound_key
 from vye_pipeline.database import Database, Query, append_frame, read_frame
 from vye_pipeline.errors import Cause, PipelineError
-from vye_pipeline.ledger import schema
+from vye_pipeline.ledger import history, schema
 from vye_pipeline.ledger.lock import exclusive
 from vye_pipeline.ledger.models import (
     LINE,
@@ -47,8 +47,8 @@ from vye_pipeline.ledger.models import (
     File,
     Finding,
     PartitionClone,
-    Reconciliation,
     Redelivery,
+    Resolution,
 )
 from vye_pipeline.records import Kind
 from vye_pipeline.settings import Settings
@@ -228,7 +228,7 @@ class Ledger:
             if not connection.execute(
                 update(File).where(*_of(File, file.partition_date, kind)).values(values)
             ).rowcount:
-                connection.execute(insert(File).values(values))
+                connection.execute(insert(File).values({**values, "first_claimed_at": claimed_at}))
             if clone_ids:
                 connection.execute(
                     insert(PartitionClone),
@@ -487,21 +487,44 @@ class Ledger:
         with self.transaction() as connection:
             return read_frame(connection, query)
 
-    def reconcile(self, partition_date: date, kind: Kind, rows: pd.DataFrame) -> None:
-        """Replaces a partition's reconciliation in one transaction.
+    def reconcile(
+        self, partition_date: date, kind: Kind, rows: pd.DataFrame, reconciled_at: datetime
+    ) -> None:
+        """Replaces what is known of a partition's records, and keeps what was known before.
 
         Args:
             partition_date: of the records.
             kind: of the records.
-            rows: record_id, user_profile_id, line_number, status, reason_code, fields,
-                reconciled_at: one row a record, and one an unexpected line.
+            rows: record_id, user_profile_id, line_number, status, reason_code, fields: one row a
+                record, and one an unexpected line.
+            reconciled_at: the moment of the change, for the rows that have changed.
+
+        Raises:
+            PipelineError: defect: a status can't follow the one before it.
         """
         with self.transaction() as connection:
-            connection.execute(
-                delete(Reconciliation).where(*_of(Reconciliation, partition_date, kind))
-            )
-            owner: dict[str, Any] = {"partition_date": partition_date, "kind": kind.name}
-            append_frame(connection, _table(Reconciliation), _owned(rows, owner))
+            history.replace(connection, partition_date, kind, rows, reconciled_at)
+
+    def resolve(
+        self,
+        partition_date: date,
+        kinds: Sequence[str],
+        user_profile_id: int,
+        *,
+        resolved_by: str,
+        note: str,
+        resolved_at: datetime,
+    ) -> None:
+        """Closes what is open of a user profile's records of some kinds, as it is known now."""
+        closed = {
+            "partition_date": partition_date,
+            "user_profile_id": user_profile_id,
+            "resolved_by": resolved_by,
+            "note": note,
+            "resolved_at": resolved_at,
+        }
+        with self.transaction() as connection:
+            connection.execute(insert(Resolution), [closed | {"kind": kind} for kind in kinds])
 
 
 def _table(model: type[Base]) -> Table:

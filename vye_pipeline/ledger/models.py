@@ -18,7 +18,9 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    PrimaryKeyConstraint,
     String,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -62,6 +64,7 @@ class File(Base):
     file_name: Mapped[str]
     object_key: Mapped[str] = mapped_column(unique=True)
     snapshot_name: Mapped[str]
+    first_claimed_at: Mapped[datetime]
     claimed_at: Mapped[datetime]
     sha256: Mapped[str | None]
     byte_count: Mapped[int | None]
@@ -219,12 +222,22 @@ class Acknowledgement(Base):
 
 
 class Reconciliation(Base):
-    """One row a record, with its one status, and one for each unexpected line of BDN's."""
+    """One row a record, with its one status, and one for each unexpected line of BDN's.
+
+    A row holds from `reconciled_at` until `replaced_at`; those without the latter hold now.
+    """
 
     __tablename__ = "reconciliations"
     __table_args__ = (
         CheckConstraint("(record_id IS NULL) = (status = 'unexpected')", name="unexpected"),
-        Index("reconciliations_by_record", "kind", "record_id", unique=True),
+        Index(
+            "reconciliations_by_record",
+            "kind",
+            "record_id",
+            unique=True,
+            sqlite_where=text("replaced_at IS NULL"),
+            postgresql_where=text("replaced_at IS NULL"),
+        ),
         Index("reconciliations_by_partition", "partition_date", "kind"),
     )
 
@@ -238,16 +251,25 @@ class Reconciliation(Base):
     reason_code: Mapped[str | None]
     fields: Mapped[str | None]
     reconciled_at: Mapped[datetime]
+    replaced_at: Mapped[datetime | None]
 
 
 class Resolution(Base):
-    """One row an item of manual reconciliation that a person has closed."""
+    """One row a time that a person has closed an item of manual reconciliation.
+
+    It closes what was known then; a status that came up later is open again.
+    """
 
     __tablename__ = "resolutions"
+    __table_args__ = (
+        PrimaryKeyConstraint("id", name="resolutions_by_id"),
+        Index("resolutions_by_partition", "partition_date", "kind"),
+    )
 
-    partition_date: Mapped[date] = mapped_column(primary_key=True)
-    kind: Mapped[str] = mapped_column(primary_key=True)
-    user_profile_id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(autoincrement=True)
+    partition_date: Mapped[date]
+    kind: Mapped[str]
+    user_profile_id: Mapped[int]
     resolved_at: Mapped[datetime]
     resolved_by: Mapped[str]
     note: Mapped[str]

@@ -2,14 +2,14 @@
 
 Plain SQL over the ledger's tables; nothing here is computed from files. A record's status is the
 one that was reconciled, unless its partition's delivery has changed since: then the one that
-follows from that.
+follows from that. What was known at an earlier moment is asked for by `known_at`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -40,6 +40,7 @@ from vye_pipeline.reconciliation.statuses import MANUAL, NEXT_STEPS, UNSETTLED, 
 from vye_pipeline.records import KINDS
 from vye_pipeline.records.checking import meaning
 
+NOW = datetime.max.replace(tzinfo=UTC)
 DELIVERED, FAILED, MISSING = "delivered", "failed", "missing"
 
 
@@ -100,6 +101,11 @@ class Affected:
     needs_manual_reconciliation: bool
     resolved_at: datetime | None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a person has to see to it still."""
+        return self.needs_manual_reconciliation and self.resolved_at is None
+
     def as_json(self) -> dict[str, Any]:
         """Returns the object of `vye affected --json`."""
         resolved = self.resolved_at.isoformat() if self.resolved_at else None
@@ -109,14 +115,14 @@ class Affected:
         }
 
 
-def calendar(connection: Connection, days: Sequence[date]) -> list[Day]:
-    """Returns a row for each of the days and each kind, in that order, with what is known."""
+def calendar(connection: Connection, days: Sequence[date], known_at: datetime = NOW) -> list[Day]:
+    """Returns a row for each of the days and each kind, in that order, with what was known."""
     if not days:
         return []
     first, last = min(days), max(days)
-    counts = _counts(connection, first, last)
-    causes = _last_causes(connection, first, last)
-    files = _files(connection, first, last)
+    counts = _counts(connection, first, last, known_at)
+    causes = _last_causes(connection, first, last, known_at)
+    files = _files(connection, first, last, known_at)
     return [_day(day, kind.name, counts, causes, files) for day in days for kind in KINDS]
 
 
@@ -145,11 +151,15 @@ def _day(
     )
 
 
-def _counts(connection: Connection, first: date, last: date) -> dict[tuple[date, str, str], int]:
+def _counts(
+    connection: Connection, first: date, last: date, known_at: datetime
+) -> dict[tuple[date, str, str], int]:
     """Counts records by day, kind and status, the replaced and the unexpected ones too."""
+    status = _status(known_at).label("status")
     claims = (
-        _with_reconciliation(select(Claim.partition_date, Claim.kind, _status().label("status")))
-        .where(Claim.partition_date.between(first, last))
+        _with_reconciliation(select(Claim.partition_date, Claim.kind, status), known_at)
+        .join(File, _same_partition(File, Claim))
+        .where(Claim.partition_date.between(first, last), File.first_claimed_at <= known_at)
         .subquery()
     )
     records = select(*claims.c, func.count()).group_by(*claims.c)
@@ -163,6 +173,7 @@ def _counts(connection: Connection, first: date, last: date) -> dict[tuple[date,
         .where(
             Reconciliation.partition_date.between(first, last),
             Reconciliation.record_id.is_(None),
+            _holds(known_at),
         )
         .group_by(Reconciliation.partition_date, Reconciliation.kind, Reconciliation.status)
     )
@@ -170,23 +181,26 @@ def _counts(connection: Connection, first: date, last: date) -> dict[tuple[date,
     return {(day, kind, status): count for day, kind, status, count in rows}
 
 
-def _last_causes(connection: Connection, first: date, last: date) -> dict[tuple[date, str], str]:
+def _last_causes(
+    connection: Connection, first: date, last: date, known_at: datetime
+) -> dict[tuple[date, str], str]:
     query = (
         select(Failure.partition_date, Failure.kind, Failure.cause)
-        .where(Failure.partition_date.between(first, last))
+        .where(Failure.partition_date.between(first, last), Failure.failed_at <= known_at)
         .order_by(Failure.id)
     )
     return {(day, kind): cause for day, kind, cause in connection.execute(query)}
 
 
 def _files(
-    connection: Connection, first: date, last: date
+    connection: Connection, first: date, last: date, known_at: datetime
 ) -> dict[tuple[date, str], tuple[str, str | None]]:
     """Returns object key and delivered digest of each file, the digest null if undelivered."""
+    delivered = and_(_same_partition(Delivery, File), Delivery.delivered_at <= known_at)
     query = (
         select(File.partition_date, File.kind, File.object_key, Delivery.sha256)
-        .outerjoin(Delivery, _same_partition(Delivery, File))
-        .where(File.partition_date.between(first, last))
+        .outerjoin(Delivery, delivered)
+        .where(File.partition_date.between(first, last), File.first_claimed_at <= known_at)
     )
     return {(day, kind): (key, sha256) for day, kind, key, sha256 in connection.execute(query)}
 
@@ -196,19 +210,23 @@ def affected(
 ) -> list[Affected]:
     """Returns the records that did not reach BDN or need a person, oldest day first."""
     wanted = [*MANUAL, Status.UNDELIVERED]
-    status = _status()
-    records = _with_reconciliation(
-        select(
-            Claim.user_profile_id,
-            Claim.kind,
-            Claim.partition_date,
-            Claim.record_id,
-            Claim.line_number,
-            status.label("status"),
-            Reconciliation.reason_code,
-            Reconciliation.fields,
-        )
-    ).where(Claim.partition_date.between(first, last), status.in_(wanted))
+    status = _status(NOW)
+    columns = (
+        Claim.user_profile_id,
+        Claim.kind,
+        Claim.partition_date,
+        Claim.record_id,
+        Claim.line_number,
+        status.label("status"),
+        Reconciliation.reason_code,
+        Reconciliation.fields,
+        func.coalesce(Reconciliation.reconciled_at, File.first_claimed_at).label("since"),
+    )
+    records = (
+        _with_reconciliation(select(*columns), NOW)
+        .join(File, _same_partition(File, Claim))
+        .where(Claim.partition_date.between(first, last), status.in_(wanted))
+    )
     unexpected = select(
         Reconciliation.user_profile_id,
         Reconciliation.kind,
@@ -218,9 +236,11 @@ def affected(
         Reconciliation.status,
         Reconciliation.reason_code,
         Reconciliation.fields,
+        Reconciliation.reconciled_at.label("since"),
     ).where(
         Reconciliation.partition_date.between(first, last),
         Reconciliation.record_id.is_(None),
+        _holds(NOW),
     )
     if kind is not None:
         records, unexpected = (
@@ -260,7 +280,9 @@ class _Reasons:
                     Resolution.kind,
                     Resolution.user_profile_id,
                     Resolution.resolved_at,
-                ).where(Resolution.partition_date.between(first, last))
+                )
+                .where(Resolution.partition_date.between(first, last))
+                .order_by(Resolution.id)
             )
         }
 
@@ -275,9 +297,11 @@ class _Reasons:
         status: str,
         reason_code: str | None,
         fields: str | None,
+        since: datetime,
     ) -> Affected:
         key = (partition_date, kind)
         faults = self._findings.get((kind, record_id), [])
+        resolved_at = self._resolutions.get((*key, user_profile_id))
         if status == Status.QUARANTINED:
             reason = "; ".join(meaning(code, name) for name, code in faults)
             reason_code = faults[0][1] if faults else None
@@ -300,7 +324,7 @@ class _Reasons:
             reason=reason,
             next_step=NEXT_STEPS[Status(status)],
             needs_manual_reconciliation=status in MANUAL,
-            resolved_at=self._resolutions.get((*key, user_profile_id)),
+            resolved_at=resolved_at if resolved_at and resolved_at >= since else None,
         )
 
 
@@ -330,32 +354,40 @@ def _quarantining_findings(
     return found
 
 
-def _status() -> ColumnElement[str]:
+def _status(known_at: datetime) -> ColumnElement[str]:
     """The status of a claim (REPLACED for those that another one replaced)."""
-    delivered = exists().where(_same_partition(Delivery, Claim))
-    outlived = [
-        str(Status.QUARANTINED),
-        str(Status.SUPERSEDED),
-        str(Status.UNDELIVERED),
-    ]
+    delivered = exists().where(_same_partition(Delivery, Claim), Delivery.delivered_at <= known_at)
+    unsent = [str(Status.QUARANTINED), str(Status.SUPERSEDED), str(Status.UNDELIVERED)]
+    earlier = func.coalesce(Reconciliation.status, Claim.disposition)
     return case(
-        (Claim.disposition != LINE, Claim.disposition),
+        (Claim.disposition != LINE, Claim.disposition if known_at == NOW else earlier),
         (~delivered, str(Status.UNDELIVERED)),
         (
-            or_(Reconciliation.status.is_(None), Reconciliation.status.in_(outlived)),
+            or_(Reconciliation.status.is_(None), Reconciliation.status.in_(unsent)),
             str(Status.PENDING),
         ),
         else_=Reconciliation.status,
     )
 
 
-def _with_reconciliation(query: Query) -> Query:
+def _with_reconciliation(query: Query, known_at: datetime) -> Query:
     return query.select_from(Claim).outerjoin(
         Reconciliation,
         and_(
             Reconciliation.kind == Claim.kind,
             Reconciliation.record_id == Claim.record_id,
+            _holds(known_at),
         ),
+    )
+
+
+def _holds(known_at: datetime) -> ColumnElement[bool]:
+    """Whether a reconciliation held at a moment."""
+    if known_at == NOW:
+        return Reconciliation.replaced_at.is_(None)
+    return and_(
+        Reconciliation.reconciled_at <= known_at,
+        or_(Reconciliation.replaced_at.is_(None), Reconciliation.replaced_at > known_at),
     )
 
 

@@ -108,7 +108,7 @@ def reconcile(
         now: with zone; it decides whether the deadline has passed.
 
     Returns:
-        record_id, user_profile_id, line_number, status, reason_code, fields, reconciled_at: a row
+        record_id, user_profile_id, line_number, status, reason_code, fields: a row
         a record that was not replaced, and one an unexpected answer (record_id null).
     """
     claims = world.ledger.claims(partition_date, kind)
@@ -129,9 +129,9 @@ def reconcile(
             lines.merge(difference.lines, on="line_number", validate="one_to_one"),
             difference.unexpected.assign(status=str(Status.UNEXPECTED)),
         ]
-    rows = pd.concat(parts, ignore_index=True).assign(reconciled_at=now)
+    rows = pd.concat(parts, ignore_index=True)
     rows = rows.astype(dict.fromkeys(("record_id", "user_profile_id", "line_number"), "Int64"))
-    world.ledger.reconcile(partition_date, kind, rows)
+    world.ledger.reconcile(partition_date, kind, rows, now)
     return rows
 
 

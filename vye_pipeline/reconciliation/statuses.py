@@ -39,6 +39,20 @@ OF_A_LINE = (
     Status.CONFLICTING,
 )
 
+ANSWERED = (Status.ACKNOWLEDGED, Status.MISMATCHED, Status.REJECTED, Status.CONFLICTING)
+_DELIVERED = (Status.PENDING, Status.MISSING, *ANSWERED)
+
+# What a status may become. Before the delivery the source is read again each time, so anything can
+# happen; after it only BDN's answers and the deadline move a record.
+MOVES: dict[Status, tuple[Status, ...]] = {
+    Status.QUARANTINED: (Status.UNDELIVERED, Status.SUPERSEDED, *_DELIVERED),
+    Status.UNDELIVERED: (Status.QUARANTINED, Status.SUPERSEDED, *_DELIVERED),
+    Status.PENDING: (Status.MISSING, *ANSWERED),
+    Status.MISSING: ANSWERED,
+    **{status: tuple(other for other in _DELIVERED if other != status) for status in ANSWERED},
+    Status.SUPERSEDED: (),
+}
+
 NEXT_STEPS = {
     Status.QUARANTINED: "correct the record in VYE, or reconcile it by hand with BDN",
     Status.UNDELIVERED: "fix the cause, then vye backfill --failed",
@@ -51,3 +65,13 @@ NEXT_STEPS = {
     Status.CONFLICTING: "ask BDN which of its answers holds",
     Status.UNEXPECTED: "ask BDN where the line came from: it was never sent",
 }
+
+
+def moves_table() -> str:
+    """Returns what each status may become as a Markdown table, for docs/bdn-interface.md."""
+    rows = [
+        f"| `{status}` | {', '.join(f'`{after}`' for after in MOVES[status]) or 'nothing'} |\n"
+        for status in Status
+        if status in MOVES
+    ]
+    return "| status | may become |\n| --- | --- |\n" + "".join(rows)

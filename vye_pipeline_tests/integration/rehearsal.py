@@ -58,12 +58,12 @@ class Rehearsal:
         with self.world.vye.engine().begin() as connection:
             activate_next_clone(connection)
 
-    def egress(self, day: date, *kinds: Kind) -> list[PipelineError]:
+    def egress(self, day: date, *kinds: Kind, now: datetime | None = None) -> list[PipelineError]:
         """Runs the egress of a day as the job does, and returns what failed."""
-        return [error for kind in kinds or KINDS for error in self._egress(day, kind)]
+        now = now or at(day, minutes=1)
+        return [error for kind in kinds or KINDS for error in self._egress(day, kind, now)]
 
-    def _egress(self, day: date, kind: Kind) -> list[PipelineError]:
-        now = at(day, minutes=1)
+    def _egress(self, day: date, kind: Kind, now: datetime) -> list[PipelineError]:
         try:
             export = egress.take_export_ready(self.world, day, kind, now)
             content = egress.make_upload_file(kind, export)

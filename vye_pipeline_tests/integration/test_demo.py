@@ -173,6 +173,12 @@ def test_dagsters_history_has_the_failures_and_the_repair(demo: Demo) -> None:
             2,
             "it holds what looks like an SSN",
         ),
+        (
+            ("resolve", "7", "--date", "2025-05-01", "--note", "none"),
+            2,
+            "nothing of user profile 7",
+        ),
+        (("status", "--verify", "--as-of", "2025-05-01"), 2, "leave --as-of away"),
         (("egress", "2025-05-01"), 1, "VYE's import or activation did not run"),
     ],
 )
@@ -208,6 +214,21 @@ def test_a_file_that_bdn_asks_for_goes_out_again_and_all_is_verified(demo: Demo)
     assert "2025-04-01 verifications: outbound/2025-04-01/vawave091.r2 is missing" in missing.stdout
     states = [one["state"] for one in json.loads(demo.vye("status", "--verify", "--json").stdout)]
     assert sorted(states) == ["intact"] * 30 + ["missing"]
+
+
+def test_what_a_person_resolved_leaves_the_list_and_keeps_its_date(demo: Demo) -> None:
+    listed = json.loads(demo.vye("affected", "--json").stdout)
+    item = next(one for one in listed if one["needs_manual_reconciliation"])
+    profile, day = str(item["user_profile_id"]), item["partition_date"]
+    result = demo.vye("resolve", profile, "--date", day, "--note", "BDN entered it by hand")
+    assert result.returncode == 0
+    assert f"of user profile {profile} resolved" in result.stdout
+    resolved = {
+        one["record_id"]
+        for one in json.loads(demo.vye("affected", "--date", day, "--json").stdout)
+        if one["resolved_at"]
+    }
+    assert item["record_id"] in resolved
 
 
 def test_an_unreachable_database_is_one_line(tmp_path: Path) -> None:

@@ -177,7 +177,7 @@ def manual_reconciliation_asset(
         with world.ledger.transaction() as connection:
             items = reports.affected(connection, day, day)
         waiting = pd.DataFrame(
-            [vars(item) for item in items if item.needs_manual_reconciliation],
+            [vars(item) for item in items if item.is_open],
             columns=list(reports.Affected.__dataclass_fields__),
         )
         profiles = waiting.groupby("user_profile_id", as_index=False).agg(

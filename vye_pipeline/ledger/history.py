@@ -1,0 +1,122 @@
+"""How statuses move: what holds now, what it replaced, and what may follow what.
+
+Only what has changed is written, so that a partition which is looked at every day costs nothing
+and the history has a row a change.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any, cast
+
+import pandas as pd
+from sqlalchemy import Column, Connection, MetaData, Table, select, update
+
+from vye_pipeline.database import append_frame, read_frame
+from vye_pipeline.errors import defect
+from vye_pipeline.ledger.models import Identifier, Reconciliation
+from vye_pipeline.reconciliation.statuses import MOVES, Status
+from vye_pipeline.records import Kind
+
+CONTENT = ("record_id", "user_profile_id", "line_number", "status", "reason_code", "fields")
+TABLE = cast(Table, Reconciliation.__table__)
+CLOSING = Table(
+    "closing_reconciliations",
+    MetaData(),
+    Column("id", Identifier, primary_key=True),
+    prefixes=["TEMPORARY"],
+)
+
+
+def replace(
+    connection: Connection,
+    partition_date: date,
+    kind: Kind,
+    rows: pd.DataFrame,
+    reconciled_at: datetime,
+) -> None:
+    """Closes the rows that don't hold any more and adds those that hold instead.
+
+    Args:
+        connection: in a transaction.
+        partition_date: of the records.
+        kind: of the records.
+        rows: record_id, user_profile_id, line_number, status, reason_code, fields.
+        reconciled_at: until when the ones held and from when the others do.
+
+    Raises:
+        PipelineError: defect: a record's status can't follow the one it had (MOVES).
+    """
+    rows = _typed(rows)
+    known = _typed(
+        read_frame(
+            connection,
+            select(TABLE.c.id, *(TABLE.c[name] for name in CONTENT)).where(
+                TABLE.c.partition_date == partition_date,
+                TABLE.c.kind == kind.name,
+                TABLE.c.replaced_at.is_(None),
+            ),
+        )
+    )
+    gone, new = _changed_records(known, rows)
+    _refuse_other_moves(partition_date, kind, gone, new)
+    gone_lines, new_lines = _changed_unexpected_lines(known, rows)
+    _close(connection, pd.concat([gone["id"], gone_lines["id"]]), reconciled_at)
+    owner: dict[str, Any] = {"partition_date": partition_date, "kind": kind.name}
+    added = pd.concat([new, new_lines])[list(CONTENT)]
+    append_frame(connection, TABLE, added.assign(**owner, reconciled_at=reconciled_at))
+
+
+def _typed(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.astype(
+        dict.fromkeys(("record_id", "user_profile_id", "line_number"), "Int64")
+        | dict.fromkeys(("status", "reason_code", "fields"), "str")
+    )
+
+
+def _changed_records(known: pd.DataFrame, rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Returns the rows of records that don't hold any more, and those that hold instead."""
+    before, after = (
+        frame.dropna(subset="record_id").set_index("record_id", drop=False)
+        for frame in (known, rows)
+    )
+    common = before.index.intersection(after.index)
+    old, new = before.loc[common, list(CONTENT)], after.loc[common, list(CONTENT)]
+    is_same = ((old == new) | (old.isna() & new.isna())).fillna(False).all(axis="columns")
+    same = common[is_same]
+    return before.drop(same), after.drop(same)
+
+
+def _changed_unexpected_lines(
+    known: pd.DataFrame, rows: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Returns all rows of unexpected lines, before and after, or none if they are the same."""
+    before, after = (frame[frame["record_id"].isna()] for frame in (known, rows))
+    order = ["line_number", "reason_code"]
+    is_same = [
+        frame[order].astype("str").value_counts(dropna=False).to_dict() for frame in (before, after)
+    ]
+    if is_same[0] == is_same[1]:
+        return before.iloc[:0], after.iloc[:0]
+    return before, after
+
+
+def _refuse_other_moves(
+    partition_date: date, kind: Kind, gone: pd.DataFrame, new: pd.DataFrame
+) -> None:
+    moved = pd.DataFrame({"before": gone["status"], "after": new["status"]}).dropna()
+    for before, after in moved.drop_duplicates().itertuples(index=False):
+        if before != after and after not in MOVES[Status(before)]:
+            raise defect(
+                f"{kind.name} of {partition_date}: a record that was {before} can't become {after}",
+                next_step="report it to the pipeline's maintainers; nothing was changed",
+            )
+
+
+def _close(connection: Connection, ids: pd.Series[int], replaced_at: datetime) -> None:
+    CLOSING.create(connection)
+    append_frame(connection, CLOSING, ids.to_frame())
+    connection.execute(
+        update(TABLE).where(TABLE.c.id.in_(select(CLOSING.c.id))).values(replaced_at=replaced_at)
+    )
+    CLOSING.drop(connection)

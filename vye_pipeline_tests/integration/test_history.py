@@ -1,0 +1,131 @@
+"""What was known when, and what a person has closed: kept through every later answer."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+import pytest
+from sqlalchemy import select
+
+from vye_pipeline.bdn.file_names import outbound_key
+from vye_pipeline.business_days import business_days_after, end_of_day
+from vye_pipeline.errors import PipelineError, UsageError
+from vye_pipeline.ledger.models import Reconciliation
+from vye_pipeline.ledger.reports import Affected, Day, affected, calendar
+from vye_pipeline.reconciliation.manual import resolve
+from vye_pipeline.reconciliation.statuses import Status
+from vye_pipeline.records import KINDS, VERIFICATIONS
+from vye_pipeline.settings import Settings
+from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
+from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
+
+DAY = DAYS[0]
+
+
+@pytest.fixture
+def rehearsal(settings: Settings) -> Rehearsal:
+    prepared = Rehearsal.prepare(settings)
+    prepared.dawn()
+    return prepared
+
+
+def known_at(rehearsal: Rehearsal, moment: datetime) -> Day:
+    with rehearsal.world.ledger.transaction() as connection:
+        return calendar(connection, [DAY], moment)[KINDS.index(VERIFICATIONS)]
+
+
+def items(rehearsal: Rehearsal) -> list[Affected]:
+    with rehearsal.world.ledger.transaction() as connection:
+        return affected(connection, DAY, DAY, VERIFICATIONS.name)
+
+
+def reconciled(rehearsal: Rehearsal, day: date) -> None:
+    for kind in KINDS:
+        rehearsal.reconcile(DAY, kind, end_of_day(day))
+
+
+def test_what_was_known_on_each_day_can_be_asked_later(rehearsal: Rehearsal) -> None:
+    assert rehearsal.egress(DAY) == []
+    reconciled(rehearsal, DAY)
+    answer_partition(rehearsal.outage, DAY, Faults(late=3), received_at=at(DAY, hours=1))
+    days = [business_days_after(DAY, count) for count in (0, 1, 5, 9)]
+    reconciled(rehearsal, days[1])
+    reconciled(rehearsal, days[2])
+    answer_partition(rehearsal.outage, DAY, Faults(), received_at=at(days[3]))
+    reconciled(rehearsal, days[3])
+    known = [known_at(rehearsal, end_of_day(day)) for day in days]
+    lines = known[0].lines
+    assert [day.counts[Status.PENDING] for day in known] == [lines, 3, 0, 0]
+    assert [day.counts[Status.MISSING] for day in known] == [0, 0, 3, 0]
+    assert [day.counts[Status.ACKNOWLEDGED] for day in known] == [0, lines - 3, lines - 3, lines]
+    assert {day.export_ready for day in known} == {known[0].export_ready}
+    assert known_at(rehearsal, at(DAY, hours=-1)).delivery == "missing"
+    assert rehearsal.day(DAY, VERIFICATIONS) == known[-1]
+
+
+def test_a_failed_day_was_a_failed_day_before_it_was_delivered(rehearsal: Rehearsal) -> None:
+    rehearsal.outage.refused = frozenset({outbound_key(VERIFICATIONS, DAY)})
+    assert len(rehearsal.egress(DAY)) == 1
+    reconciled(rehearsal, DAY)
+    rehearsal.outage.refused = frozenset()
+    later = business_days_after(DAY, 1)
+    assert rehearsal.egress(DAY, now=end_of_day(later)) == []
+    reconciled(rehearsal, later)
+    then, now = known_at(rehearsal, end_of_day(DAY)), rehearsal.day(DAY, VERIFICATIONS)
+    assert (then.delivery, then.cause, now.delivery, now.cause) == (
+        "failed",
+        "upload",
+        "delivered",
+        None,
+    )
+    assert then.counts[Status.UNDELIVERED] == now.counts[Status.PENDING] == now.lines
+
+
+def test_only_changes_are_written(rehearsal: Rehearsal) -> None:
+    assert rehearsal.egress(DAY) == []
+    for _ in range(3):
+        reconciled(rehearsal, DAY)
+    with rehearsal.world.ledger.transaction() as connection:
+        rows = connection.execute(select(Reconciliation.record_id, Reconciliation.kind)).all()
+    assert len(rows) == len(set(rows))
+
+
+def test_a_status_that_can_not_follow_is_refused_and_nothing_changes(rehearsal: Rehearsal) -> None:
+    assert rehearsal.egress(DAY) == []
+    reconciled(rehearsal, DAY)
+    rows = rehearsal.reconcile(DAY, VERIFICATIONS, end_of_day(DAY))
+    back = rows.assign(status=str(Status.UNDELIVERED))
+    with pytest.raises(PipelineError, match="that was pending can't become undelivered"):
+        rehearsal.world.ledger.reconcile(DAY, VERIFICATIONS, back, end_of_day(DAY))
+    assert known_at(rehearsal, end_of_day(DAY)).counts[Status.UNDELIVERED] == 0
+
+
+def test_a_person_closes_an_item_and_a_new_problem_opens_it_again(rehearsal: Rehearsal) -> None:
+    assert rehearsal.egress(DAY) == []
+    late = business_days_after(DAY, 5)
+    reconciled(rehearsal, late)
+    profile = next(item.user_profile_id for item in items(rehearsal) if item.status == "missing")
+    assert profile is not None
+
+    def close() -> list[str]:
+        return resolve(
+            rehearsal.world.ledger,
+            profile,
+            DAY,
+            "verifications",
+            resolved_by="analyst",
+            note="called BDN",
+            now=end_of_day(business_days_after(DAY, 6)),
+        )
+
+    def is_open() -> set[bool]:
+        return {item.is_open for item in items(rehearsal) if item.user_profile_id == profile}
+
+    assert is_open() == {True}
+    assert close() == ["verifications"]
+    assert is_open() == {False}
+    with pytest.raises(UsageError, match=f"nothing of user profile {profile} is open on {DAY}"):
+        close()
+    answer_partition(rehearsal.outage, DAY, Faults(refuse=True), received_at=at(late))
+    reconciled(rehearsal, business_days_after(DAY, 7))
+    assert is_open() == {True}
