@@ -258,7 +258,8 @@ def status(
 ) -> int:
     """Show how each day and kind stands."""
     from vye_pipeline.ledger.ledger import open_ledger
-    from vye_pipeline.ledger.reports import NOW, calendar
+    from vye_pipeline.ledger.reports import calendar
+    from vye_pipeline.ledger.standing import NOW
     from vye_pipeline.terminal import show_calendar
 
     settings = load_settings()

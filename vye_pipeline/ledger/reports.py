@@ -1,31 +1,18 @@
 """What people ask of the ledger: how each day stands, and who is affected.
 
-Plain SQL over the ledger's tables; nothing here is computed from files. A record's status is the
-one that was reconciled, unless its partition's delivery has changed since: then the one that
-follows from that. What was known at an earlier moment is asked for by `known_at`.
+Plain SQL over the ledger's tables; nothing here is computed from files.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    and_,
-    case,
-    exists,
-    func,
-    or_,
-    select,
-)
+from sqlalchemy import Connection, and_, func, select, union_all
 
-from vye_pipeline.database import Query
 from vye_pipeline.ledger.models import (
-    LINE,
     REPLACED,
     Claim,
     Delivery,
@@ -33,14 +20,13 @@ from vye_pipeline.ledger.models import (
     File,
     Finding,
     ReasonCode,
-    Reconciliation,
     Resolution,
 )
+from vye_pipeline.ledger.standing import NOW, records, same_partition, unexpected
 from vye_pipeline.reconciliation.statuses import MANUAL, NEXT_STEPS, UNSETTLED, Status
 from vye_pipeline.records import KINDS
 from vye_pipeline.records.checking import meaning
 
-NOW = datetime.max.replace(tzinfo=UTC)
 DELIVERED, FAILED, MISSING = "delivered", "failed", "missing"
 
 
@@ -155,30 +141,16 @@ def _counts(
     connection: Connection, first: date, last: date, known_at: datetime
 ) -> dict[tuple[date, str, str], int]:
     """Counts records by day, kind and status, the replaced and the unexpected ones too."""
-    status = _status(known_at).label("status")
-    claims = (
-        _with_reconciliation(select(Claim.partition_date, Claim.kind, status), known_at)
-        .join(File, _same_partition(File, Claim))
-        .where(Claim.partition_date.between(first, last), File.first_claimed_at <= known_at)
-        .subquery()
-    )
-    records = select(*claims.c, func.count()).group_by(*claims.c)
-    unexpected = (
-        select(
-            Reconciliation.partition_date,
-            Reconciliation.kind,
-            Reconciliation.status,
-            func.count(),
+    counts: dict[tuple[date, str, str], int] = {}
+    for standing in (records(known_at), unexpected(known_at)):
+        each = standing.subquery().c
+        query = (
+            select(each.partition_date, each.kind, each.status, func.count())
+            .where(each.partition_date.between(first, last))
+            .group_by(each.partition_date, each.kind, each.status)
         )
-        .where(
-            Reconciliation.partition_date.between(first, last),
-            Reconciliation.record_id.is_(None),
-            _holds(known_at),
-        )
-        .group_by(Reconciliation.partition_date, Reconciliation.kind, Reconciliation.status)
-    )
-    rows = [*connection.execute(records), *connection.execute(unexpected)]
-    return {(day, kind, status): count for day, kind, status, count in rows}
+        counts |= {(day, kind, status): n for day, kind, status, n in connection.execute(query)}
+    return counts
 
 
 def _last_causes(
@@ -196,7 +168,7 @@ def _files(
     connection: Connection, first: date, last: date, known_at: datetime
 ) -> dict[tuple[date, str], tuple[str, str | None]]:
     """Returns object key and delivered digest of each file, the digest null if undelivered."""
-    delivered = and_(_same_partition(Delivery, File), Delivery.delivered_at <= known_at)
+    delivered = and_(same_partition(Delivery, File), Delivery.delivered_at <= known_at)
     query = (
         select(File.partition_date, File.kind, File.object_key, Delivery.sha256)
         .outerjoin(Delivery, delivered)
@@ -209,47 +181,14 @@ def affected(
     connection: Connection, first: date, last: date, kind: str | None = None
 ) -> list[Affected]:
     """Returns the records that did not reach BDN or need a person, oldest day first."""
-    wanted = [*MANUAL, Status.UNDELIVERED]
-    status = _status(NOW)
-    columns = (
-        Claim.user_profile_id,
-        Claim.kind,
-        Claim.partition_date,
-        Claim.record_id,
-        Claim.line_number,
-        status.label("status"),
-        Reconciliation.reason_code,
-        Reconciliation.fields,
-        func.coalesce(Reconciliation.reconciled_at, File.first_claimed_at).label("since"),
-    )
-    records = (
-        _with_reconciliation(select(*columns), NOW)
-        .join(File, _same_partition(File, Claim))
-        .where(Claim.partition_date.between(first, last), status.in_(wanted))
-    )
-    unexpected = select(
-        Reconciliation.user_profile_id,
-        Reconciliation.kind,
-        Reconciliation.partition_date,
-        Reconciliation.record_id,
-        Reconciliation.line_number,
-        Reconciliation.status,
-        Reconciliation.reason_code,
-        Reconciliation.fields,
-        Reconciliation.reconciled_at.label("since"),
-    ).where(
-        Reconciliation.partition_date.between(first, last),
-        Reconciliation.record_id.is_(None),
-        _holds(NOW),
+    each = union_all(records(), unexpected()).subquery().c
+    query = select(*each).where(
+        each.partition_date.between(first, last), each.status.in_([*MANUAL, Status.UNDELIVERED])
     )
     if kind is not None:
-        records, unexpected = (
-            records.where(Claim.kind == kind),
-            unexpected.where(Reconciliation.kind == kind),
-        )
+        query = query.where(each.kind == kind)
     reasons = _Reasons(connection, first, last)
-    rows = [*connection.execute(records), *connection.execute(unexpected)]
-    items = [reasons.explain(**row._mapping) for row in rows]
+    items = [reasons.explain(**row._mapping) for row in connection.execute(query)]
     return sorted(items, key=_by_day_kind_and_line)
 
 
@@ -352,44 +291,3 @@ def _quarantining_findings(
     for kind, record_id, name, code in connection.execute(query):
         found.setdefault((kind, record_id), []).append((name, code))
     return found
-
-
-def _status(known_at: datetime) -> ColumnElement[str]:
-    """The status of a claim (REPLACED for those that another one replaced)."""
-    delivered = exists().where(_same_partition(Delivery, Claim), Delivery.delivered_at <= known_at)
-    unsent = [str(Status.QUARANTINED), str(Status.SUPERSEDED), str(Status.UNDELIVERED)]
-    earlier = func.coalesce(Reconciliation.status, Claim.disposition)
-    return case(
-        (Claim.disposition != LINE, Claim.disposition if known_at == NOW else earlier),
-        (~delivered, str(Status.UNDELIVERED)),
-        (
-            or_(Reconciliation.status.is_(None), Reconciliation.status.in_(unsent)),
-            str(Status.PENDING),
-        ),
-        else_=Reconciliation.status,
-    )
-
-
-def _with_reconciliation(query: Query, known_at: datetime) -> Query:
-    return query.select_from(Claim).outerjoin(
-        Reconciliation,
-        and_(
-            Reconciliation.kind == Claim.kind,
-            Reconciliation.record_id == Claim.record_id,
-            _holds(known_at),
-        ),
-    )
-
-
-def _holds(known_at: datetime) -> ColumnElement[bool]:
-    """Whether a reconciliation held at a moment."""
-    if known_at == NOW:
-        return Reconciliation.replaced_at.is_(None)
-    return and_(
-        Reconciliation.reconciled_at <= known_at,
-        or_(Reconciliation.replaced_at.is_(None), Reconciliation.replaced_at > known_at),
-    )
-
-
-def _same_partition(one: Any, other: Any) -> ColumnElement[bool]:
-    return and_(one.partition_date == other.partition_date, one.kind == other.kind)
