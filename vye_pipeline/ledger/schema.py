@@ -7,6 +7,7 @@ from pathlib import Path
 from sqlalchemy import Engine, inspect, text
 
 REVISION = "0003"
+HEAD = "head"
 MIGRATIONS = Path(__file__).parent / "migrations"
 UPGRADE_LOCK = 7_233_001
 
@@ -19,10 +20,12 @@ def is_current(engine: Engine) -> bool:
         return connection.scalar(text("SELECT version_num FROM alembic_version")) == REVISION
 
 
-def upgrade(engine: Engine, revision: str = "head") -> None:
+def upgrade(engine: Engine, revision: str = HEAD) -> None:
     """Runs the missing migrations in one transaction; a second process waits for the first."""
     from alembic import command  # only a ledger that is behind needs it
     from alembic.config import Config
+
+    from vye_pipeline.ledger.views import create_views, drop_views
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
@@ -30,4 +33,7 @@ def upgrade(engine: Engine, revision: str = "head") -> None:
         if connection.dialect.name == "postgresql":
             connection.execute(text(f"SELECT pg_advisory_xact_lock({UPGRADE_LOCK})"))
         config.attributes["connection"] = connection
+        drop_views(connection)
         command.upgrade(config, revision)
+        if revision == HEAD:
+            create_views(connection)

@@ -1,0 +1,368 @@
+"""The analysts' tables: views over the ledger with stable, documented columns, no personal data.
+
+Each is declared once, with what its columns mean; docs/analysts.md and PostgreSQL's comments come
+from here. Views hold nothing, so they are made anew whenever the ledger is brought to a revision.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    case,
+    exists,
+    func,
+    inspect,
+    literal,
+    null,
+    or_,
+    select,
+    text,
+    union_all,
+)
+from sqlalchemy.orm import aliased
+from sqlalchemy.sql.expression import Subquery
+
+from vye_pipeline.database import Query
+from vye_pipeline.ledger.models import (
+    LINE,
+    REPLACED,
+    Claim,
+    Delivery,
+    Failure,
+    File,
+    ReasonCode,
+    Reconciliation,
+    Redelivery,
+    Resolution,
+)
+from vye_pipeline.ledger.standing import records, same_partition, unexpected
+from vye_pipeline.reconciliation.statuses import MANUAL, NEXT_STEPS, OF_A_LINE, UNSETTLED, Status
+from vye_pipeline.records.normalisation import MEANINGS as NORMALISATIONS
+from vye_pipeline.records.rules import MEANINGS as RULES
+
+
+@dataclass(frozen=True)
+class View:
+    """One of the analysts' tables.
+
+    Attributes:
+        name: of the view.
+        description: what a row is.
+        columns: names and meanings, in order.
+        query: what it shows, a column for each of them.
+    """
+
+    name: str
+    description: str
+    columns: dict[str, str]
+    query: Query
+
+
+PARTITION = {
+    "partition_date": "the business day of the cut-off",
+    "kind": "verifications, direct_deposit_changes or address_changes",
+}
+RECORD = {
+    "user_profile_id": "the user profile, as in VYE's database; null for an unexpected line",
+    "record_id": "the record, as in VYE's table of the kind; null for an unexpected line",
+    "line_number": "of its line in the file that was sent, from 1; null if it was not sent",
+    "status": "as in docs/bdn-interface.md, part 3",
+    "reason_code": "BDN's reason, or the rule that was broken",
+    "reason": "what the code means; null for an unknown one",
+    "fields": "the fields concerned, separated by commas",
+    "suggested_action": "what to do about it",
+}
+
+
+def _by_day() -> View:
+    each = union_all(records(), unexpected()).subquery().c
+    counts = {
+        f"{status}_count": func.count().filter(each.status == str(status)) for status in Status
+    }
+    lines = func.count().filter(each.status.in_([str(status) for status in OF_A_LINE]))
+    is_delivered = func.max(case((Delivery.sha256.is_not(None), 1), else_=0))
+    unsettled = func.count().filter(each.status.in_([str(status) for status in UNSETTLED]))
+    query = (
+        select(
+            each.partition_date,
+            each.kind,
+            case((is_delivered == 1, "delivered"), else_="failed"),
+            func.max(Delivery.delivered_at),
+            func.count().filter(each.status.not_in([REPLACED, str(Status.UNEXPECTED)])),
+            func.count().filter(each.status == REPLACED),
+            lines,
+            *counts.values(),
+            and_(is_delivered == 1, unsettled == 0),
+        )
+        .outerjoin(Delivery, same_partition(Delivery, each))
+        .group_by(each.partition_date, each.kind)
+    )
+    return View(
+        "reconciliation_by_day",
+        "One row a business day and kind that had records: how many have which status.",
+        {
+            **PARTITION,
+            "delivery": "delivered, or failed",
+            "delivered_at": "when the receipt was written; null if not delivered",
+            "export_ready_count": "the day's records, without the replaced",
+            "replaced_count": "records that a newer one by the same user_info replaced",
+            "line_count": "records rendered into the file",
+            **{name: f"records that are {name.removesuffix('_count')}" for name in counts},
+            "is_settled": "whether no record is pending or undelivered",
+        },
+        query,
+    )
+
+
+def _manual_open() -> View:
+    each = _explained(union_all(records(), unexpected()).subquery())
+    query = select(*each.c).where(
+        each.c.status.in_([str(status) for status in MANUAL]), ~_is_resolved(each)
+    )
+    return View(
+        "manual_reconciliation_open",
+        "One row a record that needs a person now.",
+        {
+            **PARTITION,
+            **RECORD,
+            "since": "from when this status was known",
+            "is_moot": "whether a newer submission of the kind by the user profile was delivered",
+        },
+        query,
+    )
+
+
+def _manual_history() -> View:
+    claimed = select(
+        Reconciliation.partition_date,
+        Reconciliation.kind,
+        Reconciliation.record_id,
+        Reconciliation.user_profile_id,
+        Reconciliation.line_number,
+        Reconciliation.status,
+        Reconciliation.reason_code,
+        Reconciliation.fields,
+        Reconciliation.reconciled_at.label("since"),
+        Reconciliation.replaced_at.label("until"),
+    ).where(Reconciliation.status.in_([str(status) for status in MANUAL]))
+    each = claimed.subquery().c
+    closing = and_(
+        same_partition(Resolution, each),
+        Resolution.user_profile_id == each.user_profile_id,
+        Resolution.resolved_at >= each.since,
+        or_(each.until.is_(None), Resolution.resolved_at < each.until),
+    )
+    query = select(
+        each.partition_date,
+        each.kind,
+        each.user_profile_id,
+        each.record_id,
+        each.line_number,
+        each.status,
+        each.reason_code,
+        each.since,
+        each.until,
+        Resolution.resolved_at,
+        Resolution.resolved_by,
+        Resolution.note,
+    ).outerjoin(Resolution, closing)
+    kept = ("user_profile_id", "record_id", "line_number", "status", "reason_code")
+    return View(
+        "manual_reconciliation_history",
+        "One row a time that a record needed a person, and a closing of it.",
+        {
+            **PARTITION,
+            **{name: RECORD[name] for name in kept},
+            "since": "from when this status was known",
+            "until": "when another one took its place; null if none has",
+            "resolved_at": "when a person closed it; null if nobody has",
+            "resolved_by": "who did",
+            "note": "what was done",
+        },
+        query,
+    )
+
+
+def _rejection_reasons() -> View:
+    each = records().subquery().c
+    query = (
+        select(
+            each.partition_date,
+            each.kind,
+            each.reason_code,
+            ReasonCode.meaning,
+            ReasonCode.suggested_action,
+            func.count(),
+            func.count(each.user_profile_id.distinct()),
+        )
+        .outerjoin(ReasonCode, ReasonCode.code == each.reason_code)
+        .where(each.status == str(Status.REJECTED))
+        .group_by(
+            each.partition_date,
+            each.kind,
+            each.reason_code,
+            ReasonCode.meaning,
+            ReasonCode.suggested_action,
+        )
+    )
+    return View(
+        "rejection_reasons",
+        "One row a business day, kind and reason for which BDN rejected records.",
+        {
+            **PARTITION,
+            "reason_code": "BDN's",
+            "meaning": "what the code means; null for one that is not in reason_codes",
+            "suggested_action": "what to do about it",
+            "record_count": "records rejected for it",
+            "user_profile_count": "user profiles that they belong to",
+        },
+        query,
+    )
+
+
+def _delivery_history() -> View:
+    delivered = select(
+        Delivery.partition_date,
+        Delivery.kind,
+        literal("delivered").label("event"),
+        Delivery.delivered_at.label("at"),
+        Delivery.object_key,
+        Delivery.sha256,
+        Delivery.line_count,
+        null().label("cause"),
+        null().label("what"),
+    )
+    again = select(
+        Redelivery.partition_date,
+        Redelivery.kind,
+        literal("delivered again"),
+        Redelivery.redelivered_at,
+        Redelivery.object_key,
+        Redelivery.sha256,
+        Delivery.line_count,
+        null(),
+        Redelivery.reason,
+    ).join(Delivery, same_partition(Delivery, Redelivery))
+    failed = select(
+        Failure.partition_date,
+        Failure.kind,
+        literal("failed"),
+        Failure.failed_at,
+        File.object_key,
+        null(),
+        Failure.record_count,
+        Failure.cause,
+        Failure.what,
+    ).outerjoin(File, same_partition(File, Failure))
+    each = union_all(delivered, again, failed).subquery()
+    return View(
+        "delivery_history",
+        "One row a delivery, a redelivery or a failed step of a business day and kind.",
+        {
+            **PARTITION,
+            "event": "delivered, delivered again, or failed",
+            "at": "when; null for a redelivery that is not finished",
+            "object_key": "where the file lies or was to lie; null if nothing had been read yet",
+            "sha256": "the file's digest; null for a failure",
+            "line_count": "lines of the file, or records that the failure held back",
+            "cause": "of a failure: upload, source or defect",
+            "what": "what went wrong, or why it was delivered again",
+        },
+        select(*each.c),
+    )
+
+
+def _explained(each: Subquery) -> Subquery:
+    """Adds what reasons mean and what to do, in the order of the columns that views show."""
+    meaning = case(
+        *((each.c.reason_code == code, text) for code, text in (RULES | NORMALISATIONS).items()),
+        else_=ReasonCode.meaning,
+    )
+    action = case(
+        *((each.c.status == str(status), step) for status, step in NEXT_STEPS.items()),
+    )
+    newer = aliased(Claim)
+    own = aliased(Claim)
+    is_moot = exists().where(
+        own.kind == each.c.kind,
+        own.record_id == each.c.record_id,
+        newer.kind == own.kind,
+        newer.user_profile_id == own.user_profile_id,
+        newer.created_at > own.created_at,
+        newer.disposition == LINE,
+        exists().where(same_partition(Delivery, newer)),
+    )
+    return (
+        select(
+            each.c.partition_date,
+            each.c.kind,
+            each.c.user_profile_id,
+            each.c.record_id,
+            each.c.line_number,
+            each.c.status,
+            each.c.reason_code,
+            meaning.label("reason"),
+            each.c.fields,
+            func.coalesce(ReasonCode.suggested_action, action).label("suggested_action"),
+            each.c.since,
+            is_moot.label("is_moot"),
+        )
+        .outerjoin(ReasonCode, ReasonCode.code == each.c.reason_code)
+        .subquery()
+    )
+
+
+def _is_resolved(each: Subquery) -> ColumnElement[bool]:
+    return exists().where(
+        same_partition(Resolution, each.c),
+        Resolution.user_profile_id == each.c.user_profile_id,
+        Resolution.resolved_at >= each.c.since,
+    )
+
+
+VIEWS = (
+    _by_day(),
+    _manual_open(),
+    _manual_history(),
+    _rejection_reasons(),
+    _delivery_history(),
+)
+
+
+def drop_views(connection: Connection) -> None:
+    """Removes the views, so that the tables below them can change."""
+    for name in inspect(connection).get_view_names():
+        connection.execute(text(f"DROP VIEW {name}"))
+
+
+def create_views(connection: Connection) -> None:
+    """Makes the views; on PostgreSQL with what each column means as a comment."""
+    for view in VIEWS:
+        names = ", ".join(view.columns)
+        query = view.query.compile(
+            dialect=connection.dialect, compile_kwargs={"literal_binds": True}
+        )
+        connection.exec_driver_sql(f"CREATE VIEW {view.name} ({names}) AS {query}")
+        if connection.dialect.name == "postgresql":
+            _comment(connection, view)
+
+
+def _comment(connection: Connection, view: View) -> None:
+    quoted = {name: meaning.replace("'", "''") for name, meaning in view.columns.items()}
+    connection.exec_driver_sql(f"COMMENT ON VIEW {view.name} IS '{view.description}'")
+    for name, meaning in quoted.items():
+        connection.exec_driver_sql(f"COMMENT ON COLUMN {view.name}.{name} IS '{meaning}'")
+
+
+def documentation() -> str:
+    """Returns the views and their columns as Markdown, for docs/analysts.md."""
+    parts = []
+    for view in VIEWS:
+        rows = [f"| {name} | {meaning} |" for name, meaning in view.columns.items()]
+        head = ["| column | meaning |", "| --- | --- |"]
+        parts.append("\n".join([f"### {view.name}", "", view.description, "", *head, *rows, ""]))
+    return "\n".join(parts)
