@@ -55,6 +55,11 @@ def business_days_after(day: date, count: int) -> date:
     return day
 
 
+def business_days_waited(since: date, today: date) -> int:
+    """Counts the business days after one day, up to another one and with it."""
+    return sum(1 for _ in business_days(since + timedelta(days=1), today))
+
+
 def cut_off(partition_date: date) -> datetime:
     """Returns the instant at which a partition closes: 05:45 in New York."""
     return datetime.combine(partition_date, CUT_OFF_TIME, tzinfo=NEW_YORK)

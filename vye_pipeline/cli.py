@@ -298,8 +298,19 @@ def _verify(settings: Settings, days: Sequence[date], *, as_json: bool) -> int:
 @KIND
 @AS_JSON
 @click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="write a CSV file")
-def affected(day: date | None, kind: str | None, as_json: bool, csv_file: Path | None) -> int:
+@click.option("--contact", "profile", type=int, help="show how to reach this user profile")
+@click.option("--reason", type=Note(), help="why the contact details are looked up")
+def affected(
+    day: date | None,
+    kind: str | None,
+    as_json: bool,
+    csv_file: Path | None,
+    profile: int | None,
+    reason: str | None,
+) -> int:
     """List the user profiles whose records did not reach BDN or need a person."""
+    if profile is not None:
+        return _show_contact(profile, reason)
     from vye_pipeline.ledger.ledger import open_ledger
     from vye_pipeline.ledger.reports import affected as read_affected
     from vye_pipeline.terminal import show_affected
@@ -314,6 +325,30 @@ def affected(day: date | None, kind: str | None, as_json: bool, csv_file: Path |
         click.echo(json.dumps([item.as_json() for item in items], indent=2))
     elif csv_file is None:
         show_affected(Console(), items)
+    return SUCCESS
+
+
+def _show_contact(profile: int, reason: str | None) -> int:
+    """Prints a veteran's contact details to a terminal, nowhere else, once it is recorded why."""
+    from vye_pipeline.vye_database.contacts import look_up
+    from vye_pipeline.world import World
+
+    if reason is None:
+        raise UsageError("--contact needs --reason: who looks a veteran up, and why, is recorded")
+    if not sys.stdout.isatty():
+        raise UsageError("contact details are shown at a terminal only: don't redirect them")
+    known = look_up(
+        World(load_settings()),
+        profile,
+        looked_up_by=getpass.getuser(),
+        reason=reason,
+        now=datetime.now(UTC),
+    )
+    if known is None:
+        click.echo(f"user profile {profile} has given no telephone number or e-mail address")
+    else:
+        for way, value in vars(known).items():
+            click.echo(f"{way:<8}{value or '—'}")
     return SUCCESS
 
 

@@ -42,6 +42,7 @@ from vye_pipeline.ledger.models import (
     Acknowledgement,
     Base,
     Claim,
+    ContactLookup,
     Delivery,
     Failure,
     File,
@@ -525,6 +526,11 @@ class Ledger:
         }
         with self.transaction() as connection:
             connection.execute(insert(Resolution), [closed | {"kind": kind} for kind in kinds])
+
+    def record_contact_lookup(self, **row: object) -> None:
+        """Records who looks up a veteran's contact details: user_profile_id, who, when and why."""
+        with self.transaction() as connection:
+            connection.execute(insert(ContactLookup).values(**row))
 
 
 def _table(model: type[Base]) -> Table:

@@ -275,6 +275,18 @@ class Resolution(Base):
     note: Mapped[str]
 
 
+class ContactLookup(Base):
+    """One row a time that a person looked up how a veteran can be reached."""
+
+    __tablename__ = "contact_lookups"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    user_profile_id: Mapped[int]
+    looked_up_by: Mapped[str]
+    looked_up_at: Mapped[datetime]
+    reason: Mapped[str]
+
+
 class ReasonCode(Base):
     """BDN's reason codes: data that analysts extend."""
 

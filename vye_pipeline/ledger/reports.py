@@ -23,7 +23,7 @@ from vye_pipeline.ledger.models import (
     Resolution,
 )
 from vye_pipeline.ledger.standing import NOW, records, same_partition, unexpected
-from vye_pipeline.reconciliation.statuses import MANUAL, NEXT_STEPS, UNSETTLED, Status
+from vye_pipeline.reconciliation.statuses import MANUAL, NEXT_STEPS, REASONS, UNSETTLED, Status
 from vye_pipeline.records import KINDS
 from vye_pipeline.records.checking import meaning
 
@@ -251,7 +251,7 @@ class _Reasons:
         elif reason_code:
             reason = self._codes.get(reason_code, f"BDN's reason code {reason_code}")
         else:
-            reason = _REASONS[Status(status)]
+            reason = REASONS[Status(status)]
         return Affected(
             user_profile_id=user_profile_id,
             kind=kind,
@@ -265,14 +265,6 @@ class _Reasons:
             needs_manual_reconciliation=status in MANUAL,
             resolved_at=resolved_at if resolved_at and resolved_at >= since else None,
         )
-
-
-_REASONS = {
-    Status.REJECTED: "BDN rejected it without a reason",
-    Status.MISSING: "BDN has not acknowledged it",
-    Status.CONFLICTING: "BDN gave answers that contradict each other",
-    Status.UNEXPECTED: "BDN answered to a line that was never sent",
-}
 
 
 def _quarantining_findings(

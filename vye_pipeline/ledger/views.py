@@ -7,6 +7,7 @@ from here. Views hold nothing, so they are made anew whenever the ledger is brou
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 
 from sqlalchemy import (
     ColumnElement,
@@ -40,7 +41,14 @@ from vye_pipeline.ledger.models import (
     Resolution,
 )
 from vye_pipeline.ledger.standing import records, same_partition, unexpected
-from vye_pipeline.reconciliation.statuses import MANUAL, NEXT_STEPS, OF_A_LINE, UNSETTLED, Status
+from vye_pipeline.reconciliation.statuses import (
+    MANUAL,
+    NEXT_STEPS,
+    OF_A_LINE,
+    REASONS,
+    UNSETTLED,
+    Status,
+)
 from vye_pipeline.records.normalisation import MEANINGS as NORMALISATIONS
 from vye_pipeline.records.rules import MEANINGS as RULES
 
@@ -72,7 +80,7 @@ RECORD = {
     "line_number": "of its line in the file that was sent, from 1; null if it was not sent",
     "status": "as in docs/bdn-interface.md, part 3",
     "reason_code": "BDN's reason, or the rule that was broken",
-    "reason": "what the code means; null for an unknown one",
+    "reason": "why it needs a person; null for an unknown code",
     "fields": "the fields concerned, separated by commas",
     "suggested_action": "what to do about it",
 }
@@ -118,11 +126,19 @@ def _by_day() -> View:
     )
 
 
-def _manual_open() -> View:
+def open_items(partition_date: date | None = None) -> Query:
+    """Returns the query of what needs a person now: of one day, or of all.
+
+    Columns: those of the view manual_reconciliation_open.
+    """
     each = _explained(union_all(records(), unexpected()).subquery())
     query = select(*each.c).where(
         each.c.status.in_([str(status) for status in MANUAL]), ~_is_resolved(each)
     )
+    return query if partition_date is None else query.where(each.c.partition_date == partition_date)
+
+
+def _manual_open() -> View:
     return View(
         "manual_reconciliation_open",
         "One row a record that needs a person now.",
@@ -132,7 +148,7 @@ def _manual_open() -> View:
             "since": "from when this status was known",
             "is_moot": "whether a newer submission of the kind by the user profile was delivered",
         },
-        query,
+        open_items(),
     )
 
 
@@ -280,6 +296,10 @@ def _explained(each: Subquery) -> Subquery:
     """Adds what reasons mean and what to do, in the order of the columns that views show."""
     meaning = case(
         *((each.c.reason_code == code, text) for code, text in (RULES | NORMALISATIONS).items()),
+        (
+            each.c.reason_code.is_(None),
+            case(*((each.c.status == str(status), text) for status, text in REASONS.items())),
+        ),
         else_=ReasonCode.meaning,
     )
     action = case(

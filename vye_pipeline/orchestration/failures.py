@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import date, datetime
 
 import dagster as dg
 
+from vye_pipeline.bdn.file_names import outbound_key
 from vye_pipeline.errors import PipelineError, defect
 from vye_pipeline.records import Kind
 from vye_pipeline.vye_database.clone_flags import settle_clones
@@ -34,27 +35,28 @@ def recorded(
     try:
         yield
     except Exception as error:  # noqa: BLE001 - classified, recorded and raised again
-        failure = classified(error)
-        metadata: dict[str, int] = {}
+        failure, held_back = classified(error), None
         with suppress(PipelineError):
-            records, profiles = world.ledger.fail(
+            held_back = world.ledger.fail(
                 partition_date, kind, failure, step=step, run_id=run_id, failed_at=now
             )
-            metadata = {
-                "records_held_back": records,
-                "user_profiles_held_back": profiles,
-            }
             settle_clones(world)
-        raise as_dagster_failure(failure, partition_date, kind, metadata) from None
+        raise _of_a_file(failure, partition_date, kind, held_back) from None
 
 
 @contextmanager
-def reported(partition_date: date, kind: Kind) -> Iterator[None]:
-    """Ends a step that isn't part of the egress with whatever went wrong inside, classified."""
+def reported(partition_date: date, name: str) -> Iterator[None]:
+    """Ends a step that isn't part of the egress with whatever went wrong inside, classified.
+
+    Args:
+        partition_date: of the step.
+        name: the kind, or the asset that is of no kind.
+    """
     try:
         yield
     except Exception as error:  # noqa: BLE001 - classified and raised again
-        raise as_dagster_failure(classified(error), partition_date, kind, {}) from None
+        failure = classified(error)
+        raise _failure(failure, f"{name} of {partition_date}: {failure}", {}) from None
 
 
 def classified(error: Exception) -> PipelineError:
@@ -76,15 +78,36 @@ def classified(error: Exception) -> PipelineError:
     )
 
 
-def as_dagster_failure(
-    error: PipelineError, partition_date: date, kind: Kind, metadata: dict[str, int]
+def _of_a_file(
+    error: PipelineError, partition_date: date, kind: Kind, held_back: tuple[int, int] | None
 ) -> dg.Failure:
-    """Returns the failure of a step, with all that an operator needs in its metadata."""
+    """Returns the failure of an egress step, with how many records and profiles it holds back."""
+    object_key = outbound_key(kind, partition_date)
+    waiting = "how many records wait is not known"
+    metadata: dict[str, int | str] = {
+        "partition": partition_date.isoformat(),
+        "kind": kind.name,
+        "object_key": object_key,
+    }
+    if held_back is not None:
+        records, profiles = held_back
+        waiting = f"{records} records of {profiles} user profiles wait"
+        metadata |= {"records_held_back": records, "user_profiles_held_back": profiles}
+    return _failure(
+        error,
+        f"{kind.name} of {partition_date} ({object_key}): {error.what} "
+        f"({error.cause}, {'transient' if error.is_transient else 'permanent'}); {waiting}. "
+        f"Next: {error.next_step}",
+        metadata,
+    )
+
+
+def _failure(
+    error: PipelineError, description: str, metadata: Mapping[str, int | str]
+) -> dg.Failure:
     return dg.Failure(
-        description=f"{kind.name} of {partition_date}: {error}",
+        description=description,
         metadata={
-            "partition": partition_date.isoformat(),
-            "kind": kind.name,
             "cause": error.cause.value,
             "is_transient": error.is_transient,
             "next_step": error.next_step,

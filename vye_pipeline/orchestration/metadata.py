@@ -17,23 +17,20 @@ def counts(values: Mapping[str, int]) -> dict[str, dg.MetadataValue[Any]]:
 
 
 def profiles(rows: pd.DataFrame) -> dg.MetadataValue[Any]:
-    """Returns a table of user_profile_id and record_id, and whatever else says why.
+    """Returns a table of records and why they are shown.
 
     Args:
-        rows: user_profile_id, record_id and any of kind, status, reason_code, fields.
+        rows: user_profile_id, record_id and any of line_number, status, reason_code, fields.
     """
-    wanted = (
-        "user_profile_id",
-        "kind",
-        "record_id",
-        "line_number",
-        "status",
-        "reason_code",
-        "fields",
-    )
-    columns = [name for name in wanted if name in rows]
-    records = rows[columns].head(ROWS_SHOWN).astype(object).where(rows[columns].notna(), None)
+    wanted = ("user_profile_id", "record_id", "line_number", "status", "reason_code", "fields")
+    return table(rows[[name for name in wanted if name in rows]])
+
+
+def table(rows: pd.DataFrame) -> dg.MetadataValue[Any]:
+    """Returns the first rows of a frame that holds no personal data."""
+    shown = rows.head(ROWS_SHOWN).astype(object).where(rows.notna(), None)
+    columns = list(rows.columns)
     return dg.MetadataValue.table(
-        [dg.TableRecord(dict(zip(columns, row, strict=True))) for row in records.to_numpy()],
+        [dg.TableRecord(dict(zip(columns, row, strict=True))) for row in shown.to_numpy()],
         dg.TableSchema([dg.TableColumn(name, "string") for name in columns]),
     )

@@ -9,9 +9,75 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
-from vye_pipeline.errors import UsageError
+import pandas as pd
+
+from vye_pipeline.business_days import NEW_YORK, business_days_waited
+from vye_pipeline.database import read_frame
+from vye_pipeline.errors import PipelineError, UsageError
 from vye_pipeline.ledger.ledger import Ledger
 from vye_pipeline.ledger.reports import affected
+from vye_pipeline.ledger.views import open_items
+from vye_pipeline.vye_database.contacts import reachable
+from vye_pipeline.world import World
+
+COLUMNS = {
+    "user_profile_id": "int64",
+    "kinds": "str",
+    "statuses": "str",
+    "reasons": "str",
+    "suggested_actions": "str",
+    "waited_business_days": "int64",
+    "is_moot": "bool",
+    "is_reachable": "boolean",
+}
+
+
+def worklist(world: World, partition_date: date, now: datetime) -> pd.DataFrame:
+    """Returns the user profiles of a day that need a person.
+
+    Args:
+        world: ledger and VYE's database.
+        partition_date: of the records.
+        now: with zone.
+
+    Returns:
+        user_profile_id, kinds, statuses, reasons, suggested_actions (each listed once),
+        waited_business_days (of the longest waiting), is_moot (whether newer submissions have made
+        all of it moot), is_reachable (whether a telephone number or e-mail address is known; null
+        while VYE's database can't be read): one row a user profile.
+    """
+    with world.ledger.transaction() as connection:
+        items = read_frame(connection, open_items(partition_date))
+    items = items.dropna(subset="user_profile_id").astype({"user_profile_id": "int64"})
+    if items.empty:
+        return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in COLUMNS.items()})
+    today = now.astimezone(NEW_YORK).date()
+    profiles = items.groupby("user_profile_id", as_index=False).agg(
+        kinds=("kind", _listed),
+        statuses=("status", _listed),
+        reasons=("reason", _listed),
+        suggested_actions=("suggested_action", _listed),
+        since=("since", "min"),
+        is_moot=("is_moot", "all"),
+    )
+    since = profiles["since"].dt.tz_convert(NEW_YORK).dt.date
+    return profiles.assign(
+        waited_business_days=since.map(lambda day: business_days_waited(day, today)),
+        is_reachable=_reachable(world, profiles["user_profile_id"]),
+    )[list(COLUMNS)]
+
+
+def _reachable(world: World, user_profile_ids: pd.Series[int]) -> pd.Series[bool]:
+    """Says of each profile whether it can be reached; the list doesn't fail for not knowing."""
+    try:
+        known = reachable(world, user_profile_ids.tolist())
+    except PipelineError:
+        return pd.Series(pd.NA, index=user_profile_ids.index, dtype="boolean")
+    return user_profile_ids.isin(list(known)).astype("boolean")
+
+
+def _listed(values: pd.Series[str]) -> str:
+    return "; ".join(values.dropna().drop_duplicates())
 
 
 def resolve(

@@ -66,6 +66,15 @@ NEXT_STEPS = {
     Status.UNEXPECTED: "ask BDN where the line came from: it was never sent",
 }
 
+# Why a status is a problem, where neither BDN nor a rule gives a reason code.
+REASONS = {
+    Status.MISMATCHED: "BDN read fields differently",
+    Status.REJECTED: "BDN rejected it without a reason",
+    Status.MISSING: "BDN has not acknowledged it",
+    Status.CONFLICTING: "BDN gave answers that contradict each other",
+    Status.UNEXPECTED: "BDN answered to a line that was never sent",
+}
+
 
 def moves_table() -> str:
     """Returns what each status may become as a Markdown table, for docs/bdn-interface.md."""

@@ -1,6 +1,6 @@
 """Which records go out on a day (vye-database.md, "Which partition a record belongs to").
 
-The one place where personal columns are read. One query a kind, in a read-only transaction.
+One query a kind, in a read-only transaction.
 """
 
 from __future__ import annotations
@@ -10,23 +10,14 @@ from dataclasses import dataclass
 from datetime import UTC, date
 
 import pandas as pd
-from sqlalchemy import (
-    ColumnElement,
-    Engine,
-    Select,
-    String,
-    Table,
-    cast,
-    func,
-    select,
-    true,
-)
+from sqlalchemy import Engine, Select, Table, select, true
 
 from vye_pipeline.business_days import cut_off
 from vye_pipeline.database import Database, read_frame
 from vye_pipeline.errors import Cause
-from vye_pipeline.records import Column, Kind
+from vye_pipeline.records import Kind
 from vye_pipeline.settings import Settings
+from vye_pipeline.vye_database.personal import plain_text
 from vye_pipeline.vye_database.tables import Base
 
 ID_COLUMNS = (
@@ -101,7 +92,7 @@ def _query(kind: Kind, partition_date: date, clone_ids: Sequence[int]) -> Select
             info.c.user_profile_id,
             info.c.bdn_clone_id,
             record.c.created_at,
-            *(_text(owners[column.owner], column) for column in kind.columns),
+            *(plain_text(owners[column.owner], column.name) for column in kind.columns),
         )
         .select_from(info)
         .join(record, record.c.user_info_id == info.c.id)
@@ -110,10 +101,6 @@ def _query(kind: Kind, partition_date: date, clone_ids: Sequence[int]) -> Select
         .where(*conditions)
         .order_by(info.c.id, record.c.created_at.desc(), record.c.id.desc())
     )
-
-
-def _text(table: Table, column: Column) -> ColumnElement[str]:
-    return func.coalesce(cast(table.c[column.name], String), "").label(column.name)
 
 
 def _table(name: str) -> Table:

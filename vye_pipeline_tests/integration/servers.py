@@ -60,7 +60,7 @@ class PostgreSQL:
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [str(self._programs / program), f"--pgdata={self._folder / 'data'}", *arguments]
-        subprocess.run(  # noqa: S603 - a program of the wheel, no input from outside
+        subprocess.run(
             command,
             check=True,
             cwd=self._folder,

@@ -4,12 +4,12 @@ import dagster as dg
 import pandas as pd
 
 from vye_pipeline.bdn.acknowledgement import Acknowledgement
-from vye_pipeline.ledger import reports
 from vye_pipeline.ledger.models import REPLACED
 from vye_pipeline.orchestration import metadata
 from vye_pipeline.orchestration.failures import reported
 from vye_pipeline.orchestration.partitions import partition_date
 from vye_pipeline.orchestration.resources import Clock, World
+from vye_pipeline.reconciliation import manual
 from vye_pipeline.reconciliation.reconcile import (
     load_acknowledgements,
     receive,
@@ -54,7 +54,7 @@ def acknowledgement_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg
         clock: dg.ResourceParam[Clock],
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster refuses one
         day = partition_date(context)
-        with reported(day, kind):
+        with reported(day, kind.name):
             received = receive(world, day, kind, clock.now())
             known = load_acknowledgements(world, day, kind)
             receipt = world.ledger.receipt(day, kind)
@@ -117,7 +117,7 @@ def reconciliation_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.
         clock: dg.ResourceParam[Clock],
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster refuses one
         day = partition_date(context)
-        with reported(day, kind):
+        with reported(day, kind.name):
             rows = reconcile(world, day, kind, acknowledgements, clock.now())
             claims = world.ledger.claims(day, kind)
         counts = {str(status): int((rows["status"] == status).sum()) for status in Status}
@@ -160,8 +160,9 @@ def manual_reconciliation_asset(
         kinds={"sql"},
         deps=[dg.AssetKey([kind.name, "reconciliation"]) for kind in KINDS],
         description="The worklist of a day: one row a user profile whose records need a person, "
-        "over all kinds. It should be empty; `vye affected --date DATE` shows it with reasons and "
-        "next steps.",
+        "over all kinds: why, since how many business days, whether a newer submission has made it "
+        "moot, and whether the veteran can be reached. It should be empty; `vye affected --date "
+        "DATE` lists the records with next steps, `vye resolve` closes them.",
         check_specs=[
             dg.AssetCheckSpec(
                 "nobody_needs_a_person",
@@ -171,34 +172,23 @@ def manual_reconciliation_asset(
         ],
     )
     def manual_reconciliation(
-        context: dg.AssetExecutionContext, world: dg.ResourceParam[World]
+        context: dg.AssetExecutionContext,
+        world: dg.ResourceParam[World],
+        clock: dg.ResourceParam[Clock],
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster refuses one
         day = partition_date(context)
-        with world.ledger.transaction() as connection:
-            items = reports.affected(connection, day, day)
-        waiting = pd.DataFrame(
-            [vars(item) for item in items if item.is_open],
-            columns=list(reports.Affected.__dataclass_fields__),
-        )
-        profiles = waiting.groupby("user_profile_id", as_index=False).agg(
-            kind=("kind", _listed),
-            status=("status", _listed),
-            reason_code=("reason", _listed),
-        )
+        with reported(day, "manual_reconciliation"):
+            profiles = manual.worklist(world, day, clock.now())
         return dg.MaterializeResult(
-            metadata={
-                "user_profiles": len(profiles),
-                "records": len(waiting),
-                "affected_user_profiles": metadata.profiles(profiles),
-            },
+            metadata={"user_profiles": len(profiles), "worklist": metadata.table(profiles)},
             check_results=[
                 dg.AssetCheckResult(
                     check_name="nobody_needs_a_person",
-                    passed=waiting.empty,
+                    passed=profiles.empty,
                     severity=dg.AssetCheckSeverity.WARN,
                     description=f"{len(profiles)} user profiles need a person: "
                     f"vye affected --date {day}"
-                    if len(waiting)
+                    if len(profiles)
                     else None,
                 )
             ],
@@ -215,10 +205,6 @@ def _intact(verified: list[Verified]) -> dg.AssetCheckResult:
         description="\n".join(wrong) or None,
         metadata={"objects": len(verified)},
     )
-
-
-def _listed(values: "pd.Series[str]") -> str:
-    return "; ".join(dict.fromkeys(values.astype(str)))
 
 
 def _in_words(counts: dict[str, int], affected: pd.DataFrame) -> str | None:

@@ -1,0 +1,157 @@
+"""The worklist of a day, and how a veteran is reached."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+
+import pytest
+from sqlalchemy import select, text
+
+from vye_pipeline import cli
+from vye_pipeline.business_days import business_days_after, end_of_day
+from vye_pipeline.ledger.models import ContactLookup
+from vye_pipeline.ledger.reports import affected
+from vye_pipeline.reconciliation.manual import resolve, worklist
+from vye_pipeline.records import KINDS
+from vye_pipeline.settings import Settings
+from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
+from vye_pipeline.vye_database.contacts import look_up, reachable
+from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
+
+DAY = DAYS[0]
+KNOWN = end_of_day(DAY)
+
+
+@pytest.fixture
+def rehearsal(settings: Settings) -> Rehearsal:
+    """A delivered day of which BDN refuses every file."""
+    prepared = Rehearsal.prepare(settings)
+    prepared.dawn()
+    assert prepared.egress(DAY) == []
+    answer_partition(prepared.outage, DAY, Faults(refuse=True), received_at=at(DAY, hours=2))
+    for kind in KINDS:
+        prepared.reconcile(DAY, kind, KNOWN)
+    return prepared
+
+
+def test_the_worklist_is_one_row_a_profile_with_what_there_is_to_know(
+    rehearsal: Rehearsal,
+) -> None:
+    with rehearsal.world.ledger.transaction() as connection:
+        items = [item for item in affected(connection, DAY, DAY) if item.user_profile_id]
+    rows = worklist(rehearsal.world, DAY, end_of_day(business_days_after(DAY, 2)))
+    by_profile = rows.set_index("user_profile_id")
+    assert by_profile.index.is_unique
+    assert set(by_profile.index) == {item.user_profile_id for item in items}
+    assert (rows["kinds"].str.contains("; ")).any(), "somebody is affected in several kinds"
+    for item in items:
+        row = by_profile.loc[item.user_profile_id]
+        assert item.kind in row["kinds"].split("; ")
+        assert item.status in row["statuses"].split("; ")
+        assert row["reasons"]
+        assert row["suggested_actions"]
+    assert set(rows["waited_business_days"]) == {2}
+    assert not rows["is_moot"].any(), "nothing newer was delivered"
+
+
+def test_a_newer_delivered_submission_makes_an_item_moot(rehearsal: Rehearsal) -> None:
+    for day in DAYS[1:]:
+        rehearsal.dawn()
+        assert rehearsal.egress(day) == []
+    rows = worklist(rehearsal.world, DAY, KNOWN)
+    assert set(rows["is_moot"]) == {True, False}
+
+
+def test_what_is_resolved_leaves_the_list(rehearsal: Rehearsal) -> None:
+    before = set(worklist(rehearsal.world, DAY, KNOWN)["user_profile_id"])
+    profile = min(before)
+    resolve(
+        rehearsal.world.ledger, profile, DAY, None, resolved_by="analyst", note="done", now=KNOWN
+    )
+    assert set(worklist(rehearsal.world, DAY, KNOWN)["user_profile_id"]) == before - {profile}
+
+
+def test_a_day_on_which_nobody_needs_a_person_has_an_empty_list(rehearsal: Rehearsal) -> None:
+    assert worklist(rehearsal.world, DAYS[1], KNOWN).empty
+
+
+def test_reachable_are_those_who_have_given_a_way_and_the_newest_is_shown(
+    rehearsal: Rehearsal,
+) -> None:
+    world = rehearsal.world
+    profiles = worklist(world, DAY, KNOWN)["user_profile_id"].tolist()
+    rehearsal.change("UPDATE vye_direct_deposit_changes SET phone = ' ', phone2 = '', email = NULL")
+    assert reachable(world, profiles) == frozenset()
+    assert not worklist(world, DAY, KNOWN)["is_reachable"].any()
+    rehearsal.change(
+        "UPDATE vye_direct_deposit_changes SET email = 'first@example.org' WHERE id ="
+        " (SELECT min(id) FROM vye_direct_deposit_changes)"
+    )
+    with world.vye_engine.connect() as connection:
+        owner = connection.scalar(
+            text(
+                "SELECT user_profile_id FROM vye_user_infos WHERE id = (SELECT user_info_id FROM"
+                " vye_direct_deposit_changes ORDER BY id LIMIT 1)"
+            )
+        )
+    assert reachable(world, [*profiles, owner]) == {owner}
+    known = look_up(world, owner, looked_up_by="analyst", reason="BDN lost it", now=KNOWN)
+    assert known is not None
+    assert (known.email, known.phone) == ("first@example.org", " ")
+    nobody = look_up(world, owner + 100_000, looked_up_by="analyst", reason="x", now=KNOWN)
+    assert nobody is None
+
+
+def test_who_looks_a_veteran_up_is_recorded_even_if_nothing_can_be_read(
+    rehearsal: Rehearsal,
+) -> None:
+    world = rehearsal.world
+    look_up(world, 1, looked_up_by="analyst", reason="BDN lost it", now=KNOWN)
+    with world.ledger.transaction() as connection:
+        rows = connection.execute(select(*ContactLookup.__table__.c)).mappings().all()
+    assert [dict(row) for row in rows] == [
+        {
+            "id": 1,
+            "user_profile_id": 1,
+            "looked_up_by": "analyst",
+            "looked_up_at": KNOWN,
+            "reason": "BDN lost it",
+        }
+    ]
+
+
+def test_the_list_is_there_while_vyes_database_is_not(rehearsal: Rehearsal) -> None:
+    rehearsal.change("ALTER TABLE vye_direct_deposit_changes RENAME TO elsewhere")
+    rows = worklist(rehearsal.world, DAY, KNOWN)
+    assert len(rows)
+    assert rows["is_reachable"].isna().all()
+
+
+def test_contact_details_go_to_a_terminal_and_nowhere_else(
+    embedded: Settings, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rehearsal = Rehearsal.prepare(embedded)
+    monkeypatch.setenv("VYE_LOCAL_DIR", str(embedded.folder))
+    rehearsal.change("UPDATE vye_direct_deposit_changes SET email = 'first@example.org'")
+    with rehearsal.world.vye_engine.connect() as connection:
+        profile = connection.scalar(
+            text(
+                "SELECT min(user_profile_id) FROM vye_user_infos JOIN vye_direct_deposit_changes c"
+                " ON c.user_info_id = vye_user_infos.id"
+            )
+        )
+    command = ["affected", "--contact", str(profile), "--reason", "BDN lost it"]
+    assert cli.run(command[:3]) == cli.BAD_USAGE
+    assert cli.run(command) == cli.BAD_USAGE
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "at a terminal only" in err
+    own_end, terminal = pty.openpty()
+    program = [sys.executable, "-c", "from vye_pipeline.cli import main; main()"]
+    subprocess.run([*program, *command], stdout=terminal, check=True)
+    os.close(terminal)
+    assert b"first@example.org" in os.read(own_end, 1000)
+    os.close(own_end)
