@@ -12,8 +12,10 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, func, select, union_all
 
+from vye_pipeline.bdn.acknowledgement import Disposition
 from vye_pipeline.ledger.models import (
     REPLACED,
+    Acknowledgement,
     Claim,
     Delivery,
     Failure,
@@ -23,6 +25,7 @@ from vye_pipeline.ledger.models import (
     Resolution,
 )
 from vye_pipeline.ledger.standing import NOW, records, same_partition, unexpected
+from vye_pipeline.reconciliation.rejection_rate import Rejections
 from vye_pipeline.reconciliation.statuses import MANUAL, NEXT_STEPS, REASONS, UNSETTLED, Status
 from vye_pipeline.records import KINDS
 from vye_pipeline.records.checking import meaning
@@ -175,6 +178,23 @@ def _files(
         .where(File.partition_date.between(first, last), File.first_claimed_at <= known_at)
     )
     return {(day, kind): (key, sha256) for day, kind, key, sha256 in connection.execute(query)}
+
+
+def rejections(connection: Connection, kind: str, before: date, day_count: int) -> list[Rejections]:
+    """Returns how much BDN rejected of the last files before a day that it answered."""
+    query = (
+        select(func.max(Acknowledgement.rejected_count), func.max(Delivery.line_count))
+        .join(Delivery, same_partition(Delivery, Acknowledgement))
+        .where(
+            Acknowledgement.kind == kind,
+            Acknowledgement.partition_date < before,
+            Acknowledgement.disposition != Disposition.REFUSED.value,
+        )
+        .group_by(Acknowledgement.partition_date)
+        .order_by(Acknowledgement.partition_date.desc())
+        .limit(day_count)
+    )
+    return [Rejections(rejected, lines) for rejected, lines in connection.execute(query)]
 
 
 def affected(

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, select, update
 
 from vye_pipeline.database import Database
 from vye_pipeline.errors import Cause
-from vye_pipeline.records import KINDS, Kind
+from vye_pipeline.records import KINDS
 from vye_pipeline.vye_database.tables import Base
+from vye_pipeline.vye_database.unclaimed import unclaimed_records
 
 if TYPE_CHECKING:
     from vye_pipeline.world import World
@@ -44,7 +45,7 @@ def settle_clones(world: World) -> None:
         done = [
             clone_id
             for clone_id in read.index[read["open_count"] == 0].tolist()
-            if not _has_unclaimed_record(world, connection, clone_id)
+            if all(unclaimed_records(world, kind, [clone_id]).empty for kind in KINDS)
         ]
     if not failed and not done:
         return
@@ -65,26 +66,3 @@ def _set_flag(connection: Connection, clone_ids: Iterable[int], *, is_failed: bo
         )
         .values(export_ready=False if is_failed else None)
     )
-
-
-def _has_unclaimed_record(world: World, connection: Connection, clone_id: int) -> bool:
-    return any(
-        _count_records(connection, kind, clone_id)
-        > len(world.ledger.claims_in_clones(kind, [clone_id]))
-        for kind in KINDS
-    )
-
-
-def _count_records(connection: Connection, kind: Kind, clone_id: int) -> int:
-    record, info = (
-        Base.metadata.tables[kind.table],
-        Base.metadata.tables["vye_user_infos"],
-    )
-    query = (
-        select(func.count())
-        .select_from(record.join(info, record.c.user_info_id == info.c.id))
-        .where(info.c.bdn_clone_id == clone_id)
-    )
-    if kind.origin is not None:
-        query = query.where(record.c.origin == kind.origin)
-    return connection.scalar(query) or 0

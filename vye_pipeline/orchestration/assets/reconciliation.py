@@ -5,7 +5,7 @@ import pandas as pd
 
 from vye_pipeline.bdn.acknowledgement import Acknowledgement
 from vye_pipeline.ledger.models import REPLACED
-from vye_pipeline.orchestration import metadata
+from vye_pipeline.orchestration import checks, metadata
 from vye_pipeline.orchestration.failures import reported
 from vye_pipeline.orchestration.partitions import partition_date
 from vye_pipeline.orchestration.resources import Clock, World
@@ -17,14 +17,14 @@ from vye_pipeline.reconciliation.reconcile import (
 )
 from vye_pipeline.reconciliation.statuses import MANUAL, Status
 from vye_pipeline.records import KINDS, Kind
-from vye_pipeline.redelivery import ObjectState, Verified, verify
+from vye_pipeline.redelivery import verify
 
-SUMS, ACCEPTED, WELL_FORMED, COMPLETE, INTACT = (
+SUMS, ACCEPTED, WELL_FORMED, COMPLETE, NOBODY = (
     "every_record_has_one_status",
     "bdn_accepted_every_line",
     "acknowledgements_are_well_formed",
     "bdn_received_every_line",
-    "objects_lie_there_unaltered",
+    "nobody_needs_a_person",
 )
 
 
@@ -45,7 +45,7 @@ def acknowledgement_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg
         "doesn't keep the day from being reconciled with what else is known.",
         check_specs=[
             dg.AssetCheckSpec(name, asset=[kind.name, "acknowledgement"], partitions_def=partitions)
-            for name in (WELL_FORMED, COMPLETE, INTACT)
+            for name in (WELL_FORMED, COMPLETE, checks.INTACT)
         ],
     )
     def acknowledgement(
@@ -84,7 +84,7 @@ def acknowledgement_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg
                         "lines_received": ", ".join(map(str, sorted(lines_received))) or "none yet",
                     },
                 ),
-                _intact(verified),
+                checks.intact(verified),
             ],
         )
 
@@ -107,7 +107,7 @@ def reconciliation_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.
         "day of which BDN did not accept everything, and names the user profiles.",
         check_specs=[
             dg.AssetCheckSpec(name, asset=[kind.name, "reconciliation"], partitions_def=partitions)
-            for name in (SUMS, ACCEPTED)
+            for name in (SUMS, ACCEPTED, checks.SETTLED, checks.USUAL)
         ],
     )
     def reconciliation(
@@ -116,10 +116,11 @@ def reconciliation_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.
         world: dg.ResourceParam[World],
         clock: dg.ResourceParam[Clock],
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster refuses one
-        day = partition_date(context)
+        day, now = partition_date(context), clock.now()
         with reported(day, kind.name):
-            rows = reconcile(world, day, kind, acknowledgements, clock.now())
+            rows = reconcile(world, day, kind, acknowledgements, now)
             claims = world.ledger.claims(day, kind)
+            usual = checks.rejection_rate(world, day, kind, rows)
         counts = {str(status): int((rows["status"] == status).sum()) for status in Status}
         records = int((claims["disposition"] != REPLACED).sum())
         affected = rows[rows["status"].isin([*MANUAL, Status.UNDELIVERED])]
@@ -141,6 +142,8 @@ def reconciliation_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.
                     description=_in_words(counts, affected),
                     metadata={"affected_user_profiles": metadata.profiles(affected)},
                 ),
+                checks.settled(day, rows, now),
+                usual,
             ],
         )
 
@@ -164,11 +167,8 @@ def manual_reconciliation_asset(
         "moot, and whether the veteran can be reached. It should be empty; `vye affected --date "
         "DATE` lists the records with next steps, `vye resolve` closes them.",
         check_specs=[
-            dg.AssetCheckSpec(
-                "nobody_needs_a_person",
-                asset="manual_reconciliation",
-                partitions_def=partitions,
-            )
+            dg.AssetCheckSpec(name, asset="manual_reconciliation", partitions_def=partitions)
+            for name in (NOBODY, checks.CLAIMED)
         ],
     )
     def manual_reconciliation(
@@ -179,32 +179,24 @@ def manual_reconciliation_asset(
         day = partition_date(context)
         with reported(day, "manual_reconciliation"):
             profiles = manual.worklist(world, day, clock.now())
+            claimed = checks.every_record_claimed(world, day)
         return dg.MaterializeResult(
             metadata={"user_profiles": len(profiles), "worklist": metadata.table(profiles)},
             check_results=[
                 dg.AssetCheckResult(
-                    check_name="nobody_needs_a_person",
+                    check_name=NOBODY,
                     passed=profiles.empty,
                     severity=dg.AssetCheckSeverity.WARN,
                     description=f"{len(profiles)} user profiles need a person: "
                     f"vye affected --date {day}"
                     if len(profiles)
                     else None,
-                )
+                ),
+                claimed,
             ],
         )
 
     return manual_reconciliation
-
-
-def _intact(verified: list[Verified]) -> dg.AssetCheckResult:
-    wrong = [one.in_words() for one in verified if one.state != ObjectState.INTACT]
-    return dg.AssetCheckResult(
-        check_name=INTACT,
-        passed=not wrong,
-        description="\n".join(wrong) or None,
-        metadata={"objects": len(verified)},
-    )
 
 
 def _in_words(counts: dict[str, int], affected: pd.DataFrame) -> str | None:

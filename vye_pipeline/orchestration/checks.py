@@ -1,0 +1,127 @@
+"""What the checks of the way back say: passed or not, why, and which user profiles to look at."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+import dagster as dg
+import pandas as pd
+
+from vye_pipeline.business_days import cut_off, deadline
+from vye_pipeline.errors import PipelineError
+from vye_pipeline.ledger.reports import rejections
+from vye_pipeline.orchestration import metadata
+from vye_pipeline.reconciliation.rejection_rate import Rejections, is_usual, usual_rate
+from vye_pipeline.reconciliation.statuses import OF_A_LINE, UNSETTLED, Status
+from vye_pipeline.records import KINDS, Kind
+from vye_pipeline.redelivery import ObjectState, Verified
+from vye_pipeline.vye_database.unclaimed import unclaimed_records
+from vye_pipeline.world import World
+
+INTACT, SETTLED, USUAL, CLAIMED = (
+    "objects_lie_there_unaltered",
+    "settled_by_its_deadline",
+    "rejection_rate_is_usual",
+    "every_record_has_a_partition",
+)
+DAYS_COMPARED = 20
+
+
+def intact(verified: list[Verified]) -> dg.AssetCheckResult:
+    """Says whether what was sent lies in the object store as it was sent."""
+    wrong = [one.in_words() for one in verified if one.state != ObjectState.INTACT]
+    return dg.AssetCheckResult(
+        check_name=INTACT,
+        passed=not wrong,
+        description="\n".join(wrong) or None,
+        metadata={"objects": len(verified)},
+    )
+
+
+def settled(partition_date: date, rows: pd.DataFrame, now: datetime) -> dg.AssetCheckResult:
+    """Says whether nothing is pending or undelivered any more once the deadline has passed.
+
+    Args:
+        partition_date: of the records.
+        rows: user_profile_id, record_id, status: a row a record.
+        now: with zone.
+    """
+    open_rows = rows[rows["status"].isin([str(status) for status in UNSETTLED])]
+    due_at = deadline(partition_date)
+    is_late = now > due_at and not open_rows.empty
+    return dg.AssetCheckResult(
+        check_name=SETTLED,
+        passed=not is_late,
+        description=f"{len(open_rows)} records of {open_rows['user_profile_id'].nunique()} user "
+        f"profiles are open since {due_at:%Y-%m-%d %H:%M %Z}: vye backfill --failed sends what was "
+        "not delivered"
+        if is_late
+        else None,
+        metadata={
+            "due_at": dg.MetadataValue.timestamp(due_at),
+            "open_user_profiles": metadata.profiles(open_rows),
+        },
+    )
+
+
+def rejection_rate(
+    world: World, partition_date: date, kind: Kind, rows: pd.DataFrame
+) -> dg.AssetCheckResult:
+    """Says whether BDN rejected about as much as of the last files that it answered.
+
+    Args:
+        world: the ledger.
+        partition_date: of the records.
+        kind: of the records.
+        rows: user_profile_id, record_id, status: a row a record.
+    """
+    lines = rows[rows["status"].isin([str(status) for status in OF_A_LINE])]
+    rejected = lines[lines["status"] == str(Status.REJECTED)]
+    with world.ledger.transaction() as connection:
+        usual = usual_rate(rejections(connection, kind.name, partition_date, DAYS_COMPARED))
+    is_answered = not lines["status"].isin([str(status) for status in UNSETTLED]).all()
+    passed = not is_answered or is_usual(Rejections(len(rejected), len(lines)), usual)
+    return dg.AssetCheckResult(
+        check_name=USUAL,
+        passed=passed,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=None
+        if passed
+        else f"BDN rejected {len(rejected)} of {len(lines)} lines, usually {usual or 0:.1%}: "
+        "ask BDN what has changed before veterans are called",
+        metadata={
+            "rejected": len(rejected),
+            "lines": len(lines),
+            "usual_rate": "not known yet" if usual is None else f"{usual:.2%}",
+            "rejected_user_profiles": metadata.profiles(rejected),
+        },
+    )
+
+
+def every_record_claimed(world: World, partition_date: date) -> dg.AssetCheckResult:
+    """Says whether each export-ready record of the day's clones belongs to some partition."""
+    try:
+        frames = [_unclaimed(world, partition_date, kind) for kind in KINDS]
+    except PipelineError as error:
+        return dg.AssetCheckResult(
+            check_name=CLAIMED,
+            passed=False,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=f"can't be told: {error}",
+        )
+    orphans = pd.concat(frames, ignore_index=True)
+    return dg.AssetCheckResult(
+        check_name=CLAIMED,
+        passed=orphans.empty,
+        description=None
+        if orphans.empty
+        else f"{len(orphans)} records of {orphans['user_profile_id'].nunique()} user profiles came "
+        "after their day was sent and belong to no partition: while their clone is export-ready "
+        "the next business day takes them up; else reconcile them by hand with BDN",
+        metadata={"records": len(orphans), "user_profiles": metadata.profiles(orphans)},
+    )
+
+
+def _unclaimed(world: World, partition_date: date, kind: Kind) -> pd.DataFrame:
+    clone_ids = world.ledger.clones(partition_date, kind)
+    return unclaimed_records(world, kind, clone_ids, cut_off(partition_date))

@@ -1,0 +1,55 @@
+"""Records of a BDN clone that no partition has claimed: what would be orphaned if nobody looked.
+
+A record can come to a clone between the cut-off and VYE's activation of the next one, or be
+committed late by VYE. As long as the clone is export-ready the next partition takes it up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import pandas as pd
+from sqlalchemy import Connection, select
+
+from vye_pipeline.database import read_frame
+from vye_pipeline.records import Kind
+from vye_pipeline.vye_database.tables import Base
+from vye_pipeline.world import World
+
+
+def unclaimed_records(
+    world: World, kind: Kind, clone_ids: Sequence[int], before: datetime | None = None
+) -> pd.DataFrame:
+    """Returns record_id and user_profile_id of the records of some clones that nobody has claimed.
+
+    Args:
+        world: ledger and VYE's database.
+        kind: of the records.
+        clone_ids: the BDN clones to look at.
+        before: only what was created before (with zone); all by default.
+
+    Raises:
+        PipelineError: source: VYE's database can't be read.
+    """
+    with world.vye.errors(), world.vye_engine.connect() as connection:
+        records = _records(connection, kind, clone_ids, before)
+    claimed = world.ledger.claims_in_clones(kind, clone_ids)["record_id"]
+    return records[~records["record_id"].isin(claimed)].reset_index(drop=True)
+
+
+def _records(
+    connection: Connection, kind: Kind, clone_ids: Sequence[int], before: datetime | None
+) -> pd.DataFrame:
+    record, info = Base.metadata.tables[kind.table], Base.metadata.tables["vye_user_infos"]
+    query = (
+        select(record.c.id.label("record_id"), info.c.user_profile_id)
+        .select_from(info.join(record, record.c.user_info_id == info.c.id))
+        .where(info.c.bdn_clone_id.in_(clone_ids))
+        .order_by(record.c.id)
+    )
+    if kind.origin is not None:
+        query = query.where(record.c.origin == kind.origin)
+    if before is not None:
+        query = query.where(record.c.created_at < before.astimezone(UTC).replace(tzinfo=None))
+    return read_frame(connection, query)
