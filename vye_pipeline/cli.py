@@ -375,6 +375,25 @@ def resolve(profile: int, day: date, kind: str | None, note: str) -> int:
     return SUCCESS
 
 
+@vye.command()
+@click.option("--out", type=click.Path(path_type=Path), help="where; by default report.html")
+def report(out: Path | None) -> int:
+    """Write the analysts' page: how the days stand and who needs a person."""
+    from vye_pipeline.ledger.ledger import open_ledger
+    from vye_pipeline.reconciliation import report as page
+
+    settings = load_settings()
+    path = out or settings.report_file
+    days = _days(settings, None, None)
+    content = page.report(open_ledger(settings), days, datetime.now(UTC))
+    try:
+        path.write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path} can't be written: {error.strerror}") from None
+    click.echo(str(path))
+    return SUCCESS
+
+
 @vye.group()
 def simulate() -> None:
     """A stand-in for BDN."""

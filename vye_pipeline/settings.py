@@ -70,6 +70,11 @@ class Settings(BaseSettings):
         return self.snapshot_url or f"file://{self.folder / 'snapshots'}"
 
     @property
+    def report_file(self) -> Path:
+        """Where the analysts' page is written."""
+        return self.folder / "report.html"
+
+    @property
     def snapshot_key_file(self) -> Path:
         """Where the key lies that is made on first use."""
         return self.folder / "snapshot.key"

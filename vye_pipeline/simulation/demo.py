@@ -14,6 +14,7 @@ from vye_pipeline.errors import UsageError
 from vye_pipeline.ledger.reports import affected, calendar
 from vye_pipeline.orchestration.resources import Clock
 from vye_pipeline.orchestration.runs import Session
+from vye_pipeline.reconciliation.report import report
 from vye_pipeline.records import KINDS, Kind
 from vye_pipeline.settings import Settings
 from vye_pipeline.simulation.outage import Outage
@@ -91,10 +92,13 @@ def run_demo(settings: Settings, console: Console) -> None:
             session.reconcile(day, NAMES)
         _show_calendar(world, console)
         _show_nothing_sent_twice(world, before, _objects(outage), console)
+    page = report(world.ledger, SAMPLE_DAYS, time.now)
+    settings.report_file.write_text(page, encoding="utf-8")
     console.print(
         "\n[bold]make dev[/bold] shows the same in the Dagster UI: under Runs the failed ones of 3 "
         "and 8 April, under each delivery the day that was red and is delivered now.\n"
-        "[bold]vye affected[/bold] lists whose records still need a person, and why."
+        "[bold]vye affected[/bold] lists whose records still need a person, and why; the analysts' "
+        "page with all of it is report.html beside the ledger (vye report writes it anew)."
     )
 
 
