@@ -268,8 +268,8 @@ def status(
         raise UsageError("--verify looks at the objects as they are now: leave --as-of away")
     if is_verifying:
         return _verify(settings, days, as_json=as_json)
-    with open_ledger(settings).transaction() as connection:
-        rows = calendar(connection, days, end_of_day(as_of) if as_of else NOW)
+    known_at = end_of_day(as_of) if as_of else NOW
+    rows = open_ledger(settings).read(lambda connection: calendar(connection, days, known_at))
     if as_json:
         click.echo(json.dumps([row.as_json() for row in rows], indent=2))
     else:
@@ -317,8 +317,9 @@ def affected(
 
     settings = load_settings()
     days = [day] if day else _days(settings, None, None)
-    with open_ledger(settings).transaction() as connection:
-        items = read_affected(connection, days[0], days[-1], kind) if days else []
+    items = open_ledger(settings).read(
+        lambda connection: read_affected(connection, days[0], days[-1], kind) if days else []
+    )
     if csv_file is not None:
         _write_csv(csv_file, [item.as_json() for item in items])
     if as_json:
@@ -410,7 +411,7 @@ def simulate_answer(
     partition_date: date, reject: int, drop: int, garble: int, late: int, refuse: bool
 ) -> int:
     """Answer the delivered files of a day as BDN would."""
-    from vye_pipeline.bdn.object_store import open_object_store
+    from vye_pipeline.bdn.stores import open_object_store
     from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
 
     faults = Faults(reject=reject, drop=drop, garble=garble, late=late, refuse=refuse)

@@ -30,6 +30,7 @@ class Settings(BaseSettings):
     object_store_url: str | None = Field(None, description="file:///folder or s3://bucket[/prefix]")
     snapshot_url: str | None = Field(None, description="encrypted snapshots, like the object store")
     snapshot_key: str | None = Field(None, description="comma-separated; the first one writes")
+    kms_key_id: str | None = Field(None, description="the KMS key with which S3 encrypts")
     start_date: date = Field(date(2025, 4, 1), description="the first partition")
     end_date: date | None = Field(None, description="the last partition, once BDN is retired")
 

@@ -10,12 +10,9 @@ from collections.abc import Sequence
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-from vye_pipeline.bdn.object_store import (
-    FolderStore,
-    ObjectMissing,
-    ObjectStore,
-    open_object_store,
-)
+from vye_pipeline.bdn.folder_store import FolderStore
+from vye_pipeline.bdn.object_store import ObjectMissing, ObjectStore
+from vye_pipeline.bdn.stores import open_object_store
 from vye_pipeline.errors import UsageError, defect
 from vye_pipeline.settings import Settings
 
@@ -103,7 +100,7 @@ def open_snapshots(settings: Settings) -> SnapshotStore:
         PipelineError: the key's file can't be written.
     """
     try:
-        store = open_object_store(settings.snapshots_url)
+        store = open_object_store(settings.snapshots_url, settings.kms_key_id)
     except UsageError as error:
         raise UsageError(f"VYE_SNAPSHOT_URL can't be used: {error}") from None
     origin, keys = _keys(settings)

@@ -6,7 +6,8 @@ from functools import cached_property
 
 from sqlalchemy import Engine
 
-from vye_pipeline.bdn.object_store import ObjectStore, open_object_store
+from vye_pipeline.bdn.object_store import ObjectStore
+from vye_pipeline.bdn.stores import open_object_store
 from vye_pipeline.database import Database
 from vye_pipeline.ledger.ledger import Ledger, open_ledger
 from vye_pipeline.settings import Settings
@@ -39,7 +40,7 @@ class World:
     @cached_property
     def objects(self) -> ObjectStore:
         """Where the files exchanged with BDN lie."""
-        return open_object_store(self.settings.objects_url)
+        return open_object_store(self.settings.objects_url, self.settings.kms_key_id)
 
     @cached_property
     def snapshots(self) -> SnapshotStore:

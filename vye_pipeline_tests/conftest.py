@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 
 import hypothesis
 import pytest
@@ -27,3 +28,11 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 def embedded(tmp_path: Path) -> Settings:
     """Settings of an embedded world that nobody else uses."""
     return load_settings(local_dir=tmp_path / "local", start_date=date(2024, 1, 2))
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The waits between tries in seconds, which are recorded and not waited for."""
+    recorded: list[float] = []
+    monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=recorded.append))
+    return recorded

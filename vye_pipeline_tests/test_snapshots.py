@@ -12,7 +12,7 @@ from cryptography.fernet import Fernet
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vye_pipeline.bdn.object_store import FolderStore
+from vye_pipeline.bdn.folder_store import FolderStore
 from vye_pipeline.errors import Cause, PipelineError, UsageError
 from vye_pipeline.settings import Settings
 from vye_pipeline.snapshots import SnapshotStore, open_snapshots

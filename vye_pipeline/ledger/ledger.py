@@ -1,4 +1,4 @@
-"""The ledger's verbs: each is one transaction, each can be repeated after a crash.
+"""The ledger's verbs: each is one transaction, each can be repeated after a crash or a lost answer.
 
 It is the truth about what was sent (architecture.md, rule 5). A record is claimed by one partition
 for good; until the partition's file is delivered its claims may be taken again from the source;
@@ -7,12 +7,12 @@ after that the database itself refuses any change.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import pandas as pd
 from sqlalchemy import (
@@ -52,9 +52,11 @@ from vye_pipeline.ledger.models import (
     Resolution,
 )
 from vye_pipeline.records import Kind
+from vye_pipeline.retries import retried
 from vye_pipeline.settings import Settings
 
 FIRST_REVISION_AGAIN = 2
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -131,9 +133,7 @@ def open_ledger(settings: Settings) -> Ledger:
     if database.url == f"sqlite:///{settings.folder / 'ledger.db'}":
         settings.folder.mkdir(parents=True, exist_ok=True)
     ledger = Ledger(database)
-    with database.errors():
-        if not schema.is_current(ledger.engine):
-            schema.upgrade(ledger.engine)
+    ledger.upgrade()
     return ledger
 
 
@@ -155,12 +155,34 @@ class Ledger:
         with self._database.errors(), self.engine.begin() as connection:
             yield connection
 
-    def exclusive(self, kind: Kind) -> AbstractContextManager[None]:
+    @retried
+    def read(self, question: Callable[[Connection], Answer]) -> Answer:
+        """Answers a question that needs a connection: one of reports.py."""
+        with self.transaction() as connection:
+            return question(connection)
+
+    @contextmanager
+    def exclusive(self, kind: Kind) -> Iterator[None]:
         """Keeps other processes from claiming or delivering records of a kind meanwhile."""
-        return exclusive(self.engine, kind.name)
+        with ExitStack() as held:
+            self._hold(held, kind.name)
+            yield
+
+    @retried
+    def _hold(self, held: ExitStack, name: str) -> None:
+        with self._database.errors():
+            held.enter_context(exclusive(self.engine, name))
+
+    @retried
+    def upgrade(self) -> None:
+        """Brings the tables to this version's revision."""
+        with self._database.errors():
+            if not schema.is_current(self.engine):
+                schema.upgrade(self.engine)
 
     # -- claims ---------------------------------------------------------------------------------
 
+    @retried
     def file(self, partition_date: date, kind: Kind) -> FileRow | None:
         """Returns the file of a partition, None where the partition was never read."""
         with self.transaction() as connection:
@@ -169,14 +191,13 @@ class Ledger:
             ).one_or_none()
         return FileRow(**row._mapping) if row else None
 
+    @retried
     def receipt(self, partition_date: date, kind: Kind) -> Receipt | None:
         """Returns the receipt of a delivered partition, None where it isn't delivered."""
         with self.transaction() as connection:
-            row = connection.execute(
-                select(*Delivery.__table__.c).where(*_of(Delivery, partition_date, kind))
-            ).one_or_none()
-        return Receipt(**row._mapping) if row else None
+            return _receipt(connection, partition_date, kind)
 
+    @retried
     def clones(self, partition_date: date, kind: Kind) -> list[int]:
         """Returns the ids of the BDN clones that a partition has read."""
         with self.transaction() as connection:
@@ -188,6 +209,7 @@ class Ledger:
                 )
             )
 
+    @retried
     def claims_in_clones(self, kind: Kind, clone_ids: Sequence[int]) -> pd.DataFrame:
         """Returns record_id and partition_date (ISO text) of all claims in some BDN clones."""
         query = select(Claim.record_id, Claim.partition_date).where(
@@ -196,6 +218,7 @@ class Ledger:
         with self.transaction() as connection:
             return read_frame(connection, query)
 
+    @retried
     def claim(
         self,
         file: FileRow,
@@ -240,6 +263,7 @@ class Ledger:
             if _supersede(connection, kind, [file.partition_date]):
                 _number_lines(connection, kind, file.partition_date)
 
+    @retried
     def findings(self, partition_date: date, kind: Kind) -> pd.DataFrame:
         """Returns record_id, field, code, is_quarantining of a partition's records."""
         query = (
@@ -254,6 +278,7 @@ class Ledger:
         with self.transaction() as connection:
             return read_frame(connection, query)
 
+    @retried
     def claims(self, partition_date: date, kind: Kind) -> pd.DataFrame:
         """Returns record_id, user_profile_id, disposition, line_number, is_vanished."""
         query = (
@@ -272,6 +297,7 @@ class Ledger:
 
     # -- delivery -------------------------------------------------------------------------------
 
+    @retried
     def render(
         self,
         partition_date: date,
@@ -285,6 +311,7 @@ class Ledger:
         with self.transaction() as connection:
             connection.execute(update(File).where(*_of(File, partition_date, kind)).values(values))
 
+    @retried
     def line_count(self, partition_date: date, kind: Kind) -> int:
         """Counts the records of a partition that are to be sent as things stand."""
         query = select(func.count()).where(
@@ -293,6 +320,7 @@ class Ledger:
         with self.transaction() as connection:
             return connection.scalar(query) or 0
 
+    @retried
     def rendered_files(self, kind: Kind) -> list[FileRow]:
         """Returns the files that are rendered and not delivered, oldest first.
 
@@ -307,8 +335,13 @@ class Ledger:
         with self.transaction() as connection:
             return [FileRow(**row._mapping) for row in connection.execute(query)]
 
+    @retried
     def deliver(self, file: FileRow, kind: Kind, delivered_at: datetime) -> Receipt:
-        """Records a delivery and marks what it overtakes in older, undelivered partitions."""
+        """Records a delivery and marks what it overtakes in older, undelivered partitions.
+
+        Returns:
+            The receipt; of a partition that has one already, that one.
+        """
         receipt = Receipt(
             partition_date=file.partition_date,
             kind=file.kind,
@@ -319,6 +352,9 @@ class Ledger:
             delivered_at=delivered_at,
         )
         with self.transaction() as connection:
+            known = _receipt(connection, file.partition_date, kind)
+            if known is not None:
+                return known
             connection.execute(insert(Delivery).values(vars(receipt)))
             older = connection.scalars(
                 select(File.partition_date).where(
@@ -330,6 +366,7 @@ class Ledger:
             _supersede(connection, kind, older)
         return receipt
 
+    @retried
     def fail(
         self,
         partition_date: date,
@@ -348,23 +385,24 @@ class Ledger:
         )
         with self.transaction() as connection:
             records, profiles = connection.execute(waiting).one()
-            connection.execute(
-                insert(Failure).values(
-                    partition_date=partition_date,
-                    kind=kind.name,
-                    step=step,
-                    failed_at=failed_at,
-                    run_id=run_id,
-                    cause=error.cause.value,
-                    is_transient=error.is_transient,
-                    what=error.what,
-                    next_step=error.next_step,
-                    record_count=records,
-                    profile_count=profiles,
-                )
+            _insert_once(
+                connection,
+                Failure,
+                partition_date=partition_date,
+                kind=kind.name,
+                step=step,
+                failed_at=failed_at,
+                run_id=run_id,
+                cause=error.cause.value,
+                is_transient=error.is_transient,
+                what=error.what,
+                next_step=error.next_step,
+                record_count=records,
+                profile_count=profiles,
             )
         return records, profiles
 
+    @retried
     def request_redelivery(
         self,
         receipt: Receipt,
@@ -401,6 +439,7 @@ class Ledger:
             connection.execute(insert(Redelivery).values(vars(requested)))
         return requested
 
+    @retried
     def redeliver(self, requested: RedeliveryRow, redelivered_at: datetime) -> None:
         """Records that a redelivery lies in the object store."""
         done = update(Redelivery).where(
@@ -409,12 +448,14 @@ class Ledger:
         with self.transaction() as connection:
             connection.execute(done.values(redelivered_at=redelivered_at))
 
+    @retried
     def revision(self, partition_date: date, kind: Kind) -> int:
         """Returns the newest revision of a partition's file that BDN can have seen."""
         query = select(func.max(Redelivery.revision)).where(*_of(Redelivery, partition_date, kind))
         with self.transaction() as connection:
             return connection.scalar(query) or 1
 
+    @retried
     def sent_objects(self, first: date, last: date) -> list[SentObject]:
         """Returns what must lie in the object store for some days, redeliveries too, by day."""
         columns = ("partition_date", "kind", "object_key", "sha256")
@@ -431,6 +472,7 @@ class Ledger:
 
     # -- BDN's clones ---------------------------------------------------------------------------
 
+    @retried
     def clone_states(self) -> pd.DataFrame:
         """Returns for each BDN clone that was read how far its partitions are.
 
@@ -457,6 +499,7 @@ class Ledger:
 
     # -- acknowledgements and reconciliation ----------------------------------------------------
 
+    @retried
     def record_acknowledgement(self, *, read_at: datetime, **row: object) -> None:
         """Keeps what an acknowledgement says of itself; of a known one, when it was read last."""
         table = _table(Acknowledgement)
@@ -468,6 +511,7 @@ class Ledger:
                     insert(table).values(**row, recorded_at=read_at, read_at=read_at)
                 )
 
+    @retried
     def acknowledgements(self, partition_date: date, kind: Kind) -> pd.DataFrame:
         """Returns object_key, revision, snapshot_name of what was read last at each place."""
         newest = aliased(Acknowledgement)
@@ -488,6 +532,7 @@ class Ledger:
         with self.transaction() as connection:
             return read_frame(connection, query)
 
+    @retried
     def reconcile(
         self, partition_date: date, kind: Kind, rows: pd.DataFrame, reconciled_at: datetime
     ) -> None:
@@ -506,6 +551,7 @@ class Ledger:
         with self.transaction() as connection:
             history.replace(connection, partition_date, kind, rows, reconciled_at)
 
+    @retried
     def resolve(
         self,
         partition_date: date,
@@ -517,7 +563,7 @@ class Ledger:
         resolved_at: datetime,
     ) -> None:
         """Closes what is open of a user profile's records of some kinds, as it is known now."""
-        closed = {
+        closed: dict[str, Any] = {
             "partition_date": partition_date,
             "user_profile_id": user_profile_id,
             "resolved_by": resolved_by,
@@ -525,12 +571,14 @@ class Ledger:
             "resolved_at": resolved_at,
         }
         with self.transaction() as connection:
-            connection.execute(insert(Resolution), [closed | {"kind": kind} for kind in kinds])
+            for kind in kinds:
+                _insert_once(connection, Resolution, **closed, kind=kind)
 
+    @retried
     def record_contact_lookup(self, **row: object) -> None:
         """Records who looks up a veteran's contact details: user_profile_id, who, when and why."""
         with self.transaction() as connection:
-            connection.execute(insert(ContactLookup).values(**row))
+            _insert_once(connection, ContactLookup, **row)
 
 
 def _table(model: type[Base]) -> Table:
@@ -539,6 +587,20 @@ def _table(model: type[Base]) -> Table:
 
 def _of(model: Any, partition_date: date, kind: Kind) -> tuple[ColumnElement[bool], ...]:
     return (model.partition_date == partition_date, model.kind == kind.name)
+
+
+def _insert_once(connection: Connection, model: type[Base], **values: Any) -> None:
+    """Adds a row that isn't there: a repeat after a lost answer must not add it again."""
+    table = _table(model)
+    same = [table.c[name].is_not_distinct_from(value) for name, value in values.items()]
+    if not connection.scalar(select(exists().where(*same))):
+        connection.execute(insert(table).values(values))
+
+
+def _receipt(connection: Connection, partition_date: date, kind: Kind) -> Receipt | None:
+    query = select(*_table(Delivery).c).where(*_of(Delivery, partition_date, kind))
+    row = connection.execute(query).one_or_none()
+    return Receipt(**row._mapping) if row else None
 
 
 def _owned(frame: pd.DataFrame, owner: dict[str, Any]) -> pd.DataFrame:

@@ -77,8 +77,10 @@ def rejection_rate(
     """
     lines = rows[rows["status"].isin([str(status) for status in OF_A_LINE])]
     rejected = lines[lines["status"] == str(Status.REJECTED)]
-    with world.ledger.transaction() as connection:
-        usual = usual_rate(rejections(connection, kind.name, partition_date, DAYS_COMPARED))
+    earlier = world.ledger.read(
+        lambda connection: rejections(connection, kind.name, partition_date, DAYS_COMPARED)
+    )
+    usual = usual_rate(earlier)
     is_answered = not lines["status"].isin([str(status) for status in UNSETTLED]).all()
     passed = not is_answered or is_usual(Rejections(len(rejected), len(lines)), usual)
     return dg.AssetCheckResult(

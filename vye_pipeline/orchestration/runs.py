@@ -85,8 +85,8 @@ class Session:
             Each partition that was run, with its problems.
         """
         wanted = {FAILED} if only_failed else {FAILED, MISSING}
-        with self.world.ledger.transaction() as connection:
-            rows = [row for row in calendar(connection, days) if row.delivery in wanted]
+        known = self.world.ledger.read(lambda connection: calendar(connection, days))
+        rows = [row for row in known if row.delivery in wanted]
         for day, group in groupby(rows, key=lambda row: row.partition_date):
             kinds = [row.kind for row in group]
             egress = self.egress(day, kinds)

@@ -86,7 +86,7 @@ def _failed(world: World, today: date) -> Iterator[tuple[date, tuple[str, ...]]]
     first = business_days_after(today, -world.settings.retry_business_days)
     last = business_days_after(today, -1)
     days = list(business_days(max(first, world.settings.start_date), last))
-    with world.ledger.transaction() as connection:
-        rows = [row for row in calendar(connection, days) if row.delivery == FAILED]
+    known = world.ledger.read(lambda connection: calendar(connection, days))
+    rows = [row for row in known if row.delivery == FAILED]
     for day, group in groupby(rows, key=lambda row: row.partition_date):
         yield day, tuple(row.kind for row in group)

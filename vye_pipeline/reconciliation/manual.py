@@ -46,8 +46,7 @@ def worklist(world: World, partition_date: date, now: datetime) -> pd.DataFrame:
         all of it moot), is_reachable (whether a telephone number or e-mail address is known; null
         while VYE's database can't be read): one row a user profile.
     """
-    with world.ledger.transaction() as connection:
-        items = read_frame(connection, open_items(partition_date))
+    items = world.ledger.read(lambda connection: read_frame(connection, open_items(partition_date)))
     items = items.dropna(subset="user_profile_id").astype({"user_profile_id": "int64"})
     if items.empty:
         return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in COLUMNS.items()})
@@ -104,8 +103,9 @@ def resolve(
     Raises:
         UsageError: nothing is open.
     """
-    with ledger.transaction() as connection:
-        items = affected(connection, partition_date, partition_date, kind)
+    items = ledger.read(
+        lambda connection: affected(connection, partition_date, partition_date, kind)
+    )
     kinds = sorted(
         {item.kind for item in items if item.is_open and item.user_profile_id == user_profile_id}
     )

@@ -168,13 +168,14 @@ def _activate(world: World) -> None:
 
 
 def _show_calendar(world: World, console: Console) -> None:
-    with world.ledger.transaction() as connection:
-        show_calendar(console, calendar(connection, SAMPLE_DAYS))
+    days = world.ledger.read(lambda connection: calendar(connection, SAMPLE_DAYS))
+    show_calendar(console, days)
 
 
 def _show_affected(world: World, console: Console) -> None:
-    with world.ledger.transaction() as connection:
-        items = affected(connection, SAMPLE_DAYS[0], SAMPLE_DAYS[-1])
+    items = world.ledger.read(
+        lambda connection: affected(connection, SAMPLE_DAYS[0], SAMPLE_DAYS[-1])
+    )
     show_affected(console, items, rows_shown=ROWS_SHOWN)
 
 
@@ -188,8 +189,7 @@ def _show_nothing_sent_twice(
 ) -> None:
     """Compares what lies in the object store with what lay there before, and with the ledger."""
     unchanged = sum(after[key] == digest for key, digest in before.items())
-    with world.ledger.transaction() as connection:
-        days = calendar(connection, SAMPLE_DAYS)
+    days = world.ledger.read(lambda connection: calendar(connection, SAMPLE_DAYS))
     agreeing = sum(after.get(day.object_key or "") == day.sha256 for day in days)
     console.print(
         f"\n{unchanged} of the {len(before)} files sent before lie there unchanged, "

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, select, update
 from vye_pipeline.database import Database
 from vye_pipeline.errors import Cause
 from vye_pipeline.records import KINDS
+from vye_pipeline.retries import retried
 from vye_pipeline.vye_database.tables import Base
 from vye_pipeline.vye_database.unclaimed import unclaimed_records
 
@@ -33,26 +34,37 @@ def settle_clones(world: World) -> None:
     Raises:
         PipelineError: source: the flag can't be read or written.
     """
-    url = world.settings.vye_database_write_url
-    if url is None:
+    if world.settings.vye_database_write_url is None:
         return
     states = world.ledger.clone_states().set_index("bdn_clone_id")
+    known = states.loc[states.index.intersection(_flagged(world))]
+    read = known[known["kind_count"] == len(KINDS)]
+    failed = read.index[read["failure_count"] > 0].tolist()
+    done = [
+        clone_id
+        for clone_id in read.index[read["open_count"] == 0].tolist()
+        if all(unclaimed_records(world, kind, [clone_id]).empty for kind in KINDS)
+    ]
+    if failed or done:
+        _write(world.settings.vye_database_write_url, failed, done)
+
+
+@retried
+def _flagged(world: World) -> list[int]:
+    """Returns the ids of the clones that have not been handed back."""
+    query = select(CLONES.c.id).where(CLONES.c.export_ready.is_not(None))
     with world.vye.errors(), world.vye_engine.connect() as connection:
-        flagged = connection.scalars(select(CLONES.c.id).where(CLONES.c.export_ready.is_not(None)))
-        known = states.loc[states.index.intersection(list(flagged))]
-        read = known[known["kind_count"] == len(KINDS)]
-        failed = read.index[read["failure_count"] > 0].tolist()
-        done = [
-            clone_id
-            for clone_id in read.index[read["open_count"] == 0].tolist()
-            if all(unclaimed_records(world, kind, [clone_id]).empty for kind in KINDS)
-        ]
-    if not failed and not done:
-        return
+        return list(connection.scalars(query))
+
+
+@retried
+def _write(url: str, failed: list[int], done: list[int]) -> None:
     database = Database("VYE's database", "VYE_DATABASE_WRITE_URL", url, Cause.SOURCE)
-    with database.errors(), database.engine().begin() as connection:
+    engine = database.engine()
+    with database.errors(), engine.begin() as connection:
         _set_flag(connection, failed, is_failed=True)
         _set_flag(connection, done, is_failed=False)
+    engine.dispose()
 
 
 def _set_flag(connection: Connection, clone_ids: Iterable[int], *, is_failed: bool) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, func, or_, select
 
 from vye_pipeline.database import Query, read_frame
+from vye_pipeline.retries import retried
 from vye_pipeline.vye_database.personal import plain_text
 from vye_pipeline.vye_database.tables import Base
 from vye_pipeline.world import World
@@ -28,6 +29,7 @@ class Contact:
     email: str
 
 
+@retried
 def reachable(world: World, user_profile_ids: Sequence[int]) -> frozenset[int]:
     """Says which of some user profiles have given a telephone number or e-mail address.
 
@@ -59,6 +61,11 @@ def look_up(
     world.ledger.record_contact_lookup(
         user_profile_id=user_profile_id, looked_up_by=looked_up_by, reason=reason, looked_up_at=now
     )
+    return _newest(world, user_profile_id)
+
+
+@retried
+def _newest(world: World, user_profile_id: int) -> Contact | None:
     query = (
         _given(*_WAYS)
         .where(_INFO.c.user_profile_id == user_profile_id)

@@ -16,6 +16,7 @@ from vye_pipeline.business_days import cut_off
 from vye_pipeline.database import Database, read_frame
 from vye_pipeline.errors import Cause
 from vye_pipeline.records import Kind
+from vye_pipeline.retries import retried
 from vye_pipeline.settings import Settings
 from vye_pipeline.vye_database.personal import plain_text
 from vye_pipeline.vye_database.tables import Base
@@ -48,6 +49,7 @@ def vye_database(settings: Settings) -> Database:
     return Database("VYE's database", "VYE_DATABASE_URL", settings.vye_database_url, Cause.SOURCE)
 
 
+@retried
 def read_candidates(
     database: Database,
     engine: Engine,

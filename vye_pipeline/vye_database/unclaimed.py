@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pandas as pd
-from sqlalchemy import Connection, select
+from sqlalchemy import select
 
 from vye_pipeline.database import read_frame
 from vye_pipeline.records import Kind
+from vye_pipeline.retries import retried
 from vye_pipeline.vye_database.tables import Base
 from vye_pipeline.world import World
 
@@ -32,14 +33,14 @@ def unclaimed_records(
     Raises:
         PipelineError: source: VYE's database can't be read.
     """
-    with world.vye.errors(), world.vye_engine.connect() as connection:
-        records = _records(connection, kind, clone_ids, before)
+    records = _records(world, kind, clone_ids, before)
     claimed = world.ledger.claims_in_clones(kind, clone_ids)["record_id"]
     return records[~records["record_id"].isin(claimed)].reset_index(drop=True)
 
 
+@retried
 def _records(
-    connection: Connection, kind: Kind, clone_ids: Sequence[int], before: datetime | None
+    world: World, kind: Kind, clone_ids: Sequence[int], before: datetime | None
 ) -> pd.DataFrame:
     record, info = Base.metadata.tables[kind.table], Base.metadata.tables["vye_user_infos"]
     query = (
@@ -52,4 +53,5 @@ def _records(
         query = query.where(record.c.origin == kind.origin)
     if before is not None:
         query = query.where(record.c.created_at < before.astimezone(UTC).replace(tzinfo=None))
-    return read_frame(connection, query)
+    with world.vye.errors(), world.vye_engine.connect() as connection:
+        return read_frame(connection, query)

@@ -15,14 +15,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from vye_pipeline.bdn.folder_store import FolderStore
 from vye_pipeline.bdn.object_store import (
-    FolderStore,
     ObjectMissing,
     ObjectStore,
     PutOutcome,
-    S3Store,
-    open_object_store,
 )
+from vye_pipeline.bdn.s3_store import S3Store
+from vye_pipeline.bdn.stores import open_object_store
 from vye_pipeline.errors import Cause, PipelineError, UsageError
 
 KEY = "outbound/2025-04-07/vawave097"
@@ -262,7 +262,7 @@ def test_any_other_url_is_refused_with_what_would_do(url: str) -> None:
 
 def test_a_folder_store_never_imports_boto3(tmp_path: Path) -> None:
     program = (
-        "import sys; from vye_pipeline.bdn.object_store import open_object_store; "
+        "import sys; from vye_pipeline.bdn.stores import open_object_store; "
         "open_object_store(sys.argv[1]).put_once('key', b''); open_object_store('s3://bucket'); "
         "sys.exit('botocore' in sys.modules or 'boto3' in sys.modules)"
     )

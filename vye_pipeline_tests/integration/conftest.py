@@ -7,6 +7,8 @@ import uuid
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
+from threading import Thread
+from urllib.parse import urlsplit
 
 import boto3
 import pytest
@@ -14,6 +16,7 @@ from cryptography.fernet import Fernet
 from moto.server import ThreadedMotoServer
 
 from vye_pipeline.settings import Settings, load_settings
+from vye_pipeline_tests.integration.faulty_network import FaultyNetwork
 from vye_pipeline_tests.integration.servers import PostgreSQL
 
 
@@ -50,6 +53,18 @@ def s3_bucket(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
     name = f"b{uuid.uuid4().hex}"
     boto3.client("s3").create_bucket(Bucket=name)
     return name
+
+
+@pytest.fixture
+def network(s3_bucket: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyNetwork]:
+    """A faulty network, through which the stores made from now on reach S3."""
+    endpoint = boto3.client("s3").meta.endpoint_url
+    with FaultyNetwork(urlsplit(endpoint).netloc) as server:
+        Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", server.url)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        yield server
+        server.shutdown()
 
 
 @pytest.fixture(params=["embedded", "production"])

@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b64encode
-from collections.abc import Iterator
-from contextlib import closing
-from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
-from urllib.parse import urlsplit
 
 import boto3
 import pytest
+from cryptography.fernet import Fernet
 
+from vye_pipeline import retries
 from vye_pipeline.bdn import object_store
-from vye_pipeline.bdn.object_store import ObjectMissing, ObjectStore, PutOutcome, S3Store
+from vye_pipeline.bdn.object_store import ObjectMissing, ObjectStore, PutOutcome
+from vye_pipeline.bdn.s3_store import S3Store
 from vye_pipeline.errors import Cause, PipelineError, UsageError
+from vye_pipeline.settings import load_settings
+from vye_pipeline.world import World
 from vye_pipeline_tests.bdn.test_object_store import (
     CONTENT,
     KEY,
     OTHER_CONTENT,
     ObjectStoreScenarios,
 )
+from vye_pipeline_tests.integration.faulty_network import (
+    FaultyNetwork,
+    Plan,
+    error,
+    lose_answer,
+    lose_request,
+)
 
-LOSE_REQUEST = "lose the request"
-LOSE_ANSWER = "lose the answer"
 PERMANENT_ANSWERS = {
     "AccessDenied": 403,
     "InvalidAccessKeyId": 403,
@@ -35,88 +39,13 @@ PERMANENT_ANSWERS = {
     "InvalidToken": 400,
     "NoSuchBucket": 404,
 }
+PUT = frozenset({"PUT"})
 TRANSIENT_ANSWERS = {
     "InternalError": 500,
     "ServiceUnavailable": 503,
     "RequestTimeout": 400,
     "SlowDown": 503,
 }
-
-
-class FaultyNetwork(ThreadingHTTPServer):
-    """Stands between client and S3, and does harm to the next PUTs, one fault each.
-
-    A fault is LOSE_REQUEST, LOSE_ANSWER, or (HTTP status, S3's error code) as the answer.
-    """
-
-    daemon_threads = True
-
-    def __init__(self, upstream: str) -> None:
-        super().__init__(("127.0.0.1", 0), FaultyHandler)
-        self.upstream = upstream
-        self.faults: list[str | tuple[int, str]] = []
-        self.puts: list[dict[str, str]] = []
-
-    @property
-    def url(self) -> str:
-        """Where a client finds it."""
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class FaultyHandler(BaseHTTPRequestHandler):
-    """One connection through the faulty network."""
-
-    protocol_version = "HTTP/1.1"
-    server: FaultyNetwork
-
-    def do_GET(self) -> None:
-        self.pass_on(b"")
-
-    def do_PUT(self) -> None:
-        content = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.puts.append({name.lower(): value for name, value in self.headers.items()})
-        fault = self.server.faults.pop(0) if self.server.faults else None
-        if isinstance(fault, tuple):
-            self.answer(fault[0], f"<Error><Code>{fault[1]}</Code></Error>".encode(), {})
-        elif fault == LOSE_REQUEST:
-            self.close_connection = True
-        else:
-            self.pass_on(content, is_answer_lost=fault == LOSE_ANSWER)
-
-    def pass_on(self, content: bytes, *, is_answer_lost: bool = False) -> None:
-        with closing(HTTPConnection(self.server.upstream)) as connection:
-            headers = {k: v for k, v in self.headers.items() if k.lower() != "expect"}
-            connection.request(self.command, self.path, content, headers)
-            answer = connection.getresponse()
-            body = answer.read()
-        if is_answer_lost:
-            self.close_connection = True
-        else:
-            self.answer(answer.status, body, dict(answer.getheaders()))
-
-    def answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
-        self.send_response_only(status)
-        for name, value in headers.items():
-            if name.lower() not in ("content-length", "connection"):
-                self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Says nothing."""
-
-
-@pytest.fixture
-def network(s3_bucket: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyNetwork]:
-    """A faulty network, through which the stores made from now on reach S3."""
-    endpoint = boto3.client("s3").meta.endpoint_url
-    with FaultyNetwork(urlsplit(endpoint).netloc) as server:
-        Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", server.url)
-        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
-        yield server
-        server.shutdown()
 
 
 class TestS3Store(ObjectStoreScenarios):
@@ -164,52 +93,75 @@ def test_a_put_is_conditional_checksummed_and_encrypted(
     (headers,) = network.puts
     assert headers["if-none-match"] == "*"
     assert headers["x-amz-server-side-encryption"] == "AES256"
+    assert "x-amz-server-side-encryption-aws-kms-key-id" not in headers
     digest = b64encode(hashlib.sha256(CONTENT).digest()).decode()
     assert headers["x-amz-checksum-sha256"] == digest
 
 
-def test_a_put_survives_what_passes(network: FaultyNetwork, s3_bucket: str) -> None:
+def test_everything_that_is_put_is_encrypted_with_the_key_of_the_settings(
+    network: FaultyNetwork, s3_bucket: str
+) -> None:
+    world = World(
+        load_settings(
+            object_store_url=f"s3://{s3_bucket}/exchange",
+            snapshot_url=f"s3://{s3_bucket}/snapshots",
+            snapshot_key=Fernet.generate_key().decode(),
+            kms_key_id="alias/vye",
+        )
+    )
+    world.objects.put_once(KEY, CONTENT)
+    world.objects.put("other", CONTENT)
+    world.snapshots.put("snapshot", CONTENT)
+    assert len(network.puts) == 3
+    for headers in network.puts:
+        assert headers["x-amz-server-side-encryption"] == "aws:kms"
+        assert headers["x-amz-server-side-encryption-aws-kms-key-id"] == "alias/vye"
+
+
+def test_a_put_survives_what_passes(
+    network: FaultyNetwork, s3_bucket: str, waits: list[float]
+) -> None:
     store = S3Store(s3_bucket)
-    faults: list[str | tuple[int, str]] = [LOSE_REQUEST]
-    faults += [(status, code) for code, status in TRANSIENT_ANSWERS.items()]
+    faults = [lose_request, *(error(code, status) for code, status in TRANSIENT_ANSWERS.items())]
     for number, fault in enumerate(faults):
-        network.faults = [fault]
+        network.plan = Plan(fault, PUT)
         assert store.put_once(f"outbound/{number}", CONTENT) is PutOutcome.STORED
         assert store.get(f"outbound/{number}") == CONTENT
     assert len(network.puts) == 2 * len(faults)
+    assert len(waits) == len(faults)
 
 
-@pytest.mark.parametrize("lost_answers", [1, object_store.ATTEMPTS])
+@pytest.mark.parametrize("lost_answers", [1, retries.ATTEMPTS])
 def test_a_put_whose_answers_were_lost_has_succeeded(
-    network: FaultyNetwork, s3_bucket: str, lost_answers: int
+    network: FaultyNetwork, s3_bucket: str, lost_answers: int, waits: list[float]
 ) -> None:
-    network.faults = [LOSE_ANSWER] * lost_answers
+    network.plan = Plan(lose_answer, PUT, count=lost_answers)
     store = S3Store(s3_bucket)
     assert store.put_once(KEY, CONTENT) is PutOutcome.ALREADY_THERE
-    assert network.faults == []
+    assert network.plan.hits == lost_answers
     assert store.get(KEY) == CONTENT
 
 
 def test_a_lost_answer_over_other_bytes_is_a_conflict(
-    network: FaultyNetwork, s3_bucket: str
+    network: FaultyNetwork, s3_bucket: str, waits: list[float]
 ) -> None:
     store = S3Store(s3_bucket)
     store.put(KEY, OTHER_CONTENT)
-    network.faults = [LOSE_ANSWER]
+    network.plan = Plan(lose_answer, PUT)
     with pytest.raises(PipelineError, match="taken by other bytes"):
         store.put_once(KEY, CONTENT)
     assert store.get(KEY) == OTHER_CONTENT
 
 
 def test_an_outage_ends_in_a_transient_failure_after_bounded_tries(
-    network: FaultyNetwork, s3_bucket: str
+    network: FaultyNetwork, s3_bucket: str, waits: list[float]
 ) -> None:
-    network.faults = [(500, "InternalError")] * 100
+    network.plan = Plan(error("InternalError", 500), PUT, count=100)
     with pytest.raises(PipelineError, match="the upload to S3 failed: InternalError") as caught:
         S3Store(s3_bucket).put_once(KEY, CONTENT)
     assert KEY in str(caught.value)
     assert (caught.value.cause, caught.value.is_transient) == (Cause.UPLOAD, True)
-    assert len(network.puts) == object_store.ATTEMPTS
+    assert len(network.puts) == retries.ATTEMPTS
 
 
 def test_a_refusal_is_a_permanent_failure_with_a_next_step(
@@ -217,7 +169,8 @@ def test_a_refusal_is_a_permanent_failure_with_a_next_step(
 ) -> None:
     store = S3Store(s3_bucket)
     for code, status in PERMANENT_ANSWERS.items():
-        network.faults, network.puts = [(status, code)], []
+        network.plan = Plan(error(code, status), PUT)
+        network.requests.clear()
         with pytest.raises(PipelineError, match=f"the upload to S3 failed: {code}") as caught:
             store.put_once(KEY, CONTENT)
         assert KEY in str(caught.value)
@@ -245,7 +198,7 @@ def test_a_bucket_that_is_not_there_fails_every_verb(s3_bucket: str) -> None:
 
 
 def test_a_store_that_can_not_be_reached_is_a_transient_failure(
-    network: FaultyNetwork, s3_bucket: str
+    network: FaultyNetwork, s3_bucket: str, waits: list[float]
 ) -> None:
     network.shutdown()
     network.server_close()

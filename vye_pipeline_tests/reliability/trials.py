@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event
 
-from vye_pipeline.bdn.object_store import FolderStore
+from vye_pipeline.bdn.folder_store import FolderStore
 from vye_pipeline.ledger.ledger import Ledger
 from vye_pipeline.records import KINDS
 from vye_pipeline.settings import Settings

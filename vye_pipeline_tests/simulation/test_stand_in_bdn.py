@@ -20,7 +20,7 @@ from vye_pipeline.bdn.acknowledgement import (
     render_acknowledgement,
 )
 from vye_pipeline.bdn.file_names import acknowledgement_key, file_name, inbound_prefix, outbound_key
-from vye_pipeline.bdn.object_store import FolderStore
+from vye_pipeline.bdn.folder_store import FolderStore
 from vye_pipeline.errors import UsageError
 from vye_pipeline.reconciliation.diff import compare
 from vye_pipeline.reconciliation.statuses import Status
