@@ -175,10 +175,12 @@ class S3Store(ObjectStore):
     @contextmanager
     def _classified_errors(self, action: str, key: str) -> Iterator[None]:
         from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.parsers import ResponseParserError
+        from urllib3.exceptions import HTTPError  # botocore lets some through
 
         try:
             yield
-        except (BotoCoreError, ClientError) as error:
+        except (BotoCoreError, ClientError, ResponseParserError, HTTPError) as error:
             code = _s3_code(error)
             location = f"s3://{self.bucket}/{self.prefix}{key}"
             raise failure(
@@ -198,14 +200,20 @@ def _s3_code(error: Exception) -> str:
 
 def _is_transient_in_s3(error: Exception) -> bool:
     from botocore import exceptions
+    from botocore.parsers import ResponseParserError
+    from urllib3.exceptions import HTTPError
 
     if isinstance(error, exceptions.ClientError):
         status = error.response["ResponseMetadata"]["HTTPStatusCode"]
         is_busy = status >= SERVER_ERROR or status == TOO_MANY_REQUESTS
-        return is_busy or error.response["Error"]["Code"] in TRANSIENT_CODES
+        code = error.response["Error"]["Code"]
+        was_cut = code == str(status)  # so botocore names an answer without a readable code
+        return is_busy or was_cut or code in TRANSIENT_CODES
     return isinstance(
         error,
-        exceptions.ConnectionError
+        ResponseParserError
+        | HTTPError
+        | exceptions.ConnectionError
         | exceptions.HTTPClientError
         | exceptions.IncompleteReadError
         | exceptions.FlexibleChecksumError,

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from vye_pipeline.settings import CHECKOUT
-from vye_pipeline_tests.integration.conftest import postgresql
+from vye_pipeline_tests.integration.conftest import network, postgresql, s3_bucket, s3_endpoint
 from vye_pipeline_tests.reliability.trials import Row
 
-__all__ = ["postgresql"]
+__all__ = ["network", "postgresql", "s3_bucket", "s3_endpoint"]
 
 PAGE = CHECKOUT / "docs" / "reliability.md"
 HEAD = """# Reliability
