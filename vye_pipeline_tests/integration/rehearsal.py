@@ -82,6 +82,10 @@ class Rehearsal:
         known = load_acknowledgements(self.world, day, kind)
         return reconcile(self.world, day, kind, known, now)
 
+    def sent(self) -> dict[str, bytes]:
+        """Returns every object that BDN was sent, by key."""
+        return {stored.key: self.outage.get(stored.key) for stored in self.outage.list("outbound/")}
+
     def day(self, day: date, kind: Kind) -> Day:
         """Returns how a kind of a day stands."""
         with self.world.ledger.transaction() as connection:

