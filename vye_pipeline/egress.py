@@ -199,8 +199,7 @@ def _claim(
             is_transient=True,
             next_step=f"have VYE's DawnDash jobs run, then vye egress {partition_date}",
         )
-    clone_ids = sorted({*clones, *candidates.clone_ids})
-    taken = world.ledger.claims_in_clones(kind, clone_ids)
+    taken = world.ledger.claims_in_clones(kind, [*clones, *candidates.clone_ids])
     before = _snapshot_records(world, file)
     records = _eligible(candidates, taken, before, partition_date)
     checked = check(kind, records)
@@ -219,11 +218,20 @@ def _claim(
             None,
         ),
         kind,
-        clone_ids=clone_ids,
+        clone_ids=_own_clones(clones, candidates, claims),
         claims=claims,
         findings=findings,
         claimed_at=now,
     )
+
+
+def _own_clones(known: list[int], candidates: Candidates, claims: pd.DataFrame) -> list[int]:
+    """Returns the clones that are a partition's: whose flag depends on its delivery.
+
+    A clone that gives it no record may be a later day's, and is its own only if it has no other.
+    """
+    own = sorted({*known, *claims["bdn_clone_id"].tolist()})
+    return own or candidates.clone_ids
 
 
 def _eligible(

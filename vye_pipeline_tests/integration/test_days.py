@@ -85,6 +85,19 @@ def test_a_failed_upload_keeps_no_other_kind_and_no_later_day_back(rehearsal: Re
     assert rehearsal.egress(DAYS[1]) == []
 
 
+def test_an_older_day_that_fails_again_leaves_the_next_days_clone_alone(
+    rehearsal: Rehearsal,
+) -> None:
+    refuse(rehearsal, DAYS[0])
+    for _ in range(2):
+        rehearsal.dawn()
+        assert len(rehearsal.egress(DAYS[0], now=at(DAYS[1], minutes=1))) == len(KINDS)
+    assert rehearsal.flag(1) is False
+    assert rehearsal.flag(2) is True, "the next day's records hang from it, and nobody has them"
+    assert rehearsal.egress(DAYS[1]) == []
+    assert rehearsal.flag(2) is None
+
+
 def test_a_backfill_sends_each_record_once_and_nothing_that_was_overtaken(
     rehearsal: Rehearsal,
 ) -> None:
