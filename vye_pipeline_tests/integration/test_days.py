@@ -313,3 +313,35 @@ def test_an_unreachable_source_is_one_line_and_changes_nothing(rehearsal: Rehear
     assert caught.value.cause is Cause.SOURCE
     assert "a table is missing" in str(caught.value)
     assert rehearsal.world.ledger.file(DAYS[0], VERIFICATIONS) is None
+
+
+def test_a_delivered_day_run_a_hundred_times_is_put_once(embedded: Settings) -> None:
+    rehearsal = Rehearsal.prepare(embedded)
+    rehearsal.dawn()
+    assert rehearsal.egress(DAYS[0], VERIFICATIONS) == []
+    refuse(rehearsal, DAYS[0], VERIFICATIONS)  # any further put would fail
+    for _ in range(100):
+        assert rehearsal.egress(DAYS[0], VERIFICATIONS) == []
+
+
+def test_a_day_of_which_everything_was_overtaken_ends_delivered_with_an_empty_file(
+    rehearsal: Rehearsal,
+) -> None:
+    refuse(rehearsal, DAYS[0], ADDRESS_CHANGES)
+    rehearsal.dawn()
+    rehearsal.egress(DAYS[0])
+    held_back = rehearsal.day(DAYS[0], ADDRESS_CHANGES).lines
+    rehearsal.change(
+        "UPDATE vye_user_infos SET user_profile_id = (SELECT min(user_profile_id) FROM"
+        " vye_user_infos) WHERE bdn_clone_id IN (1, 2)"
+    )
+    rehearsal.egress(DAYS[0])
+    rehearsal.dawn()
+    assert rehearsal.egress(DAYS[1]) == []
+    refuse(rehearsal, date(1999, 1, 4))
+    assert rehearsal.egress(DAYS[0]) == []
+    row = rehearsal.day(DAYS[0], ADDRESS_CHANGES)
+    assert row.delivery == "delivered"
+    assert (row.lines, row.counts[Status.SUPERSEDED]) == (0, held_back)
+    assert rehearsal.outage.get(row.object_key or "") == b""
+    assert sums_hold(rehearsal)
