@@ -15,7 +15,7 @@ test: $(READY) ## run all tests
 	@$(VENV)/bin/pytest -n 2 --dist loadfile
 
 trials: $(READY) ## kill runs at every point and set them against each other; writes docs/reliability.md
-	@$(VENV)/bin/pytest -m long
+	@$(VENV)/bin/pytest -m long -n 2 --write-page
 
 dev: $(READY) ## open the Dagster UI on http://localhost:3000, on what the demo left
 	@home=$$($(VENV)/bin/python -m vye_pipeline.orchestration.instance) && \

@@ -170,8 +170,17 @@ def _recover(world: World, kind: Kind, file: FileRow, now: datetime) -> None:
 
 
 def _file_to_deliver(world: World, partition_date: date, kind: Kind, content: bytes) -> FileRow:
-    """Returns the ledger's row of a file, if the file is still what has to be sent."""
+    """Returns the ledger's row of a file, if the file is still what has to be sent.
+
+    Another run of the partition may have claimed the same records again since it was rendered: then
+    it is announced again.
+    """
     file = world.ledger.file(partition_date, kind)
+    if file is not None and file.sha256 is None:
+        export = load_export_ready(world, partition_date, kind)
+        if make_upload_file(kind, export) == content:
+            keep_upload_file(world, partition_date, kind, content)
+            file = world.ledger.file(partition_date, kind)
     lines = world.ledger.line_count(partition_date, kind)
     if (
         file is None

@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import hypothesis
 import pytest
 
 from vye_pipeline.settings import Settings, load_settings
+from vye_pipeline_tests.reliability import page
 
 # How long an example takes is the machine's affair, and the same examples are tried every time.
 hypothesis.settings.register_profile("project", deadline=None, derandomize=True, max_examples=60)
@@ -36,3 +38,23 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     recorded: list[float] = []
     monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=recorded.append))
     return recorded
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Lets `make trials` ask for docs/reliability.md."""
+    parser.addoption(page.OPTION, action="store_true", help="write docs/reliability.md")
+
+
+_handed_in: list[dict[str, Any]] = []
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Takes the rows of a process that has ended."""
+    _handed_in.extend(node.workeroutput.get(page.HANDED_IN, []))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Writes docs/reliability.md from what all processes have handed in."""
+    if _handed_in and session.config.getoption(page.OPTION):
+        page.write(_handed_in)

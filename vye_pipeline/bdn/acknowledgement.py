@@ -21,6 +21,7 @@ from vye_pipeline.errors import Cause, PipelineError
 
 NAME_WIDTH, TIME_WIDTH, COUNT_WIDTH, CODE_WIDTH = 24, 14, 9, 4
 HEADER_WIDTH = 1 + NAME_WIDTH + TIME_WIDTH + COUNT_WIDTH + 1 + CODE_WIDTH
+LEAST_HEADER_WIDTH = HEADER_WIDTH - CODE_WIDTH  # a transfer may cut a blank reason code
 TRAILER_WIDTH = 1 + COUNT_WIDTH + COUNT_WIDTH
 HEADER_AND_TRAILER = 2
 TIME_FORMAT = "%Y%m%d%H%M%S"
@@ -143,7 +144,7 @@ class _Lines:
     def __init__(self, content: bytes, place: str) -> None:
         self._place = place
         codes = np.frombuffer(content, dtype=np.uint8)
-        beyond_ascii = np.flatnonzero(codes > 0x7E)
+        beyond_ascii = np.flatnonzero(codes > 0x7F)
         if len(beyond_ascii):
             line = int((codes[: beyond_ascii[0]] == ord("\n")).sum()) + 1
             raise self.malformed(line, "holds a byte that is not ASCII")
@@ -171,7 +172,9 @@ def _header(lines: _Lines, file_name: str) -> dict[str, Any]:
     line = lines[0].ljust(HEADER_WIDTH) if len(lines) else ""
     if not line.startswith("H"):
         raise lines.malformed(1, "is not a header (H)" if line else "the acknowledgement is empty")
-    if len(line) > HEADER_WIDTH and line[HEADER_WIDTH:].strip():
+    if len(lines[0]) < LEAST_HEADER_WIDTH:
+        raise lines.malformed(1, "the header is cut short")
+    if line[HEADER_WIDTH:].strip():
         raise lines.malformed(1, "the header goes on after the reason code")
     name, rest = line[1 : 1 + NAME_WIDTH].rstrip(), line[1 + NAME_WIDTH :]
     if name != file_name:
@@ -216,9 +219,10 @@ def _trailer(lines: _Lines) -> tuple[int, int]:
     if not len(trailers):
         raise lines.malformed(len(lines), "there is no trailer (T): the end is missing")
     at = int(trailers[0])
-    after = [number for number in range(at + 1, min(len(lines), at + 3)) if lines[number].strip()]
-    if after or len(lines) > at + 3:
-        raise lines.malformed(at + 2, "something follows the trailer")
+    after = pc.not_equal(pc.ascii_trim_whitespace(lines.values.slice(at + 1)), "")
+    position = pc.index(after, True).as_py()
+    if position >= 0:
+        raise lines.malformed(at + 2 + position, "something follows the trailer")
     line = lines[at]
     if line[TRAILER_WIDTH:].strip():
         raise lines.malformed(at + 1, "the trailer goes on after its totals")

@@ -306,10 +306,11 @@ class Ledger:
         byte_count: int,
         line_count: int,
     ) -> None:
-        """Records what the file's bytes are, before anything is put anywhere."""
+        """Records what the file's bytes are, before anything is put; a delivered one stays."""
         values = {"sha256": sha256, "byte_count": byte_count, "line_count": line_count}
+        announced = update(File).where(*_of(File, partition_date, kind), ~_is_delivered(File))
         with self.transaction() as connection:
-            connection.execute(update(File).where(*_of(File, partition_date, kind)).values(values))
+            connection.execute(announced.values(values))
 
     @retried
     def line_count(self, partition_date: date, kind: Kind) -> int:

@@ -70,10 +70,20 @@ def test_the_details_types_do_not_depend_on_what_is_in_them(lines: list[str]) ->
         joined(GOOD, "\r\n")[:-2],
         joined([*GOOD, ""]),
         joined([*GOOD, ""], "\r\n"),
+        joined([*GOOD, "", "", "  ", ""]),
         joined([FULL.rstrip(), ACCEPTED, REJECTED, TRAILER]),
         joined([FULL, ACCEPTED, REJECTED, f"{TRAILER}   "]),
     ],
-    ids=["CRLF", "no last LF", "no last CRLF", "blank line", "blank CRLF", "cut header", "padded"],
+    ids=[
+        "CRLF",
+        "no last LF",
+        "no last CRLF",
+        "blank line",
+        "blank CRLF",
+        "blank lines",
+        "cut header",
+        "padded",
+    ],
 )
 def test_line_ends_and_blanks_at_the_end_of_a_line_change_nothing(content: bytes) -> None:
     assert render_acknowledgement(parse(content)) == joined(GOOD)
@@ -88,7 +98,15 @@ def test_an_accepted_line_may_have_an_empty_echo(line: str) -> None:
 
 
 def test_an_echo_is_kept_as_it_came_even_where_it_looks_like_another_line() -> None:
-    for echo in ("T000000001000000001", " leading", "trailing  ", "a,b,,c", "D000000002A"):
+    for echo in (
+        "T000000001000000001",
+        "a\x7fb",
+        "a\tb",
+        " leading",
+        "trailing  ",
+        "a,b,,c",
+        "D000000002A",
+    ):
         details = parse(joined([FULL, f"D000000001A    {echo}", "T000000001000000000"])).details
         assert details.loc[0, "echo"] == echo
 
@@ -117,7 +135,8 @@ MALFORMED: dict[str, tuple[list[str], int, str]] = {
     "empty": ([], 1, "the acknowledgement is empty"),
     "only blank": ([""], 1, "is not a header (H)"),
     "no header": ([ACCEPTED, TRAILER], 1, "is not a header (H)"),
-    "header too short": ([HEADER, EMPTY_TRAILER], 1, "the disposition is none of F, R and X"),
+    "header too short": ([HEADER, EMPTY_TRAILER], 1, "the header is cut short"),
+    "header cut in the name": (["Hvawave", EMPTY_TRAILER], 1, "the header is cut short"),
     "header too long": ([f"{FULL}Z", EMPTY_TRAILER], 1, "the header goes on after the reason code"),
     "not ASCII in an echo": (
         [FULL, ACCEPTED, REJECTED.replace("DOE", "D\xd6E"), TRAILER],
@@ -189,6 +208,7 @@ MALFORMED: dict[str, tuple[list[str], int, str]] = {
         OUT_OF_RANGE,
     ),
     "something after the trailer": ([*GOOD, ACCEPTED], 5, "something follows the trailer"),
+    "something after blank lines": ([*GOOD, "", "", "E"], 7, "something follows the trailer"),
     "two acknowledgements": (GOOD + GOOD, 5, "something follows the trailer"),
     "no trailer": (GOOD[:-1], 3, NO_END),
     "nothing but a header": ([FULL], 1, NO_END),

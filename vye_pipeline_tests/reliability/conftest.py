@@ -1,4 +1,4 @@
-"""The rows of docs/reliability.md, gathered over the run and written at its end."""
+"""Worlds to try things in, and the rows of docs/reliability.md."""
 
 from __future__ import annotations
 
@@ -6,22 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from vye_pipeline.settings import CHECKOUT
 from vye_pipeline_tests.integration.conftest import network, postgresql, s3_bucket, s3_endpoint
 from vye_pipeline_tests.integration.servers import PostgreSQL
-from vye_pipeline_tests.reliability.trials import Row
+from vye_pipeline_tests.reliability import page
+from vye_pipeline_tests.reliability.page import Row
 from vye_pipeline_tests.reliability.worlds import PostgreSQLWorlds, SQLiteWorlds, Worlds
 
 __all__ = ["network", "postgresql", "s3_bucket", "s3_endpoint"]
-
-PAGE = CHECKOUT / "docs" / "reliability.md"
-HEAD = """# Reliability
-
-What was done to a run, how often, and what became of the records: written by `make trials`.
-
-| fault | trials | records lost | records sent twice |
-| --- | --- | --- | --- |
-"""
 
 
 @pytest.fixture(scope="session")
@@ -46,9 +37,8 @@ def worlds(request: pytest.FixtureRequest) -> Worlds:
 
 
 @pytest.fixture(scope="session")
-def rows() -> Iterator[list[Row]]:
-    """Rows of the page; a test appends its own."""
+def rows(pytestconfig: pytest.Config) -> Iterator[list[Row]]:
+    """Rows of docs/reliability.md; a test appends its own."""
     gathered: list[Row] = []
     yield gathered
-    lines = [f"| {row.fault} | {row.trials} | {row.lost} | {row.twice} |\n" for row in gathered]
-    PAGE.write_text(HEAD + "".join(lines), encoding="utf-8")
+    page.hand_in(pytestconfig, gathered)

@@ -22,7 +22,7 @@ from vye_pipeline.orchestration.schedules import retry_schedule
 from vye_pipeline.records import KINDS
 from vye_pipeline.settings import load_settings
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
-from vye_pipeline_tests.reliability.trials import Row
+from vye_pipeline_tests.reliability.page import Row
 from vye_pipeline_tests.reliability.worlds import SQLiteWorlds
 
 pytestmark = pytest.mark.long

@@ -16,7 +16,8 @@ from vye_pipeline.errors import PipelineError
 from vye_pipeline.ledger.models import Claim, Failure
 from vye_pipeline.records import KINDS, Kind
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
-from vye_pipeline_tests.reliability.trials import Row, all_delivered
+from vye_pipeline_tests.reliability.page import Row
+from vye_pipeline_tests.reliability.trials import all_delivered
 from vye_pipeline_tests.reliability.worlds import Worlds
 
 pytestmark = pytest.mark.long
@@ -32,7 +33,7 @@ class Sequence:
     def __init__(self, rehearsal: Rehearsal, seed: int) -> None:
         """Takes a world whose first day is ready."""
         self.rehearsal = rehearsal
-        self.random = random.Random(seed)  # noqa: S311 - no secret
+        self.random = random.Random(seed)
         self.dawned = 1
         self.delivered: list[tuple[date, str]] = []
         self.failed: set[tuple[date, str]] = set()

@@ -30,7 +30,8 @@ from vye_pipeline_tests.integration.faulty_network import (
     reset_in_request,
 )
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal
-from vye_pipeline_tests.reliability.trials import Row, finish
+from vye_pipeline_tests.reliability.page import Row
+from vye_pipeline_tests.reliability.trials import finish
 from vye_pipeline_tests.reliability.worlds import SQLiteWorlds
 
 pytestmark = pytest.mark.long

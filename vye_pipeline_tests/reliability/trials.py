@@ -11,7 +11,6 @@ import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -23,16 +22,7 @@ from vye_pipeline.ledger.ledger import Ledger
 from vye_pipeline.records import KINDS
 from vye_pipeline.settings import Settings
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal
-
-
-@dataclass
-class Row:
-    """A row of docs/reliability.md."""
-
-    fault: str
-    trials: int = 0
-    lost: int = 0
-    twice: int = 0
+from vye_pipeline_tests.reliability.page import Row
 
 
 def die() -> None:

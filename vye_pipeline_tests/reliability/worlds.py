@@ -20,6 +20,7 @@ class Worlds(ABC):
     """A world whose first day is ready to be exported, of which each trial gets a copy."""
 
     name: str
+    stride: int  # of how many points one is tried: copies of a server's databases take longer
 
     def __init__(self, original: Settings) -> None:
         """Prepares the original."""
@@ -45,6 +46,7 @@ class SQLiteWorlds(Worlds):
     """Databases and objects in a folder."""
 
     name = "SQLite"
+    stride = 1
 
     def __init__(self, folder: Path) -> None:
         """Prepares the original in a folder."""
@@ -62,6 +64,7 @@ class PostgreSQLWorlds(Worlds):
     """Databases on a server, objects in a folder."""
 
     name = "PostgreSQL"
+    stride = 2
 
     def __init__(self, folder: Path, server: PostgreSQL) -> None:
         """Prepares the original."""
