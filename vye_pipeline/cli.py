@@ -269,11 +269,14 @@ def status(
     if is_verifying:
         return _verify(settings, days, as_json=as_json)
     known_at = end_of_day(as_of) if as_of else NOW
-    rows = open_ledger(settings).read(lambda connection: calendar(connection, days, known_at))
+    ledger = open_ledger(settings)
+    rows = ledger.read(lambda connection: calendar(connection, days, known_at))
     if as_json:
         click.echo(json.dumps([row.as_json() for row in rows], indent=2))
     else:
         show_calendar(Console(), rows)
+        for orphan in ledger.orphans(days[0], days[-1]) if days else []:
+            click.echo(orphan.in_words())
     return SUCCESS
 
 

@@ -70,6 +70,7 @@ class Acknowledgement:
         rejected_count: lines.
         details: line_number (int64, from 1), is_accepted (bool), reason_code (str, empty for
             none), echo (str, the line as BDN read it): one row a line listed.
+        place: its object key.
     """
 
     file_name: str
@@ -80,6 +81,7 @@ class Acknowledgement:
     accepted_count: int
     rejected_count: int
     details: pd.DataFrame
+    place: str = ""
 
 
 def parse_acknowledgement(content: bytes, *, file_name: str, place: str) -> Acknowledgement:
@@ -98,7 +100,11 @@ def parse_acknowledgement(content: bytes, *, file_name: str, place: str) -> Ackn
     accepted_count, rejected_count = _trailer(lines)
     details = _details(lines, header)
     read = Acknowledgement(
-        **header, accepted_count=accepted_count, rejected_count=rejected_count, details=details
+        **header,
+        accepted_count=accepted_count,
+        rejected_count=rejected_count,
+        details=details,
+        place=place,
     )
     _compare_totals(lines, read)
     return read

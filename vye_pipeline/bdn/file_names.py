@@ -14,6 +14,7 @@ from vye_pipeline.business_days import CHICAGO, cut_off
 from vye_pipeline.records import Kind
 
 REVISION = r"\.r(?P<revision>[2-9]|[1-9][0-9]+)"
+FEED_NAME = "WAVE.txt"
 SEQUENCE = r"\.(?P<sequence>[2-9]|[1-9][0-9]+)"
 
 

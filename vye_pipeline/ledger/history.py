@@ -18,6 +18,7 @@ from vye_pipeline.ledger.models import Identifier, Reconciliation
 from vye_pipeline.reconciliation.statuses import MOVES, Status
 from vye_pipeline.records import Kind
 
+KEY = "acknowledgement_key"  # whence a status came: the same status from elsewhere is no change
 CONTENT = ("record_id", "user_profile_id", "line_number", "status", "reason_code", "fields")
 TABLE = cast(Table, Reconciliation.__table__)
 CLOSING = Table(
@@ -41,7 +42,8 @@ def replace(
         connection: in a transaction.
         partition_date: of the records.
         kind: of the records.
-        rows: record_id, user_profile_id, line_number, status, reason_code, fields.
+        rows: record_id, user_profile_id, line_number, status, reason_code, fields,
+            acknowledgement_key.
         reconciled_at: until when the ones held and from when the others do.
 
     Raises:
@@ -63,7 +65,7 @@ def replace(
     gone_lines, new_lines = _changed_unexpected_lines(known, rows)
     _close(connection, pd.concat([gone["id"], gone_lines["id"]]), reconciled_at)
     owner: dict[str, Any] = {"partition_date": partition_date, "kind": kind.name}
-    added = pd.concat([new, new_lines])[list(CONTENT)]
+    added = pd.concat([new, new_lines])[[*CONTENT, KEY]]
     append_frame(connection, TABLE, added.assign(**owner, reconciled_at=reconciled_at))
 
 

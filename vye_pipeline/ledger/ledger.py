@@ -47,6 +47,7 @@ from vye_pipeline.ledger.models import (
     Failure,
     File,
     Finding,
+    OrphanedAcknowledgement,
     PartitionClone,
     Redelivery,
     Resolution,
@@ -121,6 +122,34 @@ class SentObject:
     kind: str
     object_key: str
     sha256: str
+
+
+@dataclass(frozen=True)
+class Orphan:
+    """An acknowledgement that answers to nothing (times in UTC).
+
+    Attributes:
+        partition_date: of the business day that found it.
+        object_key: where it lies.
+        sha256: of its bytes.
+        snapshot_name: where they are kept.
+        reason: why it answers to nothing.
+        seen_at: when it was looked at last.
+    """
+
+    partition_date: date
+    object_key: str
+    sha256: str
+    snapshot_name: str
+    reason: str
+    seen_at: datetime
+
+    def in_words(self) -> str:
+        """Returns what it is and what to do."""
+        return (
+            f"{self.object_key} is an orphaned acknowledgement: {self.reason}; "
+            "ask BDN which file it answers"
+        )
 
 
 def open_ledger(settings: Settings) -> Ledger:
@@ -513,6 +542,25 @@ class Ledger:
                 )
 
     @retried
+    def record_orphans(self, partition_date: date, orphans: Sequence[Orphan]) -> None:
+        """Replaces the orphaned acknowledgements that a business day has found."""
+        table = _table(OrphanedAcknowledgement)
+        with self.transaction() as connection:
+            connection.execute(delete(table).where(table.c.partition_date == partition_date))
+            if orphans:
+                connection.execute(insert(table), [vars(orphan) for orphan in orphans])
+
+    @retried
+    def orphans(self, first: date, last: date) -> list[Orphan]:
+        """Returns the orphaned acknowledgements of some days, by key."""
+        table = _table(OrphanedAcknowledgement)
+        columns = [table.c[name] for name in Orphan.__dataclass_fields__]
+        query = select(*columns).where(table.c.partition_date.between(first, last))
+        query = query.order_by(table.c.object_key)
+        with self.transaction() as connection:
+            return [Orphan(**row._mapping) for row in connection.execute(query)]
+
+    @retried
     def acknowledgements(self, partition_date: date, kind: Kind) -> pd.DataFrame:
         """Returns object_key, revision, snapshot_name of what was read last at each place."""
         newest = aliased(Acknowledgement)
@@ -542,8 +590,8 @@ class Ledger:
         Args:
             partition_date: of the records.
             kind: of the records.
-            rows: record_id, user_profile_id, line_number, status, reason_code, fields: one row a
-                record, and one an unexpected line.
+            rows: record_id, user_profile_id, line_number, status, reason_code, fields,
+                acknowledgement_key: one row a record, and one an unexpected line.
             reconciled_at: the moment of the change, for the rows that have changed.
 
         Raises:

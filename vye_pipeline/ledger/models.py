@@ -221,6 +221,19 @@ class Acknowledgement(Base):
     rejected_count: Mapped[int]
 
 
+class OrphanedAcknowledgement(Base):
+    """One row an acknowledgement that lies there and answers to nothing that was sent."""
+
+    __tablename__ = "orphaned_acknowledgements"
+
+    object_key: Mapped[str] = mapped_column(primary_key=True)
+    partition_date: Mapped[date]
+    sha256: Mapped[str]
+    snapshot_name: Mapped[str]
+    reason: Mapped[str]
+    seen_at: Mapped[datetime]
+
+
 class Reconciliation(Base):
     """One row a record, with its one status, and one for each unexpected line of BDN's.
 
@@ -250,6 +263,7 @@ class Reconciliation(Base):
     status: Mapped[str]
     reason_code: Mapped[str | None]
     fields: Mapped[str | None]
+    acknowledgement_key: Mapped[str | None]
     reconciled_at: Mapped[datetime]
     replaced_at: Mapped[datetime | None]
 

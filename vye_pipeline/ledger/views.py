@@ -161,7 +161,7 @@ def _manual_history() -> View:
         Reconciliation.line_number,
         Reconciliation.status,
         Reconciliation.reason_code,
-        Reconciliation.fields,
+        Reconciliation.acknowledgement_key,
         Reconciliation.reconciled_at.label("since"),
         Reconciliation.replaced_at.label("until"),
     ).where(Reconciliation.status.in_([str(status) for status in MANUAL]))
@@ -180,6 +180,7 @@ def _manual_history() -> View:
         each.line_number,
         each.status,
         each.reason_code,
+        each.acknowledgement_key,
         each.since,
         each.until,
         Resolution.resolved_at,
@@ -193,6 +194,7 @@ def _manual_history() -> View:
         {
             **PARTITION,
             **{name: RECORD[name] for name in kept},
+            "acknowledgement_key": "the acknowledgement that said so; null if none did",
             "since": "from when this status was known",
             "until": "when another one took its place; null if none has",
             "resolved_at": "when a person closed it; null if nobody has",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 
 import dagster as dg
@@ -9,6 +10,7 @@ import pandas as pd
 
 from vye_pipeline.business_days import cut_off, deadline
 from vye_pipeline.errors import PipelineError
+from vye_pipeline.ledger.ledger import Orphan
 from vye_pipeline.ledger.reports import rejections
 from vye_pipeline.orchestration import metadata
 from vye_pipeline.reconciliation.rejection_rate import Rejections, is_usual, usual_rate
@@ -18,11 +20,12 @@ from vye_pipeline.redelivery import ObjectState, Verified
 from vye_pipeline.vye_database.unclaimed import unclaimed_records
 from vye_pipeline.world import World
 
-INTACT, SETTLED, USUAL, CLAIMED = (
+INTACT, SETTLED, USUAL, CLAIMED, ORPHANS = (
     "objects_lie_there_unaltered",
     "settled_by_its_deadline",
     "rejection_rate_is_usual",
     "every_record_has_a_partition",
+    "no_orphaned_acknowledgement",
 )
 DAYS_COMPARED = 20
 
@@ -121,6 +124,17 @@ def every_record_claimed(world: World, partition_date: date) -> dg.AssetCheckRes
         "after their day was sent and belong to no partition: while their clone is export-ready "
         "the next business day takes them up; else reconcile them by hand with BDN",
         metadata={"records": len(orphans), "user_profiles": metadata.profiles(orphans)},
+    )
+
+
+def no_orphans(orphans: Sequence[Orphan]) -> dg.AssetCheckResult:
+    """Says whether each acknowledgement of a day answers to a file that was sent."""
+    return dg.AssetCheckResult(
+        check_name=ORPHANS,
+        passed=not orphans,
+        severity=dg.AssetCheckSeverity.WARN,
+        description="\n".join(orphan.in_words() for orphan in orphans) or None,
+        metadata={"orphaned_acknowledgements": len(orphans)},
     )
 
 

@@ -24,6 +24,7 @@ from vye_pipeline.records.text import text_array
 NO_LINE = -1
 UNIT_SEPARATOR = "\x1f"
 ONLY_PADDING = "padding"
+KEY = "acknowledgement_key"
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,10 @@ class Difference:
 
     Attributes:
         lines: line_number (from 1), status, reason_code, fields (comma-separated names of those
-            that BDN read differently): one row a line sent, in order; null where there is none.
-        unexpected: line_number (as BDN gave it), reason_code: one row an answer to nothing sent.
+            that BDN read differently), acknowledgement_key (whence the status came): one row a
+            line sent, in order; null where there is none.
+        unexpected: line_number (as BDN gave it), reason_code, acknowledgement_key: one row an
+            answer to nothing sent.
     """
 
     lines: pd.DataFrame
@@ -58,6 +61,7 @@ def compare(
     Returns:
         A status for each line sent, and BDN's answers that belong to none.
     """
+    acknowledgements = sorted(acknowledgements, key=_by_place)
     lines = split_lines(sent)
     details = _details(acknowledgements)
     meant = _lines_meant(kind, lines, details)
@@ -65,13 +69,19 @@ def compare(
     refusals = _refusals(len(lines), acknowledgements)
     statuses = _unanswered(len(lines), acknowledgements, details, is_overdue=is_overdue)
     _pronounce(statuses, pd.concat([verdicts, refusals], ignore_index=True))
-    unexpected = details.loc[meant == NO_LINE, ["line_number", "reason_code"]]
+    unexpected = details.loc[meant == NO_LINE, ["line_number", "reason_code", KEY]]
     return Difference(statuses, unexpected.reset_index(drop=True))
 
 
 def _details(acknowledgements: Sequence[Acknowledgement]) -> pd.DataFrame:
-    """Gathers line_number, is_accepted, reason_code, echo of all details."""
-    return pd.concat([no_details(), *(one.details for one in acknowledgements)], ignore_index=True)
+    """Gathers line_number, is_accepted, reason_code, echo, acknowledgement_key of all details."""
+    given = [one.details.assign(**{KEY: one.place}) for one in acknowledgements]
+    return pd.concat([no_details().assign(**{KEY: ""}), *given], ignore_index=True)
+
+
+def _by_place(acknowledgement: Acknowledgement) -> tuple[int, str]:
+    """Orders acknowledgements by revision and sequence: `….ack.2` before `….ack.10`."""
+    return len(acknowledgement.place), acknowledgement.place
 
 
 def _lines_meant(kind: Kind, lines: pa.Array, details: pd.DataFrame) -> NDArray[np.int64]:
@@ -125,7 +135,7 @@ def _identities(kind: Kind, lines: pa.Array) -> pa.Array:
 def _verdicts(
     kind: Kind, lines: pa.Array, details: pd.DataFrame, meant: NDArray[np.int64]
 ) -> pd.DataFrame:
-    """Says what each detail says of its line: line, status, reason_code, fields, echo.
+    """Says what each detail says of its line: line, status, reason_code, fields, echo, key.
 
     The echo is kept where it differs: two different misreadings are two different results.
     """
@@ -148,6 +158,7 @@ def _verdicts(
             "reason_code": details["reason_code"].replace("", None).to_numpy(dtype=object),
             "fields": fields,
             "echo": echo,
+            KEY: details[KEY].to_numpy(dtype=object),
         }
     )
 
@@ -172,18 +183,21 @@ def _refusals(line_count: int, acknowledgements: Sequence[Acknowledgement]) -> p
     taken = {
         one.file_name for one in acknowledgements if one.disposition is not Disposition.REFUSED
     }
-    codes = [
-        one.reason_code
+    refusals = [
+        one
         for one in acknowledgements
         if one.disposition is Disposition.REFUSED and (not taken or one.file_name in taken)
     ]
+    codes = np.array([one.reason_code for one in refusals], dtype=object)
+    places = np.array([one.place for one in refusals], dtype=object)
     return pd.DataFrame(
         {
-            "line": np.tile(np.arange(line_count), len(codes)),
+            "line": np.tile(np.arange(line_count), len(refusals)),
             "status": str(Status.REJECTED),
-            "reason_code": np.repeat(np.array(codes, dtype=object), line_count),
+            "reason_code": np.repeat(codes, line_count),
             "fields": None,
             "echo": None,
+            KEY: np.repeat(places, line_count),
         }
     )
 
@@ -214,34 +228,40 @@ def _unanswered(
     status = Status.MISSING if is_final or is_overdue else Status.PENDING
     line_number = np.arange(1, line_count + 1)
     is_accepted = line_number <= max(rejects_only, default=0)
+    final = _last_of(acknowledgements) if is_final else None
     return pd.DataFrame(
         {
             "line_number": line_number,
             "status": np.where(is_accepted, str(Status.ACKNOWLEDGED), str(status)).astype(object),
             "reason_code": np.full(line_count, None, dtype=object),
             "fields": np.full(line_count, None, dtype=object),
+            KEY: np.full(line_count, final, dtype=object),
         }
     )
+
+
+def _last_of(acknowledgements: Sequence[Acknowledgement]) -> str:
+    """Returns the key of the acknowledgement that left no received line open."""
+    return [one.place for one in acknowledgements if one.disposition is not Disposition.REFUSED][-1]
 
 
 def _pronounce(statuses: pd.DataFrame, verdicts: pd.DataFrame) -> None:
     """Writes the verdicts into the statuses: the one that all agree on, else conflicting."""
     count = np.bincount(verdicts["line"], minlength=len(statuses))
     is_single = count[verdicts["line"]] == 1
-    several = verdicts[~is_single].drop_duplicates()
+    said = [name for name in verdicts if name != KEY]
+    several = verdicts[~is_single].drop_duplicates(said)
     is_agreed = ~several["line"].duplicated(keep=False)
     agreed = pd.concat([verdicts[is_single], several[is_agreed]])
-    columns = ["status", "reason_code", "fields"]
+    columns = ["status", "reason_code", "fields", KEY]
     lines = agreed["line"].to_numpy()
     for column in columns:
         values = statuses[column].to_numpy().copy()
         values[lines] = agreed[column].to_numpy(dtype=object)
         statuses[column] = values
-    statuses.loc[several.loc[~is_agreed, "line"].unique(), columns] = [
-        str(Status.CONFLICTING),
-        None,
-        None,
-    ]
+    latest = several[~is_agreed].drop_duplicates("line", keep="last").set_index("line")[KEY]
+    statuses.loc[latest.index, columns] = [str(Status.CONFLICTING), None, None, None]
+    statuses.loc[latest.index, KEY] = latest
 
 
 def _mask(values: pa.Array) -> NDArray[np.bool_]:

@@ -108,8 +108,9 @@ def reconcile(
         now: with zone; it decides whether the deadline has passed.
 
     Returns:
-        record_id, user_profile_id, line_number, status, reason_code, fields: a row
-        a record that was not replaced, and one an unexpected answer (record_id null).
+        record_id, user_profile_id, line_number, status, reason_code, fields,
+        acknowledgement_key: a row a record that was not replaced, and one an unexpected answer
+        (record_id null).
     """
     claims = world.ledger.claims(partition_date, kind)
     claims = claims[claims["disposition"] != REPLACED]
@@ -166,6 +167,7 @@ def _unsent(
         .assign(
             line_number=rows["line_number"],
             status=rows["disposition"].map({key: str(value) for key, value in statuses.items()}),
+            acknowledgement_key=pd.Series(None, index=rows.index, dtype="str"),
         )
         .join(reasons, on="record_id")
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,6 +45,8 @@ class Child:
                 with Points(stop_at, stop).watched():
                     work()
                 status = 0
+            except AssertionError:
+                traceback.print_exc()
             finally:
                 os._exit(status)
         os.close(say_stopped)

@@ -10,6 +10,7 @@ from vye_pipeline.orchestration.failures import reported
 from vye_pipeline.orchestration.partitions import partition_date
 from vye_pipeline.orchestration.resources import Clock, World
 from vye_pipeline.reconciliation import manual
+from vye_pipeline.reconciliation.orphans import find_orphans
 from vye_pipeline.reconciliation.reconcile import (
     load_acknowledgements,
     receive,
@@ -168,7 +169,7 @@ def manual_reconciliation_asset(
         "DATE` lists the records with next steps, `vye resolve` closes them.",
         check_specs=[
             dg.AssetCheckSpec(name, asset="manual_reconciliation", partitions_def=partitions)
-            for name in (NOBODY, checks.CLAIMED)
+            for name in (NOBODY, checks.CLAIMED, checks.ORPHANS)
         ],
     )
     def manual_reconciliation(
@@ -180,6 +181,7 @@ def manual_reconciliation_asset(
         with reported(day, "manual_reconciliation"):
             profiles = manual.worklist(world, day, clock.now())
             claimed = checks.every_record_claimed(world, day)
+            orphans = find_orphans(world, day, clock.now())
         return dg.MaterializeResult(
             metadata={"user_profiles": len(profiles), "worklist": metadata.table(profiles)},
             check_results=[
@@ -193,6 +195,7 @@ def manual_reconciliation_asset(
                     else None,
                 ),
                 claimed,
+                checks.no_orphans(orphans),
             ],
         )
 

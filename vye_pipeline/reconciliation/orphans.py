@@ -1,0 +1,66 @@
+"""Acknowledgements that answer to nothing we sent: kept, and shown until they are explained.
+
+The folders of the days since the business day before are looked at too, so that one that BDN put
+under a holiday's date is found.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import date, datetime, timedelta
+
+from vye_pipeline.bdn.file_names import FEED_NAME, acknowledgement_place, inbound_prefix
+from vye_pipeline.business_days import business_days_after
+from vye_pipeline.ledger.ledger import Orphan
+from vye_pipeline.records import KINDS
+from vye_pipeline.world import World
+
+NO_FILE = "its name is that of no file of this day"
+NEVER_SENT = "the file was never delivered"
+NO_REVISION = "this revision of the file was never sent"
+
+
+def find_orphans(world: World, partition_date: date, now: datetime) -> list[Orphan]:
+    """Keeps what answers to nothing, and returns it; what has been explained leaves the list.
+
+    Args:
+        world: databases and stores.
+        partition_date: whose folder is looked at, and those of the days since the one before.
+        now: with zone.
+
+    Raises:
+        PipelineError: a store or the ledger failed.
+    """
+    day = business_days_after(partition_date, -1) + timedelta(days=1)
+    found = []
+    while day <= partition_date:
+        for stored in world.objects.list(inbound_prefix(day)):
+            reason = _reason(world, day, stored.key)
+            if reason is not None:
+                found.append(_kept(world, partition_date, stored.key, reason, now))
+        day += timedelta(days=1)
+    world.ledger.record_orphans(partition_date, found)
+    return found
+
+
+def _reason(world: World, day: date, key: str) -> str | None:
+    """Says why a key answers to nothing, None if it answers to a file or is BDN's feed."""
+    if key == inbound_prefix(day) + FEED_NAME:
+        return None
+    for kind in KINDS:
+        place = acknowledgement_place(kind, day, key)
+        if place is None:
+            continue
+        if world.ledger.receipt(day, kind) is None:
+            return NEVER_SENT
+        return NO_REVISION if place.revision > world.ledger.revision(day, kind) else None
+    return NO_FILE
+
+
+def _kept(world: World, partition_date: date, key: str, reason: str, now: datetime) -> Orphan:
+    content = world.objects.get(key)
+    sha256 = hashlib.sha256(content).hexdigest()
+    snapshot_name = f"{partition_date}/orphaned_acknowledgement-{sha256}"
+    if not world.snapshots.exists(snapshot_name):
+        world.snapshots.put(snapshot_name, content)
+    return Orphan(partition_date, key, sha256, snapshot_name, reason, now)

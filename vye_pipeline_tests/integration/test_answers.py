@@ -1,0 +1,208 @@
+"""Every way in which BDN can answer, from its objects to the statuses in the ledger."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+
+import pytest
+from sqlalchemy import func, select
+
+from vye_pipeline import cli
+from vye_pipeline.bdn.file_names import acknowledgement_key, file_name
+from vye_pipeline.business_days import business_days_after
+from vye_pipeline.ledger.models import Acknowledgement, Reconciliation
+from vye_pipeline.reconciliation.orphans import (
+    NEVER_SENT,
+    NO_FILE,
+    NO_REVISION,
+    find_orphans,
+)
+from vye_pipeline.reconciliation.reconcile import receive
+from vye_pipeline.records import VERIFICATIONS
+from vye_pipeline.records.layout import split_lines
+from vye_pipeline.redelivery import redeliver
+from vye_pipeline.settings import Settings
+from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
+from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
+
+DAY = DAYS[0]
+SOON, LATE = at(DAY, hours=3), at(DAY, days=20)
+KEY = acknowledgement_key(VERIFICATIONS, DAY)
+
+
+@pytest.fixture
+def rehearsal(settings: Settings) -> Rehearsal:
+    prepared = Rehearsal.prepare(settings)
+    prepared.dawn()
+    assert prepared.egress(DAY) == []
+    return prepared
+
+
+def lines_of(rehearsal: Rehearsal) -> list[str]:
+    """Returns the lines of verifications that BDN was sent."""
+    key = rehearsal.day(DAY, VERIFICATIONS).object_key or ""
+    return [str(line) for line in split_lines(rehearsal.outage.get(key)).to_pylist()]
+
+
+def answer(lines: list[str], received: int, rejected: frozenset[int] = frozenset()) -> bytes:
+    """Returns an acknowledgement that lists lines under numbers from 1."""
+    head = f"H{file_name(VERIFICATIONS, DAY):<24}20250401120000{received:09}F    \n"
+    details = "".join(
+        f"D{number:09}{'RR001' if number in rejected else 'A    '}{line}\n"
+        for number, line in enumerate(lines, 1)
+    )
+    return f"{head}{details}T{len(lines) - len(rejected):09}{len(rejected):09}\n".encode()
+
+
+def statuses(rehearsal: Rehearsal, now: datetime = SOON) -> dict[str, int]:
+    """Reconciles verifications and counts the statuses of lines and unexpected answers."""
+    rows = rehearsal.reconcile(DAY, VERIFICATIONS, now)
+    counts = rows["status"].value_counts().to_dict()
+    counts.pop("quarantined", None)
+    return {str(status): int(count) for status, count in counts.items()}
+
+
+def test_answers_of_every_shape_become_the_statuses_they_say(rehearsal: Rehearsal) -> None:
+    lines = lines_of(rehearsal)
+    count = len(lines)
+    whole = answer(lines, count)
+    stranger = "XYZ    " + "990000000" + lines[0][16:]
+    cut = b"\n".join(one.rstrip() for one in whole.splitlines())
+    some = answer(lines, count, frozenset({2}))
+    shapes: list[tuple[str, bytes, dict[str, int]]] = [
+        ("full", whole, {"acknowledged": count}),
+        ("CR LF", whole.replace(b"\n", b"\r\n"), {"acknowledged": count}),
+        ("blanks cut", cut, {"acknowledged": count}),
+        ("one rejected", some, {"acknowledged": count - 1, "rejected": 1}),
+        ("shuffled", answer(lines[::-1], count), {"acknowledged": count}),
+        ("one lost", answer(lines[1:], count - 1), {"acknowledged": count - 1, "missing": 1}),
+        ("one left open", answer(lines[:-1], count), {"acknowledged": count - 1, "pending": 1}),
+        (
+            "one invented",
+            answer([*lines, stranger], count + 1),
+            {"acknowledged": count, "unexpected": 1},
+        ),
+        (
+            "an echo of a stranger",
+            answer([stranger, *lines[1:]], count),
+            {"acknowledged": count - 1, "missing": 1, "unexpected": 1},
+        ),
+    ]
+    for number, (name, content, expected) in enumerate(shapes):
+        rehearsal.outage.put(KEY, content)
+        assert statuses(rehearsal, SOON + timedelta(minutes=number)) == expected, name
+    with rehearsal.world.ledger.transaction() as connection:
+        known = connection.scalar(select(func.count()).select_from(Acknowledgement))
+    assert known == len(shapes), "each that was replaced is kept"
+
+
+def test_supplements_in_any_order_and_weeks_late_settle_what_was_open(
+    rehearsal: Rehearsal,
+) -> None:
+    lines = lines_of(rehearsal)
+    count = len(lines)
+
+    def part(first: int, last: int) -> bytes:
+        whole = answer(lines, count).splitlines(keepends=True)
+        listed = last - first
+        return whole[0] + b"".join(whole[1 + first : 1 + last]) + f"T{listed:09}{0:09}\n".encode()
+
+    rehearsal.outage.put(acknowledgement_key(VERIFICATIONS, DAY, 3), part(4, count))
+    assert statuses(rehearsal) == {"acknowledged": count - 4, "pending": 4}
+    rehearsal.outage.put(KEY, part(0, 2))
+    assert statuses(rehearsal, LATE) == {"acknowledged": count - 2, "missing": 2}
+    rehearsal.outage.put(acknowledgement_key(VERIFICATIONS, DAY, 2), part(2, 4))
+    assert statuses(rehearsal, LATE) == {"acknowledged": count}
+    keys = rehearsal.reconcile(DAY, VERIFICATIONS, LATE).set_index("line_number")
+    assert keys.loc[1, "acknowledgement_key"] == KEY
+    assert keys.loc[3, "acknowledgement_key"] == f"{KEY}.2"
+    assert keys.loc[5, "acknowledgement_key"] == f"{KEY}.3"
+
+
+def test_the_same_answer_from_elsewhere_is_no_change(rehearsal: Rehearsal) -> None:
+    whole = answer(lines_of(rehearsal), len(lines_of(rehearsal)))
+    rehearsal.outage.put(f"{KEY}.2", whole)
+    statuses(rehearsal)
+    rehearsal.outage.put(KEY, whole)
+    statuses(rehearsal)
+    with rehearsal.world.ledger.transaction() as connection:
+        acknowledged = connection.scalar(
+            select(func.count()).where(Reconciliation.status == "acknowledged")
+        )
+    assert acknowledged == len(lines_of(rehearsal))
+
+
+def test_an_answer_that_arrives_in_pieces_counts_when_it_is_whole(rehearsal: Rehearsal) -> None:
+    whole = answer(lines_of(rehearsal), len(lines_of(rehearsal)))
+    for length in (10, 60, len(whole) // 2, len(whole) - 5):
+        rehearsal.outage.put(KEY, whole[:length])
+        received = receive(rehearsal.world, DAY, VERIFICATIONS, SOON)
+        assert len(received.malformed) == 1
+        assert statuses(rehearsal) == {"pending": len(lines_of(rehearsal))}
+    rehearsal.outage.put(KEY, whole)
+    assert receive(rehearsal.world, DAY, VERIFICATIONS, SOON).malformed == []
+    assert statuses(rehearsal) == {"acknowledged": len(lines_of(rehearsal))}
+
+
+def test_an_answer_to_nothing_is_kept_and_named_until_it_is_explained(
+    rehearsal: Rehearsal,
+) -> None:
+    saturday = DAYS[-1] + timedelta(days=1)
+    monday = business_days_after(DAYS[-1], 1)
+    whole = answer(lines_of(rehearsal), len(lines_of(rehearsal)))
+    placed: dict[date, dict[str, str]] = {
+        DAY: {
+            f"inbound/{DAY}/vawave999.ack": NO_FILE,
+            f"inbound/{DAY}/letter.txt": NO_FILE,
+            acknowledgement_key(VERIFICATIONS, DAY, revision=2): NO_REVISION,
+        },
+        DAYS[1]: {acknowledgement_key(VERIFICATIONS, DAYS[1]): NEVER_SENT},
+        monday: {f"inbound/{saturday}/vawave095.ack": NEVER_SENT},
+    }
+    for keys in placed.values():
+        for key in keys:
+            rehearsal.outage.put(key, whole)
+    rehearsal.outage.put(f"inbound/{DAY}/WAVE.txt", b"the feed is no orphan")
+    rehearsal.outage.put(KEY, whole)
+    for day, keys in placed.items():
+        found = find_orphans(rehearsal.world, day, LATE)
+        assert {orphan.object_key: orphan.reason for orphan in found} == keys
+        for orphan in found:
+            assert rehearsal.world.snapshots.get(orphan.snapshot_name) == whole
+            assert "ask BDN" in orphan.in_words()
+    known = rehearsal.world.ledger.orphans(DAY, monday)
+    assert {one.object_key for one in known} == {key for keys in placed.values() for key in keys}
+    redeliver(rehearsal.world, DAY, VERIFICATIONS, requested_by="operator", reason="lost", now=LATE)
+    reasons = {orphan.reason for orphan in find_orphans(rehearsal.world, DAY, LATE)}
+    assert reasons == {NO_FILE}, "what was explained is no orphan any more"
+
+
+def test_the_calendar_names_the_orphans(
+    embedded: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rehearsal = Rehearsal.prepare(embedded)
+    rehearsal.outage.put(f"inbound/{DAY}/vawave999.ack", b"H")
+    find_orphans(rehearsal.world, DAY, LATE)
+    monkeypatch.setenv("VYE_LOCAL_DIR", str(embedded.folder))
+    assert cli.run(["status", "--from", str(DAY), "--to", str(DAYS[1])]) == cli.SUCCESS
+    assert f"inbound/{DAY}/vawave999.ack is an orphaned acknowledgement" in capsys.readouterr().out
+
+
+def test_an_empty_file_is_answered_like_any_other(settings: Settings) -> None:
+    rehearsal = Rehearsal.prepare(settings)
+    rehearsal.change("DELETE FROM vye_verifications")
+    rehearsal.dawn()
+    assert rehearsal.egress(DAY) == []
+    rehearsal.outage.put(KEY, answer([], 0))
+    assert statuses(rehearsal) == {}
+    assert rehearsal.day(DAY, VERIFICATIONS).is_settled
+
+
+def test_refusals_and_rejects_only_answers_are_of_the_whole_file(rehearsal: Rehearsal) -> None:
+    count = len(lines_of(rehearsal))
+    answer_partition(rehearsal.outage, DAY, Faults(refuse=True), received_at=SOON)
+    assert statuses(rehearsal) == {"rejected": count}
+    head = f"H{file_name(VERIFICATIONS, DAY):<24}20250401120000{count:09}R    \n"
+    reject = f"D{1:09}RR001{lines_of(rehearsal)[0]}\n"
+    rehearsal.outage.put(KEY, f"{head}{reject}T{count - 1:09}{1:09}\n".encode())
+    assert statuses(rehearsal, LATE) == {"acknowledged": count - 1, "rejected": 1}
