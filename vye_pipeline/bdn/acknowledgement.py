@@ -89,7 +89,8 @@ def parse_acknowledgement(content: bytes, *, file_name: str, place: str) -> Ackn
 
     Args:
         content: the object's bytes.
-        file_name: of the file that it must be about.
+        file_name: of the file that it must be about. The header has room for 24 characters, so of
+            a longer name (DirDep20250407044500.txt.r2) it has the first 24.
         place: the object's key, for errors.
 
     Raises:
@@ -114,7 +115,7 @@ def render_acknowledgement(acknowledgement: Acknowledgement) -> bytes:
     """Writes an acknowledgement as BDN does: the inverse of reading it."""
     one = acknowledgement
     header = (
-        f"H{one.file_name:<{NAME_WIDTH}}{one.received_at.astimezone(CHICAGO):{TIME_FORMAT}}"
+        f"H{one.file_name[:NAME_WIDTH]:<{NAME_WIDTH}}{one.received_at.astimezone(CHICAGO):{TIME_FORMAT}}"
         f"{one.lines_received:0{COUNT_WIDTH}}{one.disposition.value}"
         f"{one.reason_code or '':{CODE_WIDTH}}\n"
     )
@@ -183,8 +184,8 @@ def _header(lines: _Lines, file_name: str) -> dict[str, Any]:
     if line[HEADER_WIDTH:].strip():
         raise lines.malformed(1, "the header goes on after the reason code")
     name, rest = line[1 : 1 + NAME_WIDTH].rstrip(), line[1 + NAME_WIDTH :]
-    if name != file_name:
-        raise lines.malformed(1, f"the file name is not {file_name}")
+    if name != file_name[:NAME_WIDTH]:
+        raise lines.malformed(1, f"the file name is not {file_name[:NAME_WIDTH]}")
     received_at, count = rest[:TIME_WIDTH], rest[TIME_WIDTH : TIME_WIDTH + COUNT_WIDTH]
     code = rest[TIME_WIDTH + COUNT_WIDTH + 1 :].strip()
     disposition = rest[TIME_WIDTH + COUNT_WIDTH]
@@ -195,7 +196,7 @@ def _header(lines: _Lines, file_name: str) -> dict[str, Any]:
     if bool(code) != (disposition == Disposition.REFUSED):
         raise lines.malformed(1, "a reason code belongs to disposition X, and to no other")
     return {
-        "file_name": name,
+        "file_name": file_name,
         "received_at": _time(lines, received_at),
         "lines_received": _count(lines, 1, count, "the count of lines received"),
         "disposition": Disposition(disposition),

@@ -111,6 +111,14 @@ def test_an_echo_is_kept_as_it_came_even_where_it_looks_like_another_line() -> N
         assert details.loc[0, "echo"] == echo
 
 
+def test_of_a_name_too_long_for_the_header_it_has_the_beginning() -> None:
+    name = "DirDep20250407044500.txt.r2"
+    content = joined([f"H{name[:24]}20250407090000000000003F    ", *GOOD[1:]])
+    read = parse_acknowledgement(content, file_name=name, place=PLACE)
+    assert read.file_name == name
+    assert render_acknowledgement(read) == content
+
+
 def test_of_rejects_only_what_is_not_listed_counts_as_accepted() -> None:
     lines = [REJECTS_ONLY, ACCEPTED, REJECTED, "T000000002000000001"]
     assert parse(joined(lines)).accepted_count == 2
