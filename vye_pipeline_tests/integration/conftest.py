@@ -67,6 +67,14 @@ def network(s3_bucket: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyN
         server.shutdown()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leaves the servers' half of tests that say so to `make trials`."""
+    for item in items:
+        if item.get_closest_marker("servers_take_long") and "[production" in item.name:
+            item.add_marker("long")
+
+
 @pytest.fixture(params=["embedded", "production"])
 def settings(request: pytest.FixtureRequest, embedded: Settings, tmp_path: Path) -> Settings:
     """The same scenarios run on SQLite and folders, and on PostgreSQL and S3."""

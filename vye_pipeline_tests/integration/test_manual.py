@@ -21,6 +21,8 @@ from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
 from vye_pipeline.vye_database.contacts import look_up, reachable
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
 
+pytestmark = pytest.mark.servers_take_long
+
 DAY = DAYS[0]
 KNOWN = end_of_day(DAY)
 

@@ -19,6 +19,8 @@ from vye_pipeline.settings import Settings
 from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
 
+pytestmark = pytest.mark.servers_take_long
+
 CELL = re.compile(r"<td[^>]*>(.*?)</td>", re.DOTALL)
 ROW = re.compile(r"<tr>(.*?)</tr>", re.DOTALL)
 MARKUP = re.compile(r"<[^>]+>")
