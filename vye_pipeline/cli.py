@@ -20,6 +20,7 @@ from rich.console import Console
 
 from vye_pipeline.business_days import (
     business_days,
+    business_days_after,
     cut_off,
     end_of_day,
     holiday_name,
@@ -421,6 +422,18 @@ def simulate_answer(
     store = open_object_store(load_settings().objects_url)
     for key in answer_partition(store, partition_date, faults, received_at=datetime.now(UTC)):
         click.echo(key)
+    return SUCCESS
+
+
+@simulate.command("feed")
+@DATE
+def simulate_feed(partition_date: date) -> int:
+    """Write BDN's feed of the night after a day, as if all its lines had taken effect."""
+    from vye_pipeline.bdn.stores import open_object_store
+    from vye_pipeline.simulation.feed import write_feed
+
+    store = open_object_store(load_settings().objects_url)
+    click.echo(write_feed(store, business_days_after(partition_date, 1), partition_date))
     return SUCCESS
 
 

@@ -11,6 +11,7 @@ from vye_pipeline.orchestration.assets.egress import (
     export_ready_asset,
     upload_file_asset,
 )
+from vye_pipeline.orchestration.assets.feed import wave_feed_asset
 from vye_pipeline.orchestration.assets.reconciliation import (
     acknowledgement_asset,
     manual_reconciliation_asset,
@@ -47,7 +48,7 @@ def build_definitions(world: World, clock: Clock | None = None) -> dg.Definition
         warnings.simplefilter("ignore", dg.PreviewWarning)
         assets = [stage(kind, partitions) for kind in KINDS for stage in STAGES]
         return dg.Definitions(
-            assets=[*assets, manual_reconciliation_asset(partitions)],
+            assets=[*assets, wave_feed_asset(partitions), manual_reconciliation_asset(partitions)],
             jobs=[egress_job(), reconcile_job()],
             schedules=[egress_schedule(partitions), retry_schedule(world)],
             resources={

@@ -44,11 +44,14 @@ from vye_pipeline.ledger.models import (
     Claim,
     ContactLookup,
     Delivery,
+    Evidence,
     Failure,
+    Feed,
     File,
     Finding,
     OrphanedAcknowledgement,
     PartitionClone,
+    Reconciliation,
     Redelivery,
     Resolution,
 )
@@ -580,6 +583,52 @@ class Ledger:
         )
         with self.transaction() as connection:
             return read_frame(connection, query)
+
+    @retried
+    def record_feed(self, **row: object) -> None:
+        """Keeps what a feed is; of a known one nothing."""
+        key = (Feed.feed_date == row["feed_date"], Feed.sha256 == row["sha256"])
+        with self.transaction() as connection:
+            if not connection.scalar(select(exists().where(*key))):
+                connection.execute(insert(Feed).values(**row))
+
+    @retried
+    def unanswered(self, before: date, statuses: Sequence[str]) -> pd.DataFrame:
+        """Returns partition_date (ISO text), kind, record_id, line_number of older open lines.
+
+        Args:
+            before: only of older partitions.
+            statuses: those that count as open.
+        """
+        query = select(
+            Reconciliation.partition_date,
+            Reconciliation.kind,
+            Reconciliation.record_id,
+            Reconciliation.line_number,
+        ).where(
+            Reconciliation.partition_date < before,
+            Reconciliation.replaced_at.is_(None),
+            Reconciliation.status.in_(statuses),
+        )
+        with self.transaction() as connection:
+            return read_frame(connection, query)
+
+    @retried
+    def record_evidence(
+        self, evidence: pd.DataFrame, feed_date: date, recorded_at: datetime
+    ) -> None:
+        """Keeps what a feed says of records; the newest feed that speaks of one counts.
+
+        Args:
+            evidence: kind, record_id, evidence, fields: a row a record.
+            feed_date: of the feed.
+            recorded_at: now.
+        """
+        table = _table(Evidence)
+        owner: dict[str, Any] = {"feed_date": feed_date, "recorded_at": recorded_at}
+        with self.transaction() as connection:
+            connection.execute(delete(table).where(table.c.feed_date == feed_date))
+            append_frame(connection, table, _owned(evidence, owner))
 
     @retried
     def reconcile(

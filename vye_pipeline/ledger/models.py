@@ -301,6 +301,41 @@ class ContactLookup(Base):
     reason: Mapped[str]
 
 
+class Feed(Base):
+    """One row a feed of BDN's as it came; its bytes lie in a snapshot."""
+
+    __tablename__ = "feeds"
+
+    feed_date: Mapped[date] = mapped_column(primary_key=True)
+    sha256: Mapped[str] = mapped_column(primary_key=True)
+    snapshot_name: Mapped[str]
+    line_count: Mapped[int]
+    unreadable_count: Mapped[int]
+    read_at: Mapped[datetime]
+
+
+class Evidence(Base):
+    """One row a record and feed that says something of it: beside its status, never instead of it.
+
+    The newest feed's counts.
+    """
+
+    __tablename__ = "evidence"
+    __table_args__ = (
+        ForeignKeyConstraint(["kind", "record_id"], ["claims.kind", "claims.record_id"]),
+        CheckConstraint(
+            "evidence IN ('confirmed_by_feed', 'contradicted_by_feed')", name="evidence"
+        ),
+    )
+
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    record_id: Mapped[int] = mapped_column(primary_key=True)
+    feed_date: Mapped[date] = mapped_column(primary_key=True)
+    evidence: Mapped[str]
+    fields: Mapped[str | None]
+    recorded_at: Mapped[datetime]
+
+
 class ReasonCode(Base):
     """BDN's reason codes: data that analysts extend."""
 

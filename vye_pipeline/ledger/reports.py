@@ -24,9 +24,24 @@ from vye_pipeline.ledger.models import (
     ReasonCode,
     Resolution,
 )
-from vye_pipeline.ledger.standing import NOW, records, same_partition, unexpected
+from vye_pipeline.ledger.standing import (
+    NOW,
+    newest_evidence,
+    records,
+    same_partition,
+    unexpected,
+)
 from vye_pipeline.reconciliation.rejection_rate import Rejections
-from vye_pipeline.reconciliation.statuses import MANUAL, NEXT_STEPS, REASONS, UNSETTLED, Status
+from vye_pipeline.reconciliation.statuses import (
+    CONFIRMED,
+    CONTRADICTED,
+    MANUAL,
+    NEXT_STEPS,
+    REASONS,
+    UNSETTLED,
+    Status,
+    needs_a_person,
+)
 from vye_pipeline.records import KINDS
 from vye_pipeline.records.checking import meaning
 
@@ -223,6 +238,7 @@ class _Reasons:
         codes = connection.execute(select(ReasonCode.code, ReasonCode.meaning))
         self._codes: dict[str, str] = dict(iter(codes))
         self._findings = _quarantining_findings(connection, first, last)
+        self._evidence = _evidence(connection, first, last)
         self._failures = {
             (day, kind): what
             for day, kind, what in connection.execute(
@@ -272,6 +288,8 @@ class _Reasons:
             reason = self._codes.get(reason_code, f"BDN's reason code {reason_code}")
         else:
             reason = REASONS[Status(status)]
+        evidence, contradicted = self._evidence.get((kind, record_id), (None, None))
+        reason += _EVIDENCE[evidence].format(fields=contradicted)
         return Affected(
             user_profile_id=user_profile_id,
             kind=kind,
@@ -282,9 +300,31 @@ class _Reasons:
             reason_code=reason_code,
             reason=reason,
             next_step=NEXT_STEPS[Status(status)],
-            needs_manual_reconciliation=status in MANUAL,
+            needs_manual_reconciliation=needs_a_person(status, evidence),
             resolved_at=resolved_at if resolved_at and resolved_at >= since else None,
         )
+
+
+_EVIDENCE = {
+    None: "",
+    CONFIRMED: "; BDN's feed shows that it took effect",
+    CONTRADICTED: "; BDN's feed shows otherwise: {fields}",
+}
+
+
+def _evidence(
+    connection: Connection, first: date, last: date
+) -> dict[tuple[str, int | None], tuple[str, str | None]]:
+    said = newest_evidence()
+    query = (
+        select(said)
+        .join(Claim, and_(Claim.kind == said.c.kind, Claim.record_id == said.c.record_id))
+        .where(Claim.partition_date.between(first, last))
+    )
+    return {
+        (kind, record_id): (evidence, fields)
+        for kind, record_id, evidence, fields in connection.execute(query)
+    }
 
 
 def _quarantining_findings(

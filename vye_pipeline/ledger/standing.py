@@ -10,9 +10,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select
+from sqlalchemy.orm import aliased
+from sqlalchemy.sql.expression import Subquery
 
 from vye_pipeline.database import Query
-from vye_pipeline.ledger.models import LINE, Claim, Delivery, File, Reconciliation
+from vye_pipeline.ledger.models import LINE, Claim, Delivery, Evidence, File, Reconciliation
 from vye_pipeline.reconciliation.statuses import Status
 
 NOW = datetime.max.replace(tzinfo=UTC)
@@ -63,6 +65,21 @@ def unexpected(known_at: datetime = NOW) -> Query:
         Reconciliation.fields,
         Reconciliation.reconciled_at.label("since"),
     ).where(Reconciliation.record_id.is_(None), _holds(known_at))
+
+
+def newest_evidence() -> Subquery:
+    """Returns kind, record_id, evidence, fields: what the newest feed that speaks of it says."""
+    newer = aliased(Evidence)
+    is_overtaken = exists().where(
+        newer.kind == Evidence.kind,
+        newer.record_id == Evidence.record_id,
+        newer.feed_date > Evidence.feed_date,
+    )
+    return (
+        select(Evidence.kind, Evidence.record_id, Evidence.evidence, Evidence.fields)
+        .where(~is_overtaken)
+        .subquery()
+    )
 
 
 def same_partition(one: Any, other: Any) -> ColumnElement[bool]:

@@ -22,6 +22,7 @@ from sqlalchemy import (
     or_,
     select,
     text,
+    true,
     union_all,
 )
 from sqlalchemy.orm import aliased
@@ -40,8 +41,9 @@ from vye_pipeline.ledger.models import (
     Redelivery,
     Resolution,
 )
-from vye_pipeline.ledger.standing import records, same_partition, unexpected
+from vye_pipeline.ledger.standing import newest_evidence, records, same_partition, unexpected
 from vye_pipeline.reconciliation.statuses import (
+    CONFIRMED,
     MANUAL,
     NEXT_STEPS,
     OF_A_LINE,
@@ -132,8 +134,11 @@ def open_items(partition_date: date | None = None) -> Query:
     Columns: those of the view manual_reconciliation_open.
     """
     each = _explained(union_all(records(), unexpected()).subquery())
+    took_effect = and_(each.c.status == str(Status.MISSING), each.c.evidence == CONFIRMED)
     query = select(*each.c).where(
-        each.c.status.in_([str(status) for status in MANUAL]), ~_is_resolved(each)
+        each.c.status.in_([str(status) for status in MANUAL]),
+        func.coalesce(~took_effect, true()),
+        ~_is_resolved(each),
     )
     return query if partition_date is None else query.where(each.c.partition_date == partition_date)
 
@@ -147,6 +152,8 @@ def _manual_open() -> View:
             **RECORD,
             "since": "from when this status was known",
             "is_moot": "whether a newer submission of the kind by the user profile was delivered",
+            "evidence": "confirmed_by_feed or contradicted_by_feed; null if BDN's feed is silent",
+            "evidence_fields": "the fields that the feed contradicts, separated by commas",
         },
         open_items(),
     )
@@ -307,6 +314,7 @@ def _explained(each: Subquery) -> Subquery:
     action = case(
         *((each.c.status == str(status), step) for status, step in NEXT_STEPS.items()),
     )
+    said = newest_evidence()
     newer = aliased(Claim)
     own = aliased(Claim)
     is_moot = exists().where(
@@ -332,8 +340,11 @@ def _explained(each: Subquery) -> Subquery:
             func.coalesce(ReasonCode.suggested_action, action).label("suggested_action"),
             each.c.since,
             is_moot.label("is_moot"),
+            said.c.evidence,
+            said.c.fields.label("evidence_fields"),
         )
         .outerjoin(ReasonCode, ReasonCode.code == each.c.reason_code)
+        .outerjoin(said, and_(said.c.kind == each.c.kind, said.c.record_id == each.c.record_id))
         .subquery()
     )
 

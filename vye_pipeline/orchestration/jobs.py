@@ -9,6 +9,7 @@ from vye_pipeline.records import KINDS
 EGRESS, RECONCILE = "egress", "reconcile"
 EGRESS_STAGES = ("export_ready", "upload_file", "delivery")
 RECONCILE_STAGES = ("acknowledgement", "reconciliation")
+OF_NO_KIND = (dg.AssetKey("wave_feed"), dg.AssetKey("manual_reconciliation"))
 
 # The instance runs what has this tag one at a time, in the order of the requests: days go out
 # oldest first, also when the schedule or the UI asks for many at once (dagster.yaml).
@@ -36,12 +37,10 @@ def reconcile_job() -> dg.UnresolvedAssetJobDefinition:
     """Returns the job that sets a day against BDN's acknowledgements."""
     return dg.define_asset_job(
         RECONCILE,
-        selection=dg.AssetSelection.assets(
-            *asset_keys(RECONCILE_STAGES, _ALL), dg.AssetKey("manual_reconciliation")
-        ),
+        selection=dg.AssetSelection.assets(*asset_keys(RECONCILE_STAGES, _ALL), *OF_NO_KIND),
         executor_def=dg.in_process_executor,
         description="Reads BDN's acknowledgements of a business day, gives every record its "
-        "status, and lists the user profiles that need a person.",
+        "status, reads the night's feed, and lists the user profiles that need a person.",
     )
 
 

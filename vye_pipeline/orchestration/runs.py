@@ -17,6 +17,7 @@ from vye_pipeline.orchestration.instance import open_instance
 from vye_pipeline.orchestration.jobs import (
     EGRESS,
     EGRESS_STAGES,
+    OF_NO_KIND,
     RECONCILE,
     RECONCILE_STAGES,
     asset_keys,
@@ -66,10 +67,7 @@ class Session:
 
     def reconcile(self, partition_date: date, kinds: Sequence[str]) -> Outcome:
         """Runs the reconciliation of some kinds of a partition, and its worklist."""
-        keys = [
-            *asset_keys(RECONCILE_STAGES, tuple(kinds)),
-            dg.AssetKey("manual_reconciliation"),
-        ]
+        keys = [*asset_keys(RECONCILE_STAGES, tuple(kinds)), *OF_NO_KIND]
         return self._run(RECONCILE, partition_date, keys)
 
     def backfill(

@@ -26,6 +26,7 @@ COLUMNS = {
     "statuses": "str",
     "reasons": "str",
     "suggested_actions": "str",
+    "evidence": "str",
     "waited_business_days": "int64",
     "is_moot": "bool",
     "is_reachable": "boolean",
@@ -41,7 +42,7 @@ def worklist(world: World, partition_date: date, now: datetime) -> pd.DataFrame:
         now: with zone.
 
     Returns:
-        user_profile_id, kinds, statuses, reasons, suggested_actions (each listed once),
+        user_profile_id, kinds, statuses, reasons, suggested_actions, evidence (each listed once),
         waited_business_days (of the longest waiting), is_moot (whether newer submissions have made
         all of it moot), is_reachable (whether a telephone number or e-mail address is known; null
         while VYE's database can't be read): one row a user profile.
@@ -56,6 +57,7 @@ def worklist(world: World, partition_date: date, now: datetime) -> pd.DataFrame:
         statuses=("status", _listed),
         reasons=("reason", _listed),
         suggested_actions=("suggested_action", _listed),
+        evidence=("evidence", _listed),
         since=("since", "min"),
         is_moot=("is_moot", "all"),
     )

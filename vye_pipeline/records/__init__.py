@@ -8,7 +8,7 @@ from vye_pipeline.records.direct_deposit_change import DIRECT_DEPOSIT_CHANGES
 from vye_pipeline.records.kind import Column, Field, Kind
 from vye_pipeline.records.verification import VERIFICATIONS
 
-__all__ = ["KINDS", "VERIFICATIONS", "Column", "Field", "Kind", "kind_named"]
+__all__ = ["ADDRESS_CHANGES", "KINDS", "VERIFICATIONS", "Column", "Field", "Kind", "kind_named"]
 
 KINDS: tuple[Kind, ...] = (VERIFICATIONS, DIRECT_DEPOSIT_CHANGES, ADDRESS_CHANGES)
 

@@ -26,7 +26,13 @@ CONFIG.set_main_option("script_location", str(MIGRATIONS))
 REVISIONS = sorted(
     script.revision for script in ScriptDirectory.from_config(CONFIG).walk_revisions()
 )
-CHOSEN = {"disposition": "line", "status": "acknowledged", "cause": "upload", "revision": 2}
+CHOSEN = {
+    "disposition": "line",
+    "status": "acknowledged",
+    "cause": "upload",
+    "revision": 2,
+    "evidence": "confirmed_by_feed",
+}
 MOMENT = datetime(2025, 4, 1, 9, 45, tzinfo=UTC)
 
 

@@ -1,0 +1,94 @@
+"""A night's feed: its bytes are kept, it is read, and set against what has no answer yet."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import pandas as pd
+
+from vye_pipeline.bdn.file_names import FEED_NAME, inbound_prefix
+from vye_pipeline.bdn.object_store import ObjectMissing
+from vye_pipeline.bdn.wave_feed import WaveFeed, parse_feed
+from vye_pipeline.egress import load_upload_file
+from vye_pipeline.reconciliation.evidence import evidence
+from vye_pipeline.reconciliation.statuses import CONFIRMED, Status
+from vye_pipeline.records import kind_named
+from vye_pipeline.world import World
+
+UNANSWERED = (Status.PENDING, Status.MISSING)
+
+
+@dataclass(frozen=True)
+class FeedOutcome:
+    """What became of a feed.
+
+    Attributes:
+        line_count: lines read, without the unreadable.
+        unreadable: line_number and field of each line that can't be read.
+        confirmed_count: records that it confirms.
+        contradicted_count: records that it contradicts.
+    """
+
+    line_count: int
+    unreadable: pd.DataFrame
+    confirmed_count: int
+    contradicted_count: int
+
+
+def take_feed(world: World, feed_date: date, now: datetime) -> FeedOutcome | None:
+    """Reads the feed of a day, and keeps what it says of older records without an answer.
+
+    Args:
+        world: databases and stores.
+        feed_date: whose folder it lies in.
+        now: with zone.
+
+    Returns:
+        What became of it, None where there is none yet: a normal state.
+
+    Raises:
+        PipelineError: it is incomplete (nothing of it is recorded), or a store or the ledger
+            failed.
+    """
+    key = inbound_prefix(feed_date) + FEED_NAME
+    try:
+        content = world.objects.get(key)
+    except ObjectMissing:
+        return None
+    sha256 = hashlib.sha256(content).hexdigest()
+    snapshot_name = f"{feed_date}/feed-{sha256}"
+    if not world.snapshots.exists(snapshot_name):
+        world.snapshots.put(snapshot_name, content)
+    feed = parse_feed(content, place=key)
+    world.ledger.record_feed(
+        feed_date=feed_date,
+        sha256=sha256,
+        snapshot_name=snapshot_name,
+        line_count=len(feed.lines),
+        unreadable_count=len(feed.unreadable),
+        read_at=now,
+    )
+    said = _evidence(world, feed_date, feed)
+    world.ledger.record_evidence(said, feed_date, now)
+    confirmed = int((said["evidence"] == CONFIRMED).sum())
+    return FeedOutcome(len(feed.lines), feed.unreadable, confirmed, len(said) - confirmed)
+
+
+def _evidence(world: World, feed_date: date, feed: WaveFeed) -> pd.DataFrame:
+    """Returns kind, record_id, evidence, fields of all unanswered records that it speaks of.
+
+    A feed of the day of a delivery was made before BDN had the file, and says nothing of it.
+    """
+    parts = [pd.DataFrame({"kind": pd.Series(dtype="str"), "record_id": pd.Series(dtype="int64")})]
+    unanswered = world.ledger.unanswered(feed_date, [str(status) for status in UNANSWERED])
+    for (day, name), rows in unanswered.groupby(["partition_date", "kind"]):
+        kind, partition_date = kind_named(str(name)), date.fromisoformat(str(day))
+        sent = load_upload_file(world, partition_date, kind)
+        said = evidence(kind, sent, feed.lines)
+        mine = rows[["kind", "record_id", "line_number"]].merge(said, on="line_number")
+        parts.append(mine.drop(columns="line_number"))
+    return pd.concat(parts, ignore_index=True).reindex(
+        columns=["kind", "record_id", "evidence", "fields"]
+    )
