@@ -21,8 +21,8 @@ import pyarrow.parquet as pq
 from vye_pipeline.bdn.file_names import file_name, outbound_key
 from vye_pipeline.business_days import cut_off
 from vye_pipeline.errors import defect, source_error
-from vye_pipeline.ledger.ledger import FileRow, Receipt
 from vye_pipeline.ledger.models import LINE, QUARANTINED, REPLACED
+from vye_pipeline.ledger.rows import FileRow, Receipt
 from vye_pipeline.records import Kind
 from vye_pipeline.records.checking import Checked, check
 from vye_pipeline.records.layout import render

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from vye_pipeline.egress import load_upload_file
 from vye_pipeline.errors import UsageError
-from vye_pipeline.ledger.ledger import RedeliveryRow, SentObject
+from vye_pipeline.ledger.rows import RedeliveryRow, SentObject
 from vye_pipeline.records import KINDS, Kind
 from vye_pipeline.world import World
 

@@ -10,8 +10,8 @@ import pandas as pd
 
 from vye_pipeline.business_days import cut_off, deadline
 from vye_pipeline.errors import PipelineError
-from vye_pipeline.ledger.ledger import Orphan
 from vye_pipeline.ledger.reports import rejections
+from vye_pipeline.ledger.rows import Orphan
 from vye_pipeline.orchestration import metadata
 from vye_pipeline.reconciliation.rejection_rate import Rejections, is_usual, usual_rate
 from vye_pipeline.reconciliation.statuses import OF_A_LINE, UNSETTLED, Status

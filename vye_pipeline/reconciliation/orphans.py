@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 
 from vye_pipeline.bdn.file_names import FEED_NAME, acknowledgement_place, inbound_prefix
 from vye_pipeline.business_days import business_days_after
-from vye_pipeline.ledger.ledger import Orphan
+from vye_pipeline.ledger.rows import Orphan
 from vye_pipeline.records import KINDS
 from vye_pipeline.world import World
 

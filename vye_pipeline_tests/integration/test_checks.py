@@ -12,7 +12,7 @@ import pytest
 from vye_pipeline.bdn.file_names import outbound_key
 from vye_pipeline.business_days import business_days_after, cut_off, end_of_day
 from vye_pipeline.definitions import build_definitions
-from vye_pipeline.ledger.ledger import FileRow
+from vye_pipeline.ledger.rows import FileRow
 from vye_pipeline.orchestration.jobs import RECONCILE
 from vye_pipeline.orchestration.resources import Clock
 from vye_pipeline.records import VERIFICATIONS

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from vye_pipeline.bdn.acknowledgement import render_acknowledgement
 from vye_pipeline.bdn.file_names import acknowledgement_key, file_name, outbound_key
 from vye_pipeline.errors import PipelineError, UsageError
-from vye_pipeline.ledger.ledger import RedeliveryRow
+from vye_pipeline.ledger.rows import RedeliveryRow
 from vye_pipeline.reconciliation.statuses import Status
 from vye_pipeline.records import VERIFICATIONS
 from vye_pipeline.redelivery import ObjectState, redeliver, verify

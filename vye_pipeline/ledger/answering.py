@@ -1,0 +1,188 @@
+"""The verbs by which BDN's answers and people's closings are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import (
+    delete,
+    exists,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.orm import aliased
+
+from vye_pipeline.database import append_frame, read_frame
+from vye_pipeline.ledger import history
+from vye_pipeline.ledger.connection import (
+    LedgerConnection,
+    insert_once,
+    of_partition,
+    table_of,
+)
+from vye_pipeline.ledger.models import (
+    Acknowledgement,
+    ContactLookup,
+    Evidence,
+    Feed,
+    OrphanedAcknowledgement,
+    Reconciliation,
+    Resolution,
+)
+from vye_pipeline.ledger.rows import Orphan
+from vye_pipeline.records import Kind
+from vye_pipeline.retries import retried
+
+
+class AnsweringVerbs(LedgerConnection):
+    """Acknowledgements, feeds, statuses, resolutions."""
+
+    @retried
+    def record_acknowledgement(self, *, read_at: datetime, **row: object) -> None:
+        """Keeps what an acknowledgement says of itself; of a known one, when it was read last."""
+        table = table_of(Acknowledgement)
+        key = {column.name: row[column.name] for column in table.primary_key}
+        again = update(table).filter_by(**key).values(read_at=read_at)
+        with self.transaction() as connection:
+            if not connection.execute(again).rowcount:
+                connection.execute(
+                    insert(table).values(**row, recorded_at=read_at, read_at=read_at)
+                )
+
+    @retried
+    def record_orphans(self, partition_date: date, orphans: Sequence[Orphan]) -> None:
+        """Replaces the orphaned acknowledgements that a business day has found."""
+        table = table_of(OrphanedAcknowledgement)
+        with self.transaction() as connection:
+            connection.execute(delete(table).where(table.c.partition_date == partition_date))
+            if orphans:
+                connection.execute(insert(table), [vars(orphan) for orphan in orphans])
+
+    @retried
+    def orphans(self, first: date, last: date) -> list[Orphan]:
+        """Returns the orphaned acknowledgements of some days, by key."""
+        table = table_of(OrphanedAcknowledgement)
+        columns = [table.c[name] for name in Orphan.__dataclass_fields__]
+        query = select(*columns).where(table.c.partition_date.between(first, last))
+        query = query.order_by(table.c.object_key)
+        with self.transaction() as connection:
+            return [Orphan(**row._mapping) for row in connection.execute(query)]
+
+    @retried
+    def acknowledgements(self, partition_date: date, kind: Kind) -> pd.DataFrame:
+        """Returns object_key, revision, snapshot_name of what was read last at each place."""
+        newest = aliased(Acknowledgement)
+        is_overtaken = exists().where(
+            *of_partition(newest, partition_date, kind),
+            newest.object_key == Acknowledgement.object_key,
+            newest.read_at > Acknowledgement.read_at,
+        )
+        query = (
+            select(
+                Acknowledgement.object_key,
+                Acknowledgement.revision,
+                Acknowledgement.snapshot_name,
+            )
+            .where(*of_partition(Acknowledgement, partition_date, kind), ~is_overtaken)
+            .order_by(Acknowledgement.revision, Acknowledgement.sequence)
+        )
+        with self.transaction() as connection:
+            return read_frame(connection, query)
+
+    @retried
+    def record_feed(self, **row: object) -> None:
+        """Keeps what a feed is; of a known one nothing."""
+        key = (Feed.feed_date == row["feed_date"], Feed.sha256 == row["sha256"])
+        with self.transaction() as connection:
+            if not connection.scalar(select(exists().where(*key))):
+                connection.execute(insert(Feed).values(**row))
+
+    @retried
+    def unanswered(self, before: date, statuses: Sequence[str]) -> pd.DataFrame:
+        """Returns partition_date (ISO text), kind, record_id, line_number of older open lines.
+
+        Args:
+            before: only of older partitions.
+            statuses: those that count as open.
+        """
+        query = select(
+            Reconciliation.partition_date,
+            Reconciliation.kind,
+            Reconciliation.record_id,
+            Reconciliation.line_number,
+        ).where(
+            Reconciliation.partition_date < before,
+            Reconciliation.replaced_at.is_(None),
+            Reconciliation.status.in_(statuses),
+        )
+        with self.transaction() as connection:
+            return read_frame(connection, query)
+
+    @retried
+    def record_evidence(
+        self, evidence: pd.DataFrame, feed_date: date, recorded_at: datetime
+    ) -> None:
+        """Keeps what a feed says of records; the newest feed that speaks of one counts.
+
+        Args:
+            evidence: kind, record_id, evidence, fields: a row a record.
+            feed_date: of the feed.
+            recorded_at: now.
+        """
+        table = table_of(Evidence)
+        owner: dict[str, Any] = {"feed_date": feed_date, "recorded_at": recorded_at}
+        with self.transaction() as connection:
+            connection.execute(delete(table).where(table.c.feed_date == feed_date))
+            append_frame(connection, table, evidence.assign(**owner))
+
+    @retried
+    def reconcile(
+        self, partition_date: date, kind: Kind, rows: pd.DataFrame, reconciled_at: datetime
+    ) -> None:
+        """Replaces what is known of a partition's records, and keeps what was known before.
+
+        Args:
+            partition_date: of the records.
+            kind: of the records.
+            rows: record_id, user_profile_id, line_number, status, reason_code, fields,
+                acknowledgement_key: one row a record, and one an unexpected line.
+            reconciled_at: the moment of the change, for the rows that have changed.
+
+        Raises:
+            PipelineError: defect: a status can't follow the one before it.
+        """
+        with self.transaction() as connection:
+            history.replace(connection, partition_date, kind, rows, reconciled_at)
+
+    @retried
+    def resolve(
+        self,
+        partition_date: date,
+        kinds: Sequence[str],
+        user_profile_id: int,
+        *,
+        resolved_by: str,
+        note: str,
+        resolved_at: datetime,
+    ) -> None:
+        """Closes what is open of a user profile's records of some kinds, as it is known now."""
+        closed: dict[str, Any] = {
+            "partition_date": partition_date,
+            "user_profile_id": user_profile_id,
+            "resolved_by": resolved_by,
+            "note": note,
+            "resolved_at": resolved_at,
+        }
+        with self.transaction() as connection:
+            for kind in kinds:
+                insert_once(connection, Resolution, **closed, kind=kind)
+
+    @retried
+    def record_contact_lookup(self, **row: object) -> None:
+        """Records who looks up a veteran's contact details: user_profile_id, who, when and why."""
+        with self.transaction() as connection:
+            insert_once(connection, ContactLookup, **row)

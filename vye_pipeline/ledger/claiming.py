@@ -1,0 +1,194 @@
+"""The verbs by which a partition takes its records, and what is known of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import (
+    Connection,
+    and_,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
+
+from vye_pipeline.database import Query, append_frame, read_frame
+from vye_pipeline.ledger.connection import (
+    LedgerConnection,
+    is_delivered,
+    of_partition,
+    table_of,
+)
+from vye_pipeline.ledger.models import (
+    Claim,
+    Delivery,
+    Failure,
+    File,
+    Finding,
+    PartitionClone,
+)
+from vye_pipeline.ledger.rows import FileRow, Receipt
+from vye_pipeline.ledger.superseding import number_lines, supersede
+from vye_pipeline.records import Kind
+from vye_pipeline.retries import retried
+
+
+class ClaimingVerbs(LedgerConnection):
+    """Files, claims, findings, clones."""
+
+    @retried
+    def file(self, partition_date: date, kind: Kind) -> FileRow | None:
+        """Returns the file of a partition, None where the partition was never read."""
+        with self.transaction() as connection:
+            row = connection.execute(
+                file_query().where(*of_partition(File, partition_date, kind))
+            ).one_or_none()
+        return FileRow(**row._mapping) if row else None
+
+    @retried
+    def receipt(self, partition_date: date, kind: Kind) -> Receipt | None:
+        """Returns the receipt of a delivered partition, None where it isn't delivered."""
+        with self.transaction() as connection:
+            return receipt_of(connection, partition_date, kind)
+
+    @retried
+    def clones(self, partition_date: date, kind: Kind) -> list[int]:
+        """Returns the ids of the BDN clones that a partition has read."""
+        with self.transaction() as connection:
+            return list(
+                connection.scalars(
+                    select(PartitionClone.bdn_clone_id).where(
+                        *of_partition(PartitionClone, partition_date, kind)
+                    )
+                )
+            )
+
+    @retried
+    def claims_in_clones(self, kind: Kind, clone_ids: Sequence[int]) -> pd.DataFrame:
+        """Returns record_id and partition_date (ISO text) of all claims in some BDN clones."""
+        query = select(Claim.record_id, Claim.partition_date).where(
+            Claim.kind == kind.name, Claim.bdn_clone_id.in_(clone_ids)
+        )
+        with self.transaction() as connection:
+            return read_frame(connection, query)
+
+    @retried
+    def claim(
+        self,
+        file: FileRow,
+        kind: Kind,
+        *,
+        clone_ids: Sequence[int],
+        claims: pd.DataFrame,
+        findings: pd.DataFrame,
+        claimed_at: datetime,
+    ) -> None:
+        """Replaces an undelivered partition's claims in one transaction.
+
+        Args:
+            file: the partition's file, not rendered yet.
+            kind: of the records.
+            clone_ids: the BDN clones that were read.
+            claims: record_id, user_info_id, user_profile_id, bdn_clone_id, created_at (UTC),
+                transact_date, disposition, line_number, is_vanished: a row a record.
+            findings: record_id, field, code, is_quarantining.
+            claimed_at: the moment of the claim.
+
+        Raises:
+            PipelineError: another partition has claimed one of the records, or this one is
+                delivered; nothing is changed.
+        """
+        owner: dict[str, Any] = {"partition_date": file.partition_date, "kind": kind.name}
+        with self.transaction() as connection:
+            for table in (Claim, PartitionClone):
+                connection.execute(
+                    delete(table).where(*of_partition(table, file.partition_date, kind))
+                )
+            values = {**vars(file), "claimed_at": claimed_at}
+            if not connection.execute(
+                update(File).where(*of_partition(File, file.partition_date, kind)).values(values)
+            ).rowcount:
+                connection.execute(insert(File).values({**values, "first_claimed_at": claimed_at}))
+            if clone_ids:
+                connection.execute(
+                    insert(PartitionClone),
+                    [owner | {"bdn_clone_id": clone} for clone in clone_ids],
+                )
+            append_frame(connection, table_of(Claim), claims.assign(**owner))
+            append_frame(connection, table_of(Finding), findings.assign(kind=kind.name))
+            if supersede(connection, kind, [file.partition_date]):
+                number_lines(connection, kind, file.partition_date)
+
+    @retried
+    def findings(self, partition_date: date, kind: Kind) -> pd.DataFrame:
+        """Returns record_id, field, code, is_quarantining of a partition's records."""
+        query = (
+            select(Finding.record_id, Finding.field, Finding.code, Finding.is_quarantining)
+            .join(
+                Claim,
+                and_(Claim.kind == Finding.kind, Claim.record_id == Finding.record_id),
+            )
+            .where(*of_partition(Claim, partition_date, kind))
+            .order_by(Finding.record_id, Finding.field, Finding.code)
+        )
+        with self.transaction() as connection:
+            return read_frame(connection, query)
+
+    @retried
+    def claims(self, partition_date: date, kind: Kind) -> pd.DataFrame:
+        """Returns record_id, user_profile_id, disposition, line_number, is_vanished."""
+        query = (
+            select(
+                Claim.record_id,
+                Claim.user_profile_id,
+                Claim.disposition,
+                Claim.line_number,
+                Claim.is_vanished,
+            )
+            .where(*of_partition(Claim, partition_date, kind))
+            .order_by(Claim.user_info_id, Claim.record_id)
+        )
+        with self.transaction() as connection:
+            return read_frame(connection, query)
+
+    @retried
+    def clone_states(self) -> pd.DataFrame:
+        """Returns for each BDN clone that was read how far its partitions are.
+
+        Columns: bdn_clone_id, kind_count (kinds that have read it), open_count (files of it not
+        delivered), failure_count (failed steps of the open ones).
+        """
+        failed = (
+            select(func.count())
+            .where(
+                Failure.partition_date == PartitionClone.partition_date,
+                Failure.kind == PartitionClone.kind,
+            )
+            .scalar_subquery()
+        )
+        is_open = ~is_delivered(PartitionClone)
+        query = select(
+            PartitionClone.bdn_clone_id,
+            func.count(PartitionClone.kind.distinct()).label("kind_count"),
+            func.count().filter(is_open).label("open_count"),
+            func.count().filter(is_open, failed > 0).label("failure_count"),
+        ).group_by(PartitionClone.bdn_clone_id)
+        with self.transaction() as connection:
+            return read_frame(connection, query)
+
+
+def receipt_of(connection: Connection, partition_date: date, kind: Kind) -> Receipt | None:
+    """Returns the receipt of a partition, None where it isn't delivered."""
+    query = select(*table_of(Delivery).c).where(*of_partition(Delivery, partition_date, kind))
+    row = connection.execute(query).one_or_none()
+    return Receipt(**row._mapping) if row else None
+
+
+def file_query() -> Query:
+    """Selects the columns of a FileRow."""
+    return select(*(File.__table__.c[name] for name in FileRow.__dataclass_fields__))

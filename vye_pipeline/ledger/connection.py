@@ -1,0 +1,100 @@
+"""How the ledger is reached: its engine, transactions and lock, and the words its queries share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import date
+from functools import cached_property
+from typing import Any, TypeVar, cast
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    Table,
+    exists,
+    insert,
+    select,
+)
+
+from vye_pipeline.database import Database
+from vye_pipeline.ledger import schema
+from vye_pipeline.ledger.lock import exclusive
+from vye_pipeline.ledger.models import (
+    Base,
+    Delivery,
+)
+from vye_pipeline.records import Kind
+from vye_pipeline.retries import retried
+
+Answer = TypeVar("Answer")
+
+
+class LedgerConnection:
+    """A ledger, without its verbs."""
+
+    def __init__(self, database: Database) -> None:
+        """Takes the place of the ledger; nothing is connected yet."""
+        self._database = database
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The ledger's engine."""
+        return self._database.engine()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """One transaction, committed at the end or not at all; errors come out classified."""
+        with self._database.errors(), self.engine.begin() as connection:
+            yield connection
+
+    @retried
+    def read(self, question: Callable[[Connection], Answer]) -> Answer:
+        """Answers a question that needs a connection: one of reports.py."""
+        with self.transaction() as connection:
+            return question(connection)
+
+    @contextmanager
+    def exclusive(self, kind: Kind) -> Iterator[None]:
+        """Keeps other processes from claiming or delivering records of a kind meanwhile."""
+        with ExitStack() as held:
+            self._hold(held, kind.name)
+            yield
+
+    @retried
+    def _hold(self, held: ExitStack, name: str) -> None:
+        with self._database.errors():
+            held.enter_context(exclusive(self.engine, name))
+
+    @retried
+    def upgrade(self) -> None:
+        """Brings the tables to this version's revision."""
+        with self._database.errors():
+            if not schema.is_current(self.engine):
+                schema.upgrade(self.engine)
+
+
+def table_of(model: type[Base]) -> Table:
+    """Returns a model's table."""
+    return cast(Table, model.__table__)
+
+
+def of_partition(model: Any, partition_date: date, kind: Kind) -> tuple[ColumnElement[bool], ...]:
+    """Returns the conditions that a row is of a partition and kind."""
+    return (model.partition_date == partition_date, model.kind == kind.name)
+
+
+def insert_once(connection: Connection, model: type[Base], **values: Any) -> None:
+    """Adds a row that isn't there: a repeat after a lost answer must not add it again."""
+    table = table_of(model)
+    same = [table.c[name].is_not_distinct_from(value) for name, value in values.items()]
+    if not connection.scalar(select(exists().where(*same))):
+        connection.execute(insert(table).values(values))
+
+
+def is_delivered(model: Any) -> ColumnElement[bool]:
+    """Returns the condition that a row's partition and kind have a receipt."""
+    return exists().where(
+        Delivery.partition_date == model.partition_date, Delivery.kind == model.kind
+    )

@@ -1,0 +1,221 @@
+"""The verbs by which a file goes out: rendered, delivered, failed, delivered again."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from sqlalchemy import (
+    func,
+    insert,
+    select,
+    update,
+)
+
+from vye_pipeline.bdn.file_names import outbound_key
+from vye_pipeline.errors import PipelineError
+from vye_pipeline.ledger.claiming import file_query, receipt_of
+from vye_pipeline.ledger.connection import (
+    LedgerConnection,
+    insert_once,
+    is_delivered,
+    of_partition,
+    table_of,
+)
+from vye_pipeline.ledger.models import (
+    LINE,
+    Claim,
+    Delivery,
+    Failure,
+    File,
+    Redelivery,
+)
+from vye_pipeline.ledger.rows import FileRow, Receipt, RedeliveryRow, SentObject
+from vye_pipeline.ledger.superseding import supersede
+from vye_pipeline.records import Kind
+from vye_pipeline.retries import retried
+
+FIRST_REVISION_AGAIN = 2
+
+
+class DeliveringVerbs(LedgerConnection):
+    """Deliveries, failures, redeliveries."""
+
+    @retried
+    def render(
+        self,
+        partition_date: date,
+        kind: Kind,
+        sha256: str,
+        byte_count: int,
+        line_count: int,
+    ) -> None:
+        """Records what the file's bytes are, before anything is put; a delivered one stays."""
+        values = {"sha256": sha256, "byte_count": byte_count, "line_count": line_count}
+        announced = update(File).where(
+            *of_partition(File, partition_date, kind), ~is_delivered(File)
+        )
+        with self.transaction() as connection:
+            connection.execute(announced.values(values))
+
+    @retried
+    def line_count(self, partition_date: date, kind: Kind) -> int:
+        """Counts the records of a partition that are to be sent as things stand."""
+        query = select(func.count()).where(
+            *of_partition(Claim, partition_date, kind), Claim.disposition == LINE
+        )
+        with self.transaction() as connection:
+            return connection.scalar(query) or 0
+
+    @retried
+    def rendered_files(self, kind: Kind) -> list[FileRow]:
+        """Returns the files that are rendered and not delivered, oldest first.
+
+        Of each of them the object may lie in the store all the same: a process may have died
+        between the put and the receipt.
+        """
+        query = (
+            file_query()
+            .where(File.kind == kind.name, File.sha256.is_not(None), ~is_delivered(File))
+            .order_by(File.partition_date)
+        )
+        with self.transaction() as connection:
+            return [FileRow(**row._mapping) for row in connection.execute(query)]
+
+    @retried
+    def deliver(self, file: FileRow, kind: Kind, delivered_at: datetime) -> Receipt:
+        """Records a delivery and marks what it overtakes in older, undelivered partitions.
+
+        Returns:
+            The receipt; of a partition that has one already, that one.
+        """
+        receipt = Receipt(
+            partition_date=file.partition_date,
+            kind=file.kind,
+            object_key=file.object_key,
+            sha256=file.sha256 or "",
+            byte_count=file.byte_count or 0,
+            line_count=file.line_count or 0,
+            delivered_at=delivered_at,
+        )
+        with self.transaction() as connection:
+            known = receipt_of(connection, file.partition_date, kind)
+            if known is not None:
+                return known
+            connection.execute(insert(Delivery).values(vars(receipt)))
+            older = connection.scalars(
+                select(File.partition_date).where(
+                    File.kind == kind.name,
+                    File.partition_date < file.partition_date,
+                    ~is_delivered(File),
+                )
+            ).all()
+            supersede(connection, kind, older)
+        return receipt
+
+    @retried
+    def fail(
+        self,
+        partition_date: date,
+        kind: Kind,
+        error: PipelineError,
+        *,
+        step: str,
+        run_id: str | None,
+        failed_at: datetime,
+    ) -> tuple[int, int]:
+        """Records a failed step and returns how many records and profiles it holds back."""
+        waiting = select(func.count(), func.count(Claim.user_profile_id.distinct())).where(
+            *of_partition(Claim, partition_date, kind),
+            Claim.disposition == LINE,
+            ~is_delivered(Claim),
+        )
+        with self.transaction() as connection:
+            records, profiles = connection.execute(waiting).one()
+            insert_once(
+                connection,
+                Failure,
+                partition_date=partition_date,
+                kind=kind.name,
+                step=step,
+                failed_at=failed_at,
+                run_id=run_id,
+                cause=error.cause.value,
+                is_transient=error.is_transient,
+                what=error.what,
+                next_step=error.next_step,
+                record_count=records,
+                profile_count=profiles,
+            )
+        return records, profiles
+
+    @retried
+    def request_redelivery(
+        self,
+        receipt: Receipt,
+        kind: Kind,
+        *,
+        requested_by: str,
+        reason: str,
+        requested_at: datetime,
+    ) -> RedeliveryRow:
+        """Records that a delivered file is to be put again, under its next revision.
+
+        A request that has not been carried out yet is taken up again in place of a new one.
+        """
+        query = select(*table_of(Redelivery).c).where(
+            *of_partition(Redelivery, receipt.partition_date, kind)
+        )
+        with self.transaction() as connection:
+            known = [
+                RedeliveryRow(**row._mapping)
+                for row in connection.execute(query.order_by(Redelivery.revision))
+            ]
+            if known and known[-1].redelivered_at is None:
+                return known[-1]
+            revision = len(known) + FIRST_REVISION_AGAIN
+            requested = RedeliveryRow(
+                partition_date=receipt.partition_date,
+                kind=receipt.kind,
+                revision=revision,
+                object_key=outbound_key(kind, receipt.partition_date, revision),
+                sha256=receipt.sha256,
+                requested_by=requested_by,
+                reason=reason,
+                requested_at=requested_at,
+                redelivered_at=None,
+            )
+            connection.execute(insert(Redelivery).values(vars(requested)))
+        return requested
+
+    @retried
+    def redeliver(self, requested: RedeliveryRow, redelivered_at: datetime) -> None:
+        """Records that a redelivery lies in the object store."""
+        done = update(Redelivery).where(
+            Redelivery.object_key == requested.object_key, Redelivery.redelivered_at.is_(None)
+        )
+        with self.transaction() as connection:
+            connection.execute(done.values(redelivered_at=redelivered_at))
+
+    @retried
+    def revision(self, partition_date: date, kind: Kind) -> int:
+        """Returns the newest revision of a partition's file that BDN can have seen."""
+        query = select(func.max(Redelivery.revision)).where(
+            *of_partition(Redelivery, partition_date, kind)
+        )
+        with self.transaction() as connection:
+            return connection.scalar(query) or 1
+
+    @retried
+    def sent_objects(self, first: date, last: date) -> list[SentObject]:
+        """Returns what must lie in the object store for some days, redeliveries too, by day."""
+        columns = ("partition_date", "kind", "object_key", "sha256")
+        delivered, again = (
+            select(*(getattr(model, name) for name in columns)).where(
+                model.partition_date.between(first, last)
+            )
+            for model in (Delivery, Redelivery)
+        )
+        query = delivered.union_all(again.where(Redelivery.redelivered_at.is_not(None)))
+        with self.transaction() as connection:
+            rows = [SentObject(**row._mapping) for row in connection.execute(query)]
+        return sorted(rows, key=lambda row: (row.partition_date, row.object_key))

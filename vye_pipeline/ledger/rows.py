@@ -1,0 +1,98 @@
+"""What the ledger's verbs take and return: rows as values, times in UTC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+
+@dataclass(frozen=True)
+class FileRow:
+    """What the ledger knows of a partition's file (times in UTC; digests in hex)."""
+
+    partition_date: date
+    kind: str
+    file_name: str
+    object_key: str
+    snapshot_name: str
+    sha256: str | None
+    byte_count: int | None
+    line_count: int | None
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """A delivery: what lies in the object store, and since when (UTC)."""
+
+    partition_date: date
+    kind: str
+    object_key: str
+    sha256: str
+    byte_count: int
+    line_count: int
+    delivered_at: datetime
+
+
+@dataclass(frozen=True)
+class RedeliveryRow:
+    """A file put again because BDN asked for it (times in UTC).
+
+    Attributes:
+        partition_date: of the file.
+        kind: of its records.
+        revision: from 2.
+        object_key: where the same bytes are put.
+        sha256: of the file, as in its receipt.
+        requested_by: who asked for it.
+        reason: why.
+        requested_at: when.
+        redelivered_at: when it lay there, None until it does.
+    """
+
+    partition_date: date
+    kind: str
+    revision: int
+    object_key: str
+    sha256: str
+    requested_by: str
+    reason: str
+    requested_at: datetime
+    redelivered_at: datetime | None
+
+
+@dataclass(frozen=True)
+class SentObject:
+    """An object that BDN was sent, and the digest that it must have."""
+
+    partition_date: date
+    kind: str
+    object_key: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Orphan:
+    """An acknowledgement that answers to nothing (times in UTC).
+
+    Attributes:
+        partition_date: of the business day that found it.
+        object_key: where it lies.
+        sha256: of its bytes.
+        snapshot_name: where they are kept.
+        reason: why it answers to nothing.
+        seen_at: when it was looked at last.
+    """
+
+    partition_date: date
+    object_key: str
+    sha256: str
+    snapshot_name: str
+    reason: str
+    seen_at: datetime
+
+    def in_words(self) -> str:
+        """Returns what it is and what to do."""
+        return (
+            f"{self.object_key} is an orphaned acknowledgement: {self.reason}; "
+            "ask BDN which file it answers"
+        )
