@@ -298,6 +298,19 @@ def _verify(settings: Settings, days: Sequence[date], *, as_json: bool) -> int:
 
 
 @vye.command()
+@DATE
+def explain(partition_date: date) -> int:
+    """Say in plain words what happened to a day, and what is open."""
+    from vye_pipeline.ledger.ledger import open_ledger
+    from vye_pipeline.ledger.story import story
+
+    lines = open_ledger(load_settings()).read(lambda connection: story(connection, partition_date))
+    for line in lines:
+        click.echo(line)
+    return SUCCESS
+
+
+@vye.command()
 @click.option("--date", "day", type=IsoDate(), help="only this day")
 @KIND
 @AS_JSON

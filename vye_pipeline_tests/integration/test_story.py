@@ -1,0 +1,59 @@
+"""A day is explained step by step, from the first failure to what is open now."""
+
+from __future__ import annotations
+
+import pytest
+
+from vye_pipeline import cli
+from vye_pipeline.bdn.file_names import outbound_key
+from vye_pipeline.ledger.story import story
+from vye_pipeline.records import VERIFICATIONS
+from vye_pipeline.redelivery import redeliver
+from vye_pipeline.settings import Settings
+from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
+from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
+
+pytestmark = pytest.mark.servers_take_long
+
+DAY = DAYS[0]
+
+
+def told(rehearsal: Rehearsal) -> list[str]:
+    return rehearsal.world.ledger.read(lambda connection: story(connection, DAY))
+
+
+def test_a_day_is_told_in_order_with_causes_and_what_is_open(settings: Settings) -> None:
+    rehearsal = Rehearsal.prepare(settings)
+    assert [line for line in told(rehearsal) if "never ran" in line] == told(rehearsal)
+    rehearsal.dawn()
+    rehearsal.outage.refused = frozenset({outbound_key(VERIFICATIONS, DAY)})
+    rehearsal.egress(DAY)
+    failed = "\n".join(told(rehearsal))
+    assert "verifications: egress failed (upload): the upload to S3 failed: AccessDenied" in failed
+    assert "verifications: not delivered" in failed
+    rehearsal.outage.refused = frozenset()
+    assert rehearsal.egress(DAY, VERIFICATIONS, now=at(DAY, hours=1)) == []
+    redeliver(
+        rehearsal.world,
+        DAY,
+        VERIFICATIONS,
+        requested_by="operator",
+        reason="BDN lost it",
+        now=at(DAY, hours=2),
+    )
+    answer_partition(rehearsal.outage, DAY, Faults(reject=1), received_at=at(DAY, hours=3))
+    rehearsal.reconcile(DAY, VERIFICATIONS, at(DAY, hours=4))
+    lines = [line for line in told(rehearsal) if "verifications" in line]
+    steps = ["read and claimed", "failed", "delivered as", "delivered again as", "BDN", "rejected"]
+    places = [next(n for n, line in enumerate(lines) if step in line) for step in steps]
+    assert places == sorted(places)
+    assert f"vye affected --date {DAY}" in lines[-1]
+
+
+def test_the_command_prints_it(
+    embedded: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Rehearsal.prepare(embedded)
+    monkeypatch.setenv("VYE_LOCAL_DIR", str(embedded.folder))
+    assert cli.run(["explain", str(DAY)]) == cli.SUCCESS
+    assert f"vye egress {DAY} --kind verifications" in capsys.readouterr().out
