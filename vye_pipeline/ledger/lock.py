@@ -9,10 +9,11 @@ from __future__ import annotations
 import fcntl
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
 
 LOCK_SPACE = 7_233_002
 
@@ -27,12 +28,16 @@ def exclusive(engine: Engine, name: str) -> Iterator[None]:
         name: what is locked; locks of different names are independent.
     """
     if engine.dialect.name == "postgresql":
-        with engine.connect() as connection:
+        connection = engine.connect()
+        try:
             connection.execute(
                 text("SELECT pg_advisory_xact_lock(:space, :name)"),
                 {"space": LOCK_SPACE, "name": zlib.crc32(name.encode()) & 0x7FFFFFFF},
             )
             yield
+        finally:
+            with suppress(DBAPIError):  # a session that has ended holds no lock any more
+                connection.close()
     else:
         with Path(f"{engine.url.database}.{name}.lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)

@@ -60,7 +60,7 @@ def test_a_connection_dropped_at_any_statement_is_made_again(
     rows: list[Row],
     waits: list[float],
 ) -> None:
-    row = Row("PostgreSQL: the connection is dropped at each statement of a day in turn")
+    row = Row("PostgreSQL: the connection is dropped at every other statement of a day")
     rows.append(row)
     server = postgresql_worlds.server
 
@@ -92,7 +92,7 @@ def test_an_answer_to_a_commit_that_is_lost_changes_nothing(
     waits: list[float],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    row = Row("PostgreSQL: the answer to each commit of a day is lost in turn")
+    row = Row("PostgreSQL: the answer to every other commit of a day is lost")
     rows.append(row)
     commit = psycopg.Connection.commit
     passed, fatal = 0, -1
@@ -235,10 +235,22 @@ def test_a_server_that_restarts_in_the_middle_of_a_day_is_found_again(
         finish(settings, postgresql_worlds.reference, row)
 
 
+def test_a_lock_whose_session_ends_is_let_go_without_an_error(
+    postgresql_worlds: PostgreSQLWorlds, tmp_path: Path
+) -> None:
+    server = postgresql_worlds.server
+    with postgresql_worlds.copy(tmp_path / "trial") as settings:
+        ledger = Rehearsal.open(settings).world.ledger
+        with ledger.exclusive(KINDS[0]):
+            assert server.end_sessions(settings.ledger_database_url)
+        with ledger.exclusive(KINDS[0]):
+            assert ledger.receipt(DAY, KINDS[0]) is None
+
+
 def test_a_database_that_was_made_read_only_is_named(
     postgresql_worlds: PostgreSQLWorlds, tmp_path: Path, rows: list[Row], waits: list[float]
 ) -> None:
-    row = Row("PostgreSQL: the ledger's database is read-only (a standby)")
+    row = Row("PostgreSQL: the ledger's database is made read-only")
     rows.append(row)
     server: PostgreSQL = postgresql_worlds.server
     with postgresql_worlds.copy(tmp_path / "trial") as settings:
