@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import getpass
 import json
-import re
 import sys
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
@@ -21,17 +20,14 @@ from rich.console import Console
 from vye_pipeline.business_days import (
     business_days,
     business_days_after,
-    cut_off,
     end_of_day,
-    holiday_name,
-    is_business_day,
     latest_business_day,
 )
 from vye_pipeline.errors import PipelineError, UsageError
+from vye_pipeline.parameters import IsoDate, KindName, Note, PartitionDate
 from vye_pipeline.records import KINDS, kind_named
 from vye_pipeline.settings import Settings, load_settings
 
-LIKE_AN_SSN = re.compile(r"(?<![0-9])[0-9]{3}[- ]?[0-9]{2}[- ]?[0-9]{4}(?![0-9])")
 SUCCESS, FAILED, BAD_USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -58,74 +54,6 @@ def run(arguments: Sequence[str]) -> int:
 
 def _complain(text: str) -> None:
     click.echo(f"vye: {' '.join(text.split())}", err=True)
-
-
-class IsoDate(click.ParamType[date]):
-    """A day in ISO 8601."""
-
-    name = "date"
-
-    def convert(
-        self,
-        value: str | date,
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> date:
-        """Reads YYYY-MM-DD."""
-        try:
-            return value if isinstance(value, date) else date.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is no date: write YYYY-MM-DD", param, ctx)
-
-
-class PartitionDate(IsoDate):
-    """A business day whose cut-off has passed."""
-
-    def convert(
-        self,
-        value: str | date,
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> date:
-        """Reads the date and refuses what is no partition yet or never will be."""
-        day, settings = super().convert(value, param, ctx), load_settings()
-        if not is_business_day(day):
-            reason = holiday_name(day) or f"a {day:%A}"
-            raise UsageError(f"{day} is no business day: it is {reason}")
-        if day < settings.start_date or (settings.end_date and day > settings.end_date):
-            last = settings.end_date or "now"
-            raise UsageError(
-                f"{day} is outside the partitions, {settings.start_date} to {last}: "
-                "see VYE_START_DATE and VYE_END_DATE"
-            )
-        if datetime.now(UTC) < cut_off(day):
-            raise UsageError(f"{day} is not over: its cut-off is {cut_off(day):%Y-%m-%d %H:%M %Z}")
-        return day
-
-
-class KindName(click.ParamType[str]):
-    """A kind of record."""
-
-    name = "kind"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Refuses an unknown kind."""
-        return kind_named(value).name
-
-
-class Note(click.ParamType[str]):
-    """What a person writes down; the ledger keeps it, so it must not hold an SSN."""
-
-    name = "text"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Refuses an empty text, and one with something that looks like an SSN."""
-        text = " ".join(value.split())
-        if not text:
-            self.fail("it is empty: say why", param, ctx)
-        if LIKE_AN_SSN.search(text):
-            self.fail("it holds what looks like an SSN: the ledger keeps no personal data")
-        return text
 
 
 DATE = click.argument("partition_date", metavar="DATE", type=PartitionDate())

@@ -33,7 +33,6 @@ class Settings(BaseSettings):
     kms_key_id: str | None = Field(None, description="the KMS key with which S3 encrypts")
     start_date: date = Field(date(2025, 4, 1), description="the first partition")
     end_date: date | None = Field(None, description="the last partition, once BDN is retired")
-
     retry_business_days: int = Field(
         10, ge=0, description="how far back failed partitions are tried again each morning"
     )

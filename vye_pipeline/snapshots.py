@@ -6,7 +6,9 @@ damaged, foreign or swapped snapshot is an error, never data.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
@@ -21,6 +23,14 @@ HOW_TO_MAKE_A_KEY = (
     '"from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
 )
 END_OF_NAME = b"\n"  # no key of an object contains it
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A snapshot's name, and the digest of its content."""
+
+    name: str
+    sha256: str
 
 
 class SnapshotStore:
@@ -42,6 +52,18 @@ class SnapshotStore:
             PipelineError: the store failed.
         """
         self._store.put(name, self._cipher.encrypt(name.encode() + END_OF_NAME + content))
+
+    def keep(self, stem: str, content: bytes) -> Kept:
+        """Stores bytes as they came, once, under a name that ends with their digest.
+
+        Raises:
+            PipelineError: the store failed.
+        """
+        sha256 = hashlib.sha256(content).hexdigest()
+        kept = Kept(f"{stem}-{sha256}", sha256)
+        if not self.exists(kept.name):
+            self.put(kept.name, content)
+        return kept
 
     def get(self, name: str) -> bytes:
         """Returns a snapshot's content.

@@ -163,8 +163,8 @@ def _manual_history() -> View:
     claimed = select(
         Reconciliation.partition_date,
         Reconciliation.kind,
-        Reconciliation.record_id,
         Reconciliation.user_profile_id,
+        Reconciliation.record_id,
         Reconciliation.line_number,
         Reconciliation.status,
         Reconciliation.reason_code,
@@ -179,21 +179,8 @@ def _manual_history() -> View:
         Resolution.resolved_at >= each.since,
         or_(each.until.is_(None), Resolution.resolved_at < each.until),
     )
-    query = select(
-        each.partition_date,
-        each.kind,
-        each.user_profile_id,
-        each.record_id,
-        each.line_number,
-        each.status,
-        each.reason_code,
-        each.acknowledgement_key,
-        each.since,
-        each.until,
-        Resolution.resolved_at,
-        Resolution.resolved_by,
-        Resolution.note,
-    ).outerjoin(Resolution, closing)
+    closings = (Resolution.resolved_at, Resolution.resolved_by, Resolution.note)
+    query = select(*each, *closings).outerjoin(Resolution, closing)
     kept = ("user_profile_id", "record_id", "line_number", "status", "reason_code")
     return View(
         "manual_reconciliation_history",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -57,15 +56,12 @@ def take_feed(world: World, feed_date: date, now: datetime) -> FeedOutcome | Non
         content = world.objects.get(key)
     except ObjectMissing:
         return None
-    sha256 = hashlib.sha256(content).hexdigest()
-    snapshot_name = f"{feed_date}/feed-{sha256}"
-    if not world.snapshots.exists(snapshot_name):
-        world.snapshots.put(snapshot_name, content)
+    kept = world.snapshots.keep(f"{feed_date}/feed", content)
     feed = parse_feed(content, place=key)
     world.ledger.record_feed(
         feed_date=feed_date,
-        sha256=sha256,
-        snapshot_name=snapshot_name,
+        sha256=kept.sha256,
+        snapshot_name=kept.name,
         line_count=len(feed.lines),
         unreadable_count=len(feed.unreadable),
         read_at=now,

@@ -6,7 +6,6 @@ under a holiday's date is found.
 
 from __future__ import annotations
 
-import hashlib
 from datetime import date, datetime, timedelta
 
 from vye_pipeline.bdn.file_names import FEED_NAME, acknowledgement_place, inbound_prefix
@@ -58,9 +57,7 @@ def _reason(world: World, day: date, key: str) -> str | None:
 
 
 def _kept(world: World, partition_date: date, key: str, reason: str, now: datetime) -> Orphan:
-    content = world.objects.get(key)
-    sha256 = hashlib.sha256(content).hexdigest()
-    snapshot_name = f"{partition_date}/orphaned_acknowledgement-{sha256}"
-    if not world.snapshots.exists(snapshot_name):
-        world.snapshots.put(snapshot_name, content)
-    return Orphan(partition_date, key, sha256, snapshot_name, reason, now)
+    kept = world.snapshots.keep(
+        f"{partition_date}/orphaned_acknowledgement", world.objects.get(key)
+    )
+    return Orphan(partition_date, key, kept.sha256, kept.name, reason, now)

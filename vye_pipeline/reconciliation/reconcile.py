@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -53,10 +52,7 @@ def receive(world: World, partition_date: date, kind: Kind, now: datetime) -> Re
         if place is None or place.revision > newest_revision:
             continue
         content = world.objects.get(stored.key)
-        sha256 = hashlib.sha256(content).hexdigest()
-        snapshot_name = f"{partition_date}/{kind.name}/acknowledgement-{sha256}"
-        if not world.snapshots.exists(snapshot_name):
-            world.snapshots.put(snapshot_name, content)
+        kept = world.snapshots.keep(f"{partition_date}/{kind.name}/acknowledgement", content)
         try:
             read = _parse(content, partition_date, kind, place.revision, stored.key)
         except MalformedAcknowledgement as error:
@@ -68,9 +64,9 @@ def receive(world: World, partition_date: date, kind: Kind, now: datetime) -> Re
             kind=kind.name,
             revision=place.revision,
             sequence=place.sequence,
-            sha256=sha256,
+            sha256=kept.sha256,
             object_key=stored.key,
-            snapshot_name=snapshot_name,
+            snapshot_name=kept.name,
             received_at=read.received_at,
             read_at=now,
             disposition=read.disposition.value,
