@@ -18,10 +18,28 @@ from vye_pipeline.orchestration.assets.reconciliation import (
     reconciliation_asset,
 )
 from vye_pipeline.orchestration.io_managers import LedgerIOManager
-from vye_pipeline.orchestration.jobs import egress_job, reconcile_job
+from vye_pipeline.orchestration.jobs import EGRESS_JOB, RECONCILE_JOB
+from vye_pipeline.orchestration.metrics import Metrics, open_metrics
+from vye_pipeline.orchestration.notifier import Notifier, open_notifier
 from vye_pipeline.orchestration.partitions import business_day_partitions
-from vye_pipeline.orchestration.resources import CLOCK, IO_MANAGER, WORLD, Clock
-from vye_pipeline.orchestration.schedules import egress_schedule, retry_schedule
+from vye_pipeline.orchestration.resources import (
+    CLOCK,
+    IO_MANAGER,
+    METRICS,
+    NOTIFIER,
+    WORLD,
+    Clock,
+)
+from vye_pipeline.orchestration.schedules import (
+    egress_schedule,
+    retry_schedule,
+    unsettled_schedule,
+)
+from vye_pipeline.orchestration.sensors import (
+    acknowledgement_sensor,
+    failed_egress_sensor,
+    watch_sensor,
+)
 from vye_pipeline.records import KINDS
 from vye_pipeline.settings import load_settings
 from vye_pipeline.world import World
@@ -35,12 +53,19 @@ STAGES = (
 )
 
 
-def build_definitions(world: World, clock: Clock | None = None) -> dg.Definitions:
+def build_definitions(
+    world: World,
+    clock: Clock | None = None,
+    notifier: Notifier | None = None,
+    metrics: Metrics | None = None,
+) -> dg.Definitions:
     """Puts everything together; production, tests and the demo share this assembly.
 
     Args:
         world: databases, stores and the settings that say which days there are.
         clock: the time; the real one by default.
+        notifier: where alerts go; by default where the settings say.
+        metrics: where gauges go; by default where the settings say.
     """
     partitions = business_day_partitions(world.settings)
     with warnings.catch_warnings():
@@ -49,11 +74,22 @@ def build_definitions(world: World, clock: Clock | None = None) -> dg.Definition
         assets = [stage(kind, partitions) for kind in KINDS for stage in STAGES]
         return dg.Definitions(
             assets=[*assets, wave_feed_asset(partitions), manual_reconciliation_asset(partitions)],
-            jobs=[egress_job(), reconcile_job()],
-            schedules=[egress_schedule(partitions), retry_schedule(world)],
+            jobs=[EGRESS_JOB, RECONCILE_JOB],
+            schedules=[
+                egress_schedule(partitions, world),
+                retry_schedule(world),
+                unsettled_schedule(partitions, world),
+            ],
+            sensors=[
+                acknowledgement_sensor(partitions, world),
+                failed_egress_sensor(world),
+                watch_sensor(world),
+            ],
             resources={
                 WORLD: world,
                 CLOCK: clock or Clock(),
+                NOTIFIER: notifier or open_notifier(world.settings),
+                METRICS: metrics or open_metrics(world.settings),
                 IO_MANAGER: LedgerIOManager(world),
             },
         )

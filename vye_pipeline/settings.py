@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from vye_pipeline.errors import UsageError
@@ -36,6 +36,11 @@ class Settings(BaseSettings):
     retry_business_days: int = Field(
         10, ge=0, description="how far back failed partitions are tried again each morning"
     )
+    slack_token: SecretStr | None = Field(None, description="alerts; off without it")
+    slack_channel: str = Field("#vye-alerts", description="where alerts go")
+    statsd_host: str | None = Field(None, description="metrics for Datadog; off without it")
+    statsd_port: int = Field(8125, ge=1, le=65535, description="of DogStatsD, UDP")
+    dagster_url: str = Field("http://localhost:3000", description="the UI, for links in alerts")
 
     @property
     def folder(self) -> Path:

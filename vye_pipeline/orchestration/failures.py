@@ -10,8 +10,10 @@ from datetime import date, datetime
 import dagster as dg
 
 from vye_pipeline.bdn.file_names import outbound_key
-from vye_pipeline.errors import PipelineError, defect
+from vye_pipeline.errors import PipelineError, defect, said
+from vye_pipeline.orchestration.links import affected_link
 from vye_pipeline.records import Kind
+from vye_pipeline.settings import Settings
 from vye_pipeline.vye_database.clone_flags import settle_clones
 from vye_pipeline.world import World
 
@@ -41,7 +43,7 @@ def recorded(
                 partition_date, kind, failure, step=step, run_id=run_id, failed_at=now
             )
             settle_clones(world)
-        raise _of_a_file(failure, partition_date, kind, held_back) from None
+        raise _of_a_file(world.settings, failure, partition_date, kind, held_back) from None
 
 
 @contextmanager
@@ -73,21 +75,28 @@ def classified(error: Exception) -> PipelineError:
     ]
     place = f"{frames[-1].name}, line {frames[-1].lineno}" if frames else "an unknown place"
     return defect(
-        f"this is a defect in the pipeline: {type(error).__name__} in {place}",
+        f"{type(error).__name__} in {place}",
         next_step="report it to the pipeline's maintainers with the run's id",
     )
 
 
 def _of_a_file(
-    error: PipelineError, partition_date: date, kind: Kind, held_back: tuple[int, int] | None
+    settings: Settings,
+    error: PipelineError,
+    partition_date: date,
+    kind: Kind,
+    held_back: tuple[int, int] | None,
 ) -> dg.Failure:
     """Returns the failure of an egress step, with how many records and profiles it holds back."""
     object_key = outbound_key(kind, partition_date)
     waiting = "how many records wait is not known"
-    metadata: dict[str, int | str] = {
+    metadata: dict[str, dg.RawMetadataValue] = {
         "partition": partition_date.isoformat(),
         "kind": kind.name,
         "object_key": object_key,
+        "affected_user_profiles": dg.MetadataValue.url(
+            affected_link(settings, kind.name, partition_date)
+        ),
     }
     if held_back is not None:
         records, profiles = held_back
@@ -95,7 +104,8 @@ def _of_a_file(
         metadata |= {"records_held_back": records, "user_profiles_held_back": profiles}
     return _failure(
         error,
-        f"{kind.name} of {partition_date} ({object_key}): {error.what} "
+        f"{kind.name} of {partition_date} ({object_key}): "
+        f"{said(error.cause, error.what)} "
         f"({error.cause}, {'transient' if error.is_transient else 'permanent'}); {waiting}. "
         f"Next: {error.next_step}",
         metadata,
@@ -103,7 +113,7 @@ def _of_a_file(
 
 
 def _failure(
-    error: PipelineError, description: str, metadata: Mapping[str, int | str]
+    error: PipelineError, description: str, metadata: Mapping[str, dg.RawMetadataValue]
 ) -> dg.Failure:
     return dg.Failure(
         description=description,

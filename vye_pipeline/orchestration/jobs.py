@@ -21,27 +21,20 @@ def asset_keys(stages: tuple[str, ...], kinds: tuple[str, ...]) -> list[dg.Asset
     return [dg.AssetKey([kind, stage]) for kind in kinds for stage in stages]
 
 
-def egress_job() -> dg.UnresolvedAssetJobDefinition:
-    """Returns the job that the schedule starts at the cut-off."""
-    return dg.define_asset_job(
-        EGRESS,
-        selection=dg.AssetSelection.assets(*asset_keys(EGRESS_STAGES, _ALL)),
-        executor_def=dg.in_process_executor,
-        tags=ONE_AT_A_TIME,
-        description="Reads, renders and delivers a business day's three files. The kinds are "
-        "independent: one may fail while the others are delivered.",
-    )
-
-
-def reconcile_job() -> dg.UnresolvedAssetJobDefinition:
-    """Returns the job that sets a day against BDN's acknowledgements."""
-    return dg.define_asset_job(
-        RECONCILE,
-        selection=dg.AssetSelection.assets(*asset_keys(RECONCILE_STAGES, _ALL), *OF_NO_KIND),
-        executor_def=dg.in_process_executor,
-        description="Reads BDN's acknowledgements of a business day, gives every record its "
-        "status, reads the night's feed, and lists the user profiles that need a person.",
-    )
-
-
 _ALL = tuple(kind.name for kind in KINDS)
+
+EGRESS_JOB = dg.define_asset_job(
+    EGRESS,
+    selection=dg.AssetSelection.assets(*asset_keys(EGRESS_STAGES, _ALL)),
+    executor_def=dg.in_process_executor,
+    tags=ONE_AT_A_TIME,
+    description="Reads, renders and delivers a business day's three files. The kinds are "
+    "independent: one may fail while the others are delivered.",
+)
+RECONCILE_JOB = dg.define_asset_job(
+    RECONCILE,
+    selection=dg.AssetSelection.assets(*asset_keys(RECONCILE_STAGES, _ALL), *OF_NO_KIND),
+    executor_def=dg.in_process_executor,
+    description="Reads BDN's acknowledgements of a business day, gives every record its "
+    "status, reads the night's feed, and lists the user profiles that need a person.",
+)

@@ -9,6 +9,7 @@ import dagster as dg
 import pandas as pd
 
 ROWS_SHOWN = 500
+OWNERS = ["team:vebt"]
 
 
 def counts(values: Mapping[str, int]) -> dict[str, dg.MetadataValue[Any]]:

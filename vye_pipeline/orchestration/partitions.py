@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 
 import dagster as dg
 
-from vye_pipeline.business_days import NEW_YORK, holidays_of_year
+from vye_pipeline.business_days import NEW_YORK, business_days_after, holidays_of_year
 from vye_pipeline.settings import Settings
 
 DATE_FORMAT = "%Y-%m-%d"
@@ -25,7 +25,7 @@ def business_day_partitions(settings: Settings) -> dg.TimeWindowPartitionsDefini
         fmt=DATE_FORMAT,
         timezone=str(NEW_YORK),
         start=_midnight(first),
-        end=_midnight(last + timedelta(days=7)) if last else None,
+        end=_midnight(business_days_after(last, 1)) if last else None,  # its window's end
         end_offset=1,
         exclusions=[
             datetime.combine(day, time()) for year in years for day in holidays_of_year(year)

@@ -11,6 +11,8 @@ from vye_pipeline.world import World
 WORLD = "world"
 CLOCK = "clock"
 IO_MANAGER = "io_manager"
+NOTIFIER = "notifier"
+METRICS = "metrics"
 
 
 def _utc_now() -> datetime:
@@ -28,4 +30,4 @@ class Clock:
     now: Callable[[], datetime] = field(default=_utc_now)
 
 
-__all__ = ["CLOCK", "IO_MANAGER", "WORLD", "Clock", "World"]
+__all__ = ["CLOCK", "IO_MANAGER", "METRICS", "NOTIFIER", "WORLD", "Clock", "World"]

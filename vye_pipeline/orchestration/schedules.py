@@ -14,38 +14,44 @@ from vye_pipeline.business_days import (
     business_days_after,
     holiday_name,
 )
+from vye_pipeline.errors import PipelineError
+from vye_pipeline.ledger.news import unsettled_days
 from vye_pipeline.ledger.reports import FAILED, calendar
-from vye_pipeline.orchestration.jobs import EGRESS, EGRESS_STAGES, asset_keys
+from vye_pipeline.orchestration.jobs import EGRESS, EGRESS_STAGES, RECONCILE, asset_keys
 from vye_pipeline.orchestration.partitions import DATE_FORMAT
+from vye_pipeline.vye_database.activation import is_activated
 from vye_pipeline.world import World
+
+EVERY_FIVE_MINUTES = ("45-55/5 5 * * 1-5", "*/5 6-23 * * 1-5")
 
 
 def egress_schedule(
-    partitions: dg.TimeWindowPartitionsDefinition,
+    partitions: dg.TimeWindowPartitionsDefinition, world: World
 ) -> dg.ScheduleDefinition:
-    """Returns the schedule that starts the egress at the cut-off of each business day."""
+    """Returns the schedule that starts a day's egress once VYE has activated the day's clone."""
 
     @dg.schedule(
-        name="egress_at_cut_off",
+        name="egress_when_activated",
         job_name=EGRESS,
-        cron_schedule="45 5 * * 1-5",
+        cron_schedule=EVERY_FIVE_MINUTES,
         execution_timezone=str(NEW_YORK),
         default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="05:45 New York on business days; a federal holiday is skipped by name.",
+        description="From 05:45 New York on business days, every five minutes: starts the day's "
+        "egress, once, when VYE has activated the clone that it imported that day. A federal "
+        "holiday is skipped by name. From 06:45 the sensor `watch` says that a day is late.",
     )
-    def egress_at_cut_off(
+    def egress_when_activated(
         context: dg.ScheduleEvaluationContext,
     ) -> dg.RunRequest | dg.SkipReason:
-        day = context.scheduled_execution_time.astimezone(NEW_YORK).date()
-        holiday = holiday_name(day)
-        if holiday is not None:
-            return dg.SkipReason(f"{day} is no business day: {holiday}")
-        key = day.strftime(DATE_FORMAT)
-        if not partitions.has_partition_key(key):
-            return dg.SkipReason(f"{day} is no partition: see VYE_START_DATE and VYE_END_DATE")
-        return dg.RunRequest(run_key=key, partition_key=key)
+        today = _today(context)
+        key = today.strftime(DATE_FORMAT)
+        reason = _no_business(world, today)
+        if reason is None and not partitions.has_partition_key(key):
+            reason = f"{today} is no partition: see VYE_START_DATE and VYE_END_DATE"
+        reason = reason or _not_activated(world, today)
+        return dg.SkipReason(reason) if reason else dg.RunRequest(run_key=key, partition_key=key)
 
-    return egress_at_cut_off
+    return egress_when_activated
 
 
 def retry_schedule(world: World) -> dg.ScheduleDefinition:
@@ -64,10 +70,10 @@ def retry_schedule(world: World) -> dg.ScheduleDefinition:
     def retry_before_cut_off(
         context: dg.ScheduleEvaluationContext,
     ) -> list[dg.RunRequest] | dg.SkipReason:
-        today = context.scheduled_execution_time.astimezone(NEW_YORK).date()
-        holiday = holiday_name(today)
-        if holiday is not None:
-            return dg.SkipReason(f"{today} is no business day: {holiday}")
+        today = _today(context)
+        reason = _no_business(world, today)
+        if reason:
+            return dg.SkipReason(reason)
         requests = [
             dg.RunRequest(
                 run_key=f"{day} retried on {today}",
@@ -79,6 +85,68 @@ def retry_schedule(world: World) -> dg.ScheduleDefinition:
         return requests or dg.SkipReason("no partition of the last business days has failed")
 
     return retry_before_cut_off
+
+
+def unsettled_schedule(
+    partitions: dg.TimeWindowPartitionsDefinition, world: World
+) -> dg.ScheduleDefinition:
+    """Returns the schedule that reconciles every partition that isn't settled."""
+
+    @dg.schedule(
+        name="reconcile_unsettled",
+        job_name=RECONCILE,
+        cron_schedule="0 8 * * 1-5",
+        execution_timezone=str(NEW_YORK),
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="08:00 New York on business days: every partition with a pending or "
+        "undelivered record is reconciled, so that what BDN has not answered by its deadline "
+        "becomes missing though nothing arrives.",
+    )
+    def reconcile_unsettled(
+        context: dg.ScheduleEvaluationContext,
+    ) -> list[dg.RunRequest] | dg.SkipReason:
+        today = _today(context)
+        reason = _no_business(world, today)
+        if reason:
+            return dg.SkipReason(reason)
+        days = [day.strftime(DATE_FORMAT) for day in world.ledger.read(unsettled_days)]
+        requests = [
+            dg.RunRequest(run_key=f"{day} unsettled on {today}", partition_key=day)
+            for day in days
+            if partitions.has_partition_key(day)
+        ]
+        return requests or dg.SkipReason("every partition is settled")
+
+    return reconcile_unsettled
+
+
+def _today(context: dg.ScheduleEvaluationContext) -> date:
+    return context.scheduled_execution_time.astimezone(NEW_YORK).date()
+
+
+def _no_business(world: World, today: date) -> str | None:
+    """Says why there is nothing to do on a day at all."""
+    holiday = holiday_name(today)
+    if holiday is not None:
+        return f"{today} is no business day: {holiday}"
+    return _retired(world, today)
+
+
+def _retired(world: World, today: date) -> str | None:
+    last = world.settings.end_date
+    if last is None or today <= last:
+        return None
+    if world.ledger.read(unsettled_days):
+        return None
+    return f"BDN is retired: the last partition was {last}, and every one is settled"
+
+
+def _not_activated(world: World, today: date) -> str | None:
+    try:
+        activated = is_activated(world, today)
+    except PipelineError as error:
+        return str(error)
+    return None if activated else f"VYE has not activated the clone of {today} yet"
 
 
 def _failed(world: World, today: date) -> Iterator[tuple[date, tuple[str, ...]]]:

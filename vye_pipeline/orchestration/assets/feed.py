@@ -17,6 +17,7 @@ def wave_feed_asset(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
     @dg.asset(
         name=WAVE_FEED,
         group_name="acknowledgement",
+        owners=metadata.OWNERS,
         partitions_def=partitions,
         dagster_type=dg.Any,
         kinds={"s3"},

@@ -7,6 +7,7 @@ from vye_pipeline.bdn.acknowledgement import Acknowledgement
 from vye_pipeline.ledger.models import REPLACED
 from vye_pipeline.orchestration import checks, metadata
 from vye_pipeline.orchestration.failures import reported
+from vye_pipeline.orchestration.metrics import Metrics
 from vye_pipeline.orchestration.partitions import partition_date
 from vye_pipeline.orchestration.resources import Clock, World
 from vye_pipeline.reconciliation import manual
@@ -36,6 +37,7 @@ def acknowledgement_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg
         name="acknowledgement",
         key_prefix=kind.name,
         group_name="acknowledgement",
+        owners=metadata.OWNERS,
         partitions_def=partitions,
         dagster_type=dg.Any,
         kinds={"s3"},
@@ -99,6 +101,7 @@ def reconciliation_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.
         name="reconciliation",
         key_prefix=kind.name,
         group_name="reconciliation",
+        owners=metadata.OWNERS,
         partitions_def=partitions,
         dagster_type=dg.Any,
         kinds={"pandas", "sql"},
@@ -116,6 +119,7 @@ def reconciliation_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.
         acknowledgements: list[Acknowledgement],
         world: dg.ResourceParam[World],
         clock: dg.ResourceParam[Clock],
+        metrics: dg.ResourceParam[Metrics],
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster refuses one
         day, now = partition_date(context), clock.now()
         with reported(day, kind.name):
@@ -123,6 +127,7 @@ def reconciliation_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.
             claims = world.ledger.claims(day, kind)
             usual = checks.rejection_rate(world, day, kind, rows)
         counts = {str(status): int((rows["status"] == status).sum()) for status in Status}
+        metrics.statuses(day, kind.name, counts)
         records = int((claims["disposition"] != REPLACED).sum())
         affected = rows[rows["status"].isin([*MANUAL, Status.UNDELIVERED])]
         return dg.MaterializeResult(
@@ -159,6 +164,7 @@ def manual_reconciliation_asset(
     @dg.asset(
         name="manual_reconciliation",
         group_name="manual_reconciliation",
+        owners=metadata.OWNERS,
         partitions_def=partitions,
         dagster_type=dg.Any,
         kinds={"sql"},

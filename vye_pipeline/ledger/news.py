@@ -1,0 +1,146 @@
+"""What is open now: what alerts, gauges and the daily pass ask of the ledger each minute.
+
+Each question looks at what is open only, so that its cost doesn't grow with the history.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import Connection, exists, func, or_, select, union
+
+from vye_pipeline.bdn.file_names import FEED_NAME, inbound_prefix
+from vye_pipeline.ledger.connection import is_delivered
+from vye_pipeline.ledger.models import (
+    IS_OPEN,
+    LINE,
+    Acknowledgement,
+    Claim,
+    Delivery,
+    Failure,
+    Feed,
+    File,
+    OrphanedAcknowledgement,
+    Reconciliation,
+    Resolution,
+)
+from vye_pipeline.ledger.standing import newest_evidence, same_partition
+from vye_pipeline.reconciliation.statuses import CONFIRMED, MANUAL, Status
+
+
+@dataclass(frozen=True)
+class FailedFile:
+    """The last failure of a file that has not been delivered since."""
+
+    partition_date: date
+    kind: str
+    cause: str
+    what: str
+    next_step: str
+    run_id: str | None
+
+
+@dataclass(frozen=True)
+class OpenItems:
+    """Records of one status that need a person, known since the same moment (UTC)."""
+
+    partition_date: date
+    kind: str
+    status: str
+    since: datetime
+    records: int
+
+
+def failed_files(connection: Connection) -> list[FailedFile]:
+    """Returns the files whose last failure still holds, oldest day first."""
+    last = (
+        select(func.max(Failure.id))
+        .where(~is_delivered(Failure))
+        .group_by(Failure.partition_date, Failure.kind)
+    )
+    query = (
+        select(
+            Failure.partition_date,
+            Failure.kind,
+            Failure.cause,
+            Failure.what,
+            Failure.next_step,
+            Failure.run_id,
+        )
+        .where(Failure.id.in_(last))
+        .order_by(Failure.partition_date, Failure.id)
+    )
+    return [FailedFile(**row._mapping) for row in connection.execute(query)]
+
+
+def waiting(connection: Connection, partition_date: date) -> tuple[int, int]:
+    """Counts the records of a day that were to be sent and were not, and their user profiles."""
+    query = select(func.count(), func.count(Claim.user_profile_id.distinct())).where(
+        Claim.partition_date == partition_date, Claim.disposition == LINE, ~is_delivered(Claim)
+    )
+    records, profiles = connection.execute(query).one()
+    return records, profiles
+
+
+def delivered_kinds(connection: Connection, partition_date: date) -> set[str]:
+    """Returns the kinds of a day that are delivered."""
+    query = select(Delivery.kind).where(Delivery.partition_date == partition_date)
+    return set(connection.scalars(query))
+
+
+def open_items(connection: Connection) -> list[OpenItems]:
+    """Returns what needs a person and has not been resolved, oldest day first."""
+    said = newest_evidence()
+    each = select(Reconciliation).where(IS_OPEN).subquery().c
+    is_resolved = exists().where(
+        Resolution.partition_date == each.partition_date,
+        Resolution.kind == each.kind,
+        Resolution.user_profile_id == each.user_profile_id,
+        Resolution.resolved_at >= each.reconciled_at,
+    )
+    took_effect = exists().where(
+        said.c.kind == each.kind,
+        said.c.record_id == each.record_id,
+        said.c.evidence == CONFIRMED,
+    )
+    query = (
+        select(
+            each.partition_date,
+            each.kind,
+            each.status,
+            each.reconciled_at.label("since"),
+            func.count().label("records"),
+        )
+        .where(
+            each.status.in_([str(status) for status in MANUAL]),
+            ~is_resolved,
+            or_(each.status != str(Status.MISSING), ~took_effect),
+        )
+        .group_by(each.partition_date, each.kind, each.status, each.reconciled_at)
+        .order_by(each.partition_date, each.kind, each.status, each.reconciled_at)
+    )
+    return [OpenItems(**row._mapping) for row in connection.execute(query)]
+
+
+def unsettled_days(connection: Connection) -> list[date]:
+    """Returns the days with a file that is undelivered, pending or was never reconciled."""
+    each = select(Reconciliation).where(IS_OPEN).subquery().c
+    pending = select(each.partition_date).where(each.status == str(Status.PENDING))
+    never_reconciled = select(File.partition_date).where(
+        File.line_count > 0, ~exists().where(same_partition(Reconciliation, File))
+    )
+    undelivered = select(File.partition_date).where(~is_delivered(File))
+    return sorted(connection.scalars(union(pending, never_reconciled, undelivered)))
+
+
+def known_inbound_keys(connection: Connection) -> set[str]:
+    """Returns the keys of what has been read of BDN's answers and feeds."""
+    answers = select(Acknowledgement.object_key).union(select(OrphanedAcknowledgement.object_key))
+    feeds = (inbound_prefix(day) + FEED_NAME for day in connection.scalars(select(Feed.feed_date)))
+    return {*connection.scalars(answers), *feeds}
+
+
+def failure_is_known(connection: Connection, run_id: str) -> bool:
+    """Says whether a run has recorded why it failed."""
+    return bool(connection.scalar(select(exists().where(Failure.run_id == run_id))))

@@ -1,0 +1,39 @@
+"""What lies in the inbound folders, a digest a day: a new or replaced file changes it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Container, Iterable
+from itertools import groupby
+
+from vye_pipeline.bdn.object_store import StoredObject
+
+INBOUND = "inbound/"
+DAY = re.compile(rf"{INBOUND}(?P<day>[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})/")
+
+
+def arrivals(listing: Iterable[StoredObject]) -> dict[str, str]:
+    """Returns a digest of keys and ETags for each partition with anything in its folder.
+
+    Args:
+        listing: of all inbound folders, sorted by key.
+    """
+    return {
+        day: hashlib.sha256(repr([(one.key, one.etag) for one in objects]).encode()).hexdigest()
+        for day, objects in groupby(_of_a_day(listing), _day)
+    }
+
+
+def days_with_unknown(listing: Iterable[StoredObject], known: Container[str]) -> set[str]:
+    """Returns the partitions with an object whose key is not known yet."""
+    return {_day(one) for one in _of_a_day(listing) if one.key not in known}
+
+
+def _of_a_day(listing: Iterable[StoredObject]) -> Iterable[StoredObject]:
+    return (one for one in listing if DAY.match(one.key))
+
+
+def _day(stored: StoredObject) -> str:
+    match = DAY.match(stored.key)
+    return match["day"] if match else ""

@@ -1,0 +1,130 @@
+"""What is looked at each minute: BDN's answers, failed runs, and what people have to know."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+
+import dagster as dg
+
+from vye_pipeline.errors import PipelineError, defect
+from vye_pipeline.ledger.news import delivered_kinds, failure_is_known, known_inbound_keys
+from vye_pipeline.orchestration import alerts
+from vye_pipeline.orchestration.arrivals import INBOUND, arrivals, days_with_unknown
+from vye_pipeline.orchestration.jobs import EGRESS_JOB, RECONCILE, RECONCILE_JOB
+from vye_pipeline.orchestration.metrics import OPEN_ALARMS, Metrics
+from vye_pipeline.orchestration.notifier import Notifier
+from vye_pipeline.orchestration.resources import Clock, World
+from vye_pipeline.records import KINDS
+
+EACH_MINUTE = 60
+PARTITION = "dagster/partition"
+
+
+def acknowledgement_sensor(
+    partitions: dg.TimeWindowPartitionsDefinition, world: World
+) -> dg.SensorDefinition:
+    """Returns the sensor that reconciles a partition when anything of BDN's arrives for it."""
+
+    @dg.sensor(
+        name="acknowledgements_arrive",
+        job_name=RECONCILE,
+        minimum_interval_seconds=EACH_MINUTE,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Each minute: a new or replaced acknowledgement or feed starts one reconcile "
+        "run of its partition. Keys and ETags are compared with the last look.",
+    )
+    def acknowledgements_arrive(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        listing = world.objects.list(INBOUND)
+        lying = arrivals(listing)
+        if context.cursor is None:
+            known = world.ledger.read(known_inbound_keys)
+            changed = days_with_unknown(listing, known)
+        else:
+            seen = json.loads(context.cursor)
+            changed = {day for day, digest in lying.items() if seen.get(day) != digest}
+        days = sorted(day for day in changed if partitions.has_partition_key(day))
+        return dg.SensorResult(
+            run_requests=[
+                dg.RunRequest(run_key=f"{day} {lying[day]}", partition_key=day) for day in days
+            ],
+            skip_reason=None if days else "nothing has arrived from BDN since the last look",
+            cursor=json.dumps(lying),
+        )
+
+    return acknowledgements_arrive
+
+
+def failed_egress_sensor(world: World) -> dg.SensorDefinition:
+    """Returns the sensor that reconciles a partition whose egress has failed."""
+
+    @dg.run_failure_sensor(
+        name="reconcile_after_failed_egress",
+        monitored_jobs=[EGRESS_JOB],
+        request_job=RECONCILE_JOB,
+        minimum_interval_seconds=EACH_MINUTE // 2,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="A failed egress run is followed by a reconcile run of its partition, so that "
+        "the list of affected user profiles is there.",
+    )
+    def reconcile_after_failed_egress(
+        context: dg.RunFailureSensorContext, clock: dg.ResourceParam[Clock]
+    ) -> dg.RunRequest | dg.SkipReason:
+        run = context.dagster_run
+        day = run.tags.get(PARTITION)
+        if day is None:
+            return dg.SkipReason("the run was of no partition")
+        _record_if_silent(world, date.fromisoformat(day), run.run_id, clock)
+        return dg.RunRequest(run_key=f"{day} after {run.run_id}", partition_key=day)
+
+    return reconcile_after_failed_egress
+
+
+def _record_if_silent(world: World, day: date, run_id: str, clock: Clock) -> None:
+    """Records the failure of a run that could not do so itself: it was killed, or never began."""
+    is_known, delivered = world.ledger.read(
+        lambda connection: (
+            failure_is_known(connection, run_id),
+            delivered_kinds(connection, day),
+        )
+    )
+    if is_known:
+        return
+    error = defect(
+        "the run ended before it could say why: its process was killed, or could not start",
+        is_transient=True,
+        next_step="look at the run's page and at the machine",
+    )
+    for kind in KINDS:
+        if kind.name not in delivered:
+            world.ledger.fail(day, kind, error, step="run", run_id=run_id, failed_at=clock.now())
+
+
+def watch_sensor(world: World) -> dg.SensorDefinition:
+    """Returns the sensor that tells people what they have to know (alerts.py)."""
+
+    @dg.sensor(
+        name="watch",
+        minimum_interval_seconds=EACH_MINUTE,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Each minute: failed and late days, new items of manual reconciliation, "
+        "holidays ahead. Each piece of news is told once, and its end.",
+    )
+    def watch(
+        context: dg.SensorEvaluationContext,
+        clock: dg.ResourceParam[Clock],
+        notifier: dg.ResourceParam[Notifier],
+        metrics: dg.ResourceParam[Metrics],
+    ) -> dg.SkipReason:
+        told = json.loads(context.cursor or "{}")
+        try:
+            holding = alerts.alarms(world, clock.now())
+        except PipelineError as error:
+            told |= alerts.tell_new(notifier, [alerts.unreadable(error)], told)
+        else:
+            told = alerts.tell(notifier, holding, told)
+        context.update_cursor(json.dumps(told))
+        metrics.gauge(OPEN_ALARMS, len(told))
+        return dg.SkipReason("; ".join(told) or "there is nothing that people have to know")
+
+    return watch

@@ -1,0 +1,280 @@
+"""The playbook's questions, answered unasked: an outage from its first minute to its all-clear."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+
+import dagster as dg
+import pytest
+
+from vye_pipeline.bdn.file_names import outbound_key
+from vye_pipeline.business_days import NEW_YORK
+from vye_pipeline.errors import PipelineError, defect
+from vye_pipeline.ledger.reports import DELIVERED, affected
+from vye_pipeline.orchestration.metrics import StatsdMetrics
+from vye_pipeline.orchestration.notifier import SlackNotifier
+from vye_pipeline.records import VERIFICATIONS
+from vye_pipeline.settings import Settings
+from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
+from vye_pipeline_tests.integration.daemon import Daemon
+from vye_pipeline_tests.integration.listeners import SlackListener, StatsdListener
+from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal
+
+pytestmark = pytest.mark.servers_take_long
+
+DAY, NEXT_DAY = DAYS[0], DAYS[1]
+
+
+def at(day: date, hour: int, minute: int = 0) -> datetime:
+    return datetime(day.year, day.month, day.day, hour, minute, tzinfo=NEW_YORK)
+
+
+@pytest.fixture
+def rehearsal(settings: Settings) -> Rehearsal:
+    return Rehearsal.prepare(settings.model_copy(update={"start_date": DAY}))
+
+
+@pytest.fixture
+def slack() -> Iterator[SlackListener]:
+    with SlackListener() as listener:
+        yield listener
+
+
+@pytest.fixture
+def statsd() -> Iterator[StatsdListener]:
+    with StatsdListener() as listener:
+        yield listener
+
+
+@pytest.fixture
+def daemon(rehearsal: Rehearsal, slack: SlackListener, statsd: StatsdListener) -> Iterator[Daemon]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Daemon(
+            rehearsal.world,
+            instance,
+            at(DAY, 5),
+            SlackNotifier("xoxb-none", "#vye-alerts", slack.url),
+            StatsdMetrics("127.0.0.1", statsd.port),
+        )
+
+
+def undelivered(rehearsal: Rehearsal) -> set[int | None]:
+    items = rehearsal.world.ledger.read(lambda connection: affected(connection, DAY, DAY))
+    return {item.user_profile_id for item in items if item.status == "undelivered"}
+
+
+def test_an_outage_needs_no_command_at_all(
+    rehearsal: Rehearsal, daemon: Daemon, slack: SlackListener, statsd: StatsdListener
+) -> None:
+    rehearsal.dawn()
+    rehearsal.outage.refused = frozenset({outbound_key(VERIFICATIONS, DAY)})
+    (run,) = daemon.schedule("egress_when_activated", at(DAY, 5, 45))
+    assert not run.success
+    (reconciled,) = daemon.after_failure(run, at(DAY, 5, 46))
+    assert reconciled.success
+    daemon.sensor("watch", at(DAY, 5, 46))
+    outage, *others = slack.heard()
+    assert not any("egress" in text for text in others)
+    waiting = undelivered(rehearsal)
+    assert "the upload to S3 failed: AccessDenied" in outage
+    assert f" of {len(waiting)} user profiles wait" in outage
+    assert f"http://localhost:3000/runs/{run.run_id}" in outage
+    assert f"tried again at 05:15 New York on {NEXT_DAY}" in outage
+    assert "type `vye backfill --failed`" in outage
+    materialised = daemon.instance.fetch_materializations(
+        dg.AssetKey(["verifications", "reconciliation"]), limit=1
+    )
+    listed = materialised.records[0].asset_materialization
+    assert listed is not None
+    table = listed.metadata["affected_user_profiles"]
+    assert isinstance(table, dg.TableMetadataValue)
+    shown = {
+        row.data["user_profile_id"] for row in table.records if "undelivered" in row.data.values()
+    }
+    assert shown == waiting
+
+    daemon.sensor("watch", at(DAY, 5, 47))
+    assert slack.heard() == []
+
+    rehearsal.outage.refused = frozenset()
+    (healed,) = daemon.schedule("retry_before_cut_off", at(NEXT_DAY, 5, 15))
+    assert healed.success
+    assert rehearsal.day(DAY, VERIFICATIONS).delivery == DELIVERED
+    daemon.sensor("watch", at(NEXT_DAY, 5, 16))
+    assert slack.heard() == [f"All clear: the files of {DAY} are delivered."]
+    gauges = statsd.heard()
+    tags = f"kind:verifications,partition_date:{DAY},status:undelivered"
+    numbers = [line.split("|")[0] for line in gauges if line.endswith(tags)]
+    assert len(numbers) == 1
+    assert int(numbers[0].removeprefix("vye.records:")) >= len(waiting)
+    assert any(line.startswith("vye.open_alarms:") for line in gauges)
+
+
+def test_the_same_failure_again_is_no_news_but_another_cause_is(
+    rehearsal: Rehearsal, daemon: Daemon, slack: SlackListener
+) -> None:
+    rehearsal.dawn()
+    rehearsal.outage.refused = frozenset({outbound_key(VERIFICATIONS, DAY)})
+    daemon.egress(str(DAY), at(DAY, 5, 46))
+    daemon.sensor("watch", at(DAY, 5, 50))
+    assert len([text for text in slack.heard() if "egress" in text]) == 1
+    daemon.egress(str(DAY), at(DAY, 5, 46))
+    daemon.sensor("watch", at(DAY, 5, 55))
+    assert slack.heard() == []
+    rehearsal.world.ledger.fail(
+        DAY,
+        VERIFICATIONS,
+        defect("a column is missing", next_step="report it"),
+        step="export_ready",
+        run_id=None,
+        failed_at=at(DAY, 6),
+    )
+    daemon.sensor("watch", at(DAY, 6, 1))
+    (another,) = slack.heard()
+    assert "this is a defect in the pipeline, not S3: a column is missing" in another
+
+
+def test_a_message_that_slack_refuses_is_sent_later(
+    rehearsal: Rehearsal, daemon: Daemon, slack: SlackListener
+) -> None:
+    rehearsal.dawn()
+    rehearsal.outage.refused = frozenset({outbound_key(VERIFICATIONS, DAY)})
+    daemon.egress(str(DAY), at(DAY, 5, 46))
+    slack.refusal = "channel_not_found"
+    daemon.sensor("watch", at(DAY, 5, 50))
+    slack.refusal = None
+    daemon.sensor("watch", at(DAY, 5, 51))
+    assert any(f"The egress of {DAY} failed" in text for text in slack.heard())
+
+
+def test_slacks_refusal_is_an_error_with_a_remedy(slack: SlackListener) -> None:
+    slack.refusal = "invalid_auth"
+    with pytest.raises(PipelineError, match=r"invalid_auth.*VYE_SLACK_TOKEN"):
+        SlackNotifier("xoxb-none", "#vye-alerts", slack.url).check()
+
+
+def test_a_day_that_vye_never_activated_is_an_alarm_and_goes_out_when_it_is(
+    rehearsal: Rehearsal, daemon: Daemon, slack: SlackListener
+) -> None:
+    reason = daemon.skipped("egress_when_activated", at(DAY, 5, 45))
+    assert reason == f"VYE has not activated the clone of {DAY} yet"
+    daemon.sensor("watch", at(DAY, 6, 44))
+    assert slack.heard() == []
+    daemon.sensor("watch", at(DAY, 6, 45))
+    (late,) = slack.heard()
+    assert "VYE's import or activation did not run" in late
+    daemon.sensor("watch", at(DAY, 6, 46))
+    assert slack.heard() == []
+    rehearsal.dawn()
+    (run,) = daemon.schedule("egress_when_activated", at(DAY, 9, 15))
+    assert run.success
+    daemon.sensor("watch", at(DAY, 9, 16))
+    assert f"All clear: the files of {DAY} are delivered." in slack.heard()
+    assert daemon.schedule("egress_when_activated", at(DAY, 9, 20)) == []
+
+
+def test_an_answer_is_reconciled_once_and_a_replaced_one_again(
+    rehearsal: Rehearsal, daemon: Daemon, slack: SlackListener
+) -> None:
+    rehearsal.dawn()
+    daemon.egress(str(DAY), at(DAY, 5, 46))
+    assert daemon.sensor("acknowledgements_arrive", at(DAY, 8)) == []
+    answer_partition(rehearsal.outage, DAY, Faults(reject=2), received_at=at(DAY, 9))
+    (run,) = daemon.sensor("acknowledgements_arrive", at(DAY, 9, 1))
+    assert run.success
+    assert daemon.sensor("acknowledgements_arrive", at(DAY, 9, 2)) == []
+    daemon.sensor("watch", at(DAY, 9, 2))
+    (manual,) = [text for text in slack.heard() if "need a person" in text]
+    assert "rejected" in manual
+    assert f"vye affected --date {DAY}" in manual
+    key = next(one.key for one in rehearsal.outage.list(f"inbound/{DAY}/"))
+    rehearsal.outage.put(key, rehearsal.outage.get(key) + b"\n")
+    assert len(daemon.sensor("acknowledgements_arrive", at(DAY, 9, 3))) == 1
+
+
+def test_a_new_daemon_does_not_read_again_what_the_ledger_knows(
+    rehearsal: Rehearsal, daemon: Daemon
+) -> None:
+    rehearsal.dawn()
+    daemon.egress(str(DAY), at(DAY, 5, 46))
+    answer_partition(rehearsal.outage, DAY, Faults(), received_at=at(DAY, 9))
+    daemon.sensor("acknowledgements_arrive", at(DAY, 9, 1))
+    fresh = Daemon(rehearsal.world, daemon.instance, at(DAY, 10))
+    assert fresh.sensor("acknowledgements_arrive", at(DAY, 10)) == []
+
+
+def test_the_daily_pass_makes_missing_what_bdn_never_answered(
+    rehearsal: Rehearsal, daemon: Daemon
+) -> None:
+    rehearsal.dawn()
+    daemon.egress(str(DAY), at(DAY, 5, 46))
+    late = DAY + timedelta(days=7)
+    assert len(daemon.schedule("reconcile_unsettled", at(late, 8))) == 1
+    assert rehearsal.day(DAY, VERIFICATIONS).counts["missing"] > 0
+    assert daemon.skipped("reconcile_unsettled", at(late, 8)) == "every partition is settled"
+
+
+def test_a_run_that_was_killed_is_recorded_for_it(
+    rehearsal: Rehearsal, daemon: Daemon, slack: SlackListener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def out_of_memory(*_: object) -> None:
+        raise defect("the machine has no memory left", next_step="restart it")
+
+    rehearsal.dawn()
+    with monkeypatch.context() as patch:
+        patch.setattr(type(rehearsal.world.ledger), "fail", out_of_memory)
+        rehearsal.outage.refused = frozenset({outbound_key(VERIFICATIONS, DAY)})
+        run = daemon.egress(str(DAY), at(DAY, 5, 46))
+    assert rehearsal.day(DAY, VERIFICATIONS).cause is None
+    daemon.after_failure(run, at(DAY, 5, 47))
+    assert rehearsal.day(DAY, VERIFICATIONS).cause == "defect"
+    daemon.sensor("watch", at(DAY, 5, 48))
+    (alarm,) = [text for text in slack.heard() if "The egress" in text]
+    assert (
+        "this is a defect in the pipeline, not S3: the run ended before it could say why" in alarm
+    )
+
+
+def test_after_bdns_retirement_the_schedules_say_so_once_all_is_settled(
+    settings: Settings,
+) -> None:
+    rehearsal = Rehearsal.prepare(settings.model_copy(update={"start_date": DAY, "end_date": DAY}))
+    rehearsal.dawn()
+    with dg.DagsterInstance.ephemeral() as instance:
+        daemon = Daemon(rehearsal.world, instance, at(DAY, 6))
+        daemon.egress(str(DAY), at(DAY, 5, 46))
+        after = DAY + timedelta(days=7)
+        assert "is no partition" in daemon.skipped("egress_when_activated", at(NEXT_DAY, 6))
+        assert len(daemon.schedule("reconcile_unsettled", at(after, 8))) == 1
+        for name in ("egress_when_activated", "retry_before_cut_off", "reconcile_unsettled"):
+            assert "BDN is retired: the last" in daemon.skipped(name, at(after, 8))
+        daemon.sensor("watch", at(after, 9))
+    assert rehearsal.day(DAY, VERIFICATIONS).counts["missing"] > 0
+
+
+def test_a_holiday_is_announced_the_business_day_before(
+    daemon: Daemon, slack: SlackListener
+) -> None:
+    daemon.sensor("watch", at(date(2025, 7, 3), 5))
+    assert slack.heard() == [
+        "2025-07-04 is Independence Day: no files go to BDN then; the next ones go on 2025-07-07."
+    ]
+    daemon.sensor("watch", at(date(2025, 7, 3), 5, 30))
+    assert slack.heard() == []
+
+
+def test_a_ledger_that_cannot_be_read_is_told_once(
+    rehearsal: Rehearsal, daemon: Daemon, slack: SlackListener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(*_: object) -> None:
+        raise defect("the ledger can't be reached", next_step="check VYE_LEDGER_URL")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(rehearsal.world.ledger), "read", unreachable)
+        daemon.sensor("watch", at(DAY, 5))
+        daemon.sensor("watch", at(DAY, 5, 1))
+    (told,) = slack.heard()
+    assert "the ledger can't be reached" in told
+    daemon.sensor("watch", at(DAY, 5, 2))
+    assert slack.heard() == ["The ledger can be read again."]
