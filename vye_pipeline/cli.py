@@ -117,8 +117,9 @@ def database_import(folder: Path) -> int:
 def egress(partition_date: date, kind: str | None) -> int:
     """Read, render and deliver a day's files."""
     from vye_pipeline.orchestration.runs import Session
+    from vye_pipeline.terminal import waiting
 
-    with Session(load_settings()) as session:
+    with waiting(f"the egress of {partition_date}"), Session(load_settings()) as session:
         outcome = session.egress(partition_date, _kinds(kind))
     return _tell(partition_date, outcome.problems, success="delivered")
 
@@ -128,8 +129,9 @@ def egress(partition_date: date, kind: str | None) -> int:
 def reconcile(partition_date: date) -> int:
     """Set a day against BDN's acknowledgements."""
     from vye_pipeline.orchestration.runs import Session
+    from vye_pipeline.terminal import waiting
 
-    with Session(load_settings()) as session:
+    with waiting(f"reconciling {partition_date}"), Session(load_settings()) as session:
         outcome = session.reconcile(partition_date, _kinds(None))
     return _tell(partition_date, outcome.problems, success="reconciled")
 
@@ -141,12 +143,13 @@ def reconcile(partition_date: date) -> int:
 def backfill(only_failed: bool, first: date | None, last: date | None) -> int:
     """Run the egress of failed or missing days again, oldest first, then reconcile them."""
     from vye_pipeline.orchestration.runs import Session
+    from vye_pipeline.terminal import watched
 
     settings = load_settings()
     with Session(settings) as session:
         results = session.backfill(_days(settings, first, last), only_failed=only_failed)
         failed = False
-        for day, problems in results:
+        for day, problems in watched(results, "running the days"):
             failed = _tell(day, problems, success="delivered") == FAILED or failed
     return FAILED if failed else SUCCESS
 
@@ -212,9 +215,11 @@ def status(
 def _verify(settings: Settings, days: Sequence[date], *, as_json: bool) -> int:
     """Compares what lies in the object store with the ledger, and names what differs."""
     from vye_pipeline.redelivery import ObjectState, verify
+    from vye_pipeline.terminal import waiting
     from vye_pipeline.world import World
 
-    results = verify(World(settings), days)
+    with waiting("reading every object"):
+        results = verify(World(settings), days)
     wrong = [one for one in results if one.state != ObjectState.INTACT]
     if as_json:
         click.echo(json.dumps([one.as_json() for one in results], indent=2))
@@ -223,6 +228,22 @@ def _verify(settings: Settings, days: Sequence[date], *, as_json: bool) -> int:
             click.echo(f"{one.sent.partition_date} {one.sent.kind}: {one.in_words()}")
         click.echo(f"{len(results) - len(wrong)} of {len(results)} objects are as they were sent")
     return FAILED if wrong else SUCCESS
+
+
+@vye.command()
+def doctor() -> int:
+    """Check settings, connections, rights and pending migrations."""
+    from vye_pipeline.doctor import Health, examine
+    from vye_pipeline.orchestration.health import examine_surroundings
+    from vye_pipeline.terminal import show_finding
+
+    settings, now = load_settings(), datetime.now(UTC)
+    worst = SUCCESS
+    for examination in (examine, examine_surroundings):
+        for finding in examination(settings, now):
+            show_finding(Console(), finding)
+            worst = FAILED if finding.health == Health.BAD else worst
+    return worst
 
 
 @vye.command()

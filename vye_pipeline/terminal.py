@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
+from typing import TypeVar
 
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
+from vye_pipeline.doctor import Finding, Health
 from vye_pipeline.ledger.reports import DELIVERED, FAILED, MISSING, Affected, Day
 from vye_pipeline.reconciliation.statuses import MANUAL, Status
 
 COLOURS = {DELIVERED: "green", FAILED: "bold red", MISSING: "dim"}
+MARKS = {
+    Health.GOOD: ("✓", "green"),
+    Health.WARNING: ("!", "yellow"),
+    Health.BAD: ("✗", "bold red"),
+}
+Item = TypeVar("Item")
 STATUS_COLOURS = {
     Status.ACKNOWLEDGED: "green",
     Status.PENDING: "yellow",
@@ -35,6 +45,31 @@ def show_calendar(console: Console, days: Sequence[Day]) -> None:
                 first = str(day.partition_date) if number == 0 else ""
                 table.add_row(first, day.kind, _delivery(day), _counts(day))
     console.print(table)
+
+
+def show_finding(console: Console, finding: Finding) -> None:
+    """Prints what the doctor found of one thing, and the remedy under it."""
+    mark, colour = MARKS[finding.health]
+    console.print(
+        Text.assemble((mark, colour), f" {finding.subject}: {finding.words}"), soft_wrap=True
+    )
+    if finding.remedy:
+        console.print(f"    {finding.remedy}", highlight=False, soft_wrap=True)
+
+
+def watched(items: Iterable[Item], what: str) -> Iterable[Item]:
+    """Yields the items; at a terminal a bar on stderr shows that something is going on."""
+    console = Console(stderr=True)
+    return track(
+        items, what, total=None, console=console, transient=True, disable=not console.is_terminal
+    )
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Shows on stderr, at a terminal, that something takes its time."""
+    with Console(stderr=True).status(what):
+        yield
 
 
 def show_affected(

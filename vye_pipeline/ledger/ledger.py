@@ -19,13 +19,18 @@ class Ledger(ClaimingVerbs, DeliveringVerbs, AnsweringVerbs):
     """What this pipeline remembers, by its verbs."""
 
 
+def ledger_database(settings: Settings) -> Database:
+    """Returns the ledger's database as the settings name it; nothing is connected or made."""
+    return Database("the ledger", "VYE_LEDGER_URL", settings.ledger_database_url, Cause.DEFECT)
+
+
 def open_ledger(settings: Settings) -> Ledger:
     """Opens the ledger and brings its tables to this version.
 
     Raises:
         PipelineError: it can't be reached or written.
     """
-    database = Database("the ledger", "VYE_LEDGER_URL", settings.ledger_database_url, Cause.DEFECT)
+    database = ledger_database(settings)
     if database.url == f"sqlite:///{settings.folder / 'ledger.db'}":
         settings.folder.mkdir(parents=True, exist_ok=True)
     ledger = Ledger(database)

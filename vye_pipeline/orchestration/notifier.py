@@ -33,7 +33,7 @@ class Notifier:
 class SlackNotifier(Notifier):
     """Sends messages to a channel."""
 
-    def __init__(self, token: str, channel: str, base_url: str = SLACK) -> None:
+    def __init__(self, token: str, channel: str, base_url: str) -> None:
         """Takes a bot's token with the scope chat:write, and a channel it has been invited to."""
         self._client = WebClient(token=token, base_url=base_url, timeout=TIMEOUT_SECONDS)
         self._channel = channel
@@ -63,4 +63,5 @@ def open_notifier(settings: Settings) -> Notifier:
     """Returns what the settings ask for."""
     if settings.slack_token is None:
         return Notifier()
-    return SlackNotifier(settings.slack_token.get_secret_value(), settings.slack_channel)
+    token = settings.slack_token.get_secret_value()
+    return SlackNotifier(token, settings.slack_channel, SLACK)

@@ -66,16 +66,11 @@ def run_demo(settings: Settings, console: Console) -> None:
     Raises:
         UsageError: the settings name a world that the demo must not overwrite.
     """
-    _start_afresh(settings)
-    world = World(settings)
-    outage = Outage(world.objects)
-    world.__dict__["objects"] = outage
-    create_tables(world.vye.engine())
-    import_folder(world.vye.engine(), SAMPLE_FOLDER)
-    time = _Time()
+    world, outage = prepare(settings)
+    time = Time()
     console.print("[bold]Ten business days of April 2025[/bold], a day's files at each cut-off")
     with Session(settings, world, Clock(lambda: time.now)) as session:
-        _run_days(session, outage, time, console)
+        run_days(session, outage, time, console)
         console.print("\n[bold]How the days stand[/bold] (vye status)")
         _show_calendar(world, console)
         console.print("\n[bold]Who is affected[/bold] (vye affected), the first of them")
@@ -102,10 +97,26 @@ def run_demo(settings: Settings, console: Console) -> None:
     )
 
 
-class _Time:
+def prepare(settings: Settings) -> tuple[World, Outage]:
+    """Makes the sample's world, and puts an outage in front of its object store.
+
+    Raises:
+        UsageError: the settings name a world that the demo must not overwrite.
+    """
+    _start_afresh(settings)
+    world = World(settings)
+    outage = Outage(world.objects)
+    world.__dict__["objects"] = outage
+    create_tables(world.vye.engine())
+    import_folder(world.vye.engine(), SAMPLE_FOLDER)
+    return world, outage
+
+
+class Time:
     """The time of the rehearsal."""
 
     def __init__(self) -> None:
+        """Begins now."""
         self.now = datetime.now(UTC)
 
     def set(self, day: date, *, after: timedelta) -> datetime:
@@ -137,7 +148,8 @@ def _start_afresh(settings: Settings) -> None:
     (folder / MARK).touch()
 
 
-def _run_days(session: Session, outage: Outage, time: _Time, console: Console) -> None:
+def run_days(session: Session, outage: Outage, time: Time, console: Console) -> None:
+    """Runs the sample days, each with what goes wrong on it, and prints how they end."""
     late: dict[date, date] = {}
     for number, day in enumerate(SAMPLE_DAYS):
         plan = PLANS.get(day, Plan("nothing goes wrong"))

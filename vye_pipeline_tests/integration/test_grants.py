@@ -1,4 +1,4 @@
-"""The pipeline runs with the rights of docs/grants.sql, and these allow no more than it needs."""
+"""The pipeline runs with the rights of grants.sql, and these allow no more than it needs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
 from vye_pipeline_tests.integration.servers import PostgreSQL
 
-GRANTS = (CHECKOUT / "docs" / "grants.sql").read_text(encoding="utf-8")
+GRANTS = (CHECKOUT / "docs" / "deployment" / "grants.sql").read_text(encoding="utf-8")
 PARTS = [f"-- Part {part}" for part in GRANTS.split("-- Part ")[1:]]
 ROLES = re.findall(r"CREATE ROLE (\w+)", GRANTS)
 

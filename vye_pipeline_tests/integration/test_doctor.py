@@ -1,0 +1,128 @@
+"""The doctor finds what is wrong, names a remedy, and changes nothing."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import text
+
+from vye_pipeline import cli
+from vye_pipeline.doctor import Finding, Health, examine
+from vye_pipeline.errors import upload_error
+from vye_pipeline.ledger.ledger import ledger_database
+from vye_pipeline.ledger.schema import upgrade
+from vye_pipeline.orchestration.health import examine_surroundings
+from vye_pipeline.settings import Settings, load_settings
+from vye_pipeline.simulation.outage import Outage
+from vye_pipeline_tests.integration.listeners import SlackListener
+from vye_pipeline_tests.integration.rehearsal import Rehearsal
+
+pytestmark = pytest.mark.servers_take_long
+
+NOW = datetime(2025, 7, 4, 12, tzinfo=UTC)
+
+
+def found(settings: Settings) -> dict[str, Finding]:
+    return {finding.subject: finding for finding in examine(settings, NOW)}
+
+
+def test_a_sound_world_is_good_and_stays_as_it_is(settings: Settings) -> None:
+    rehearsal = Rehearsal.prepare(settings)
+    rehearsal.dawn()
+    assert rehearsal.world.ledger.engine
+    findings = found(settings)
+    assert {one.health for one in findings.values()} == {Health.GOOD}
+    assert "Independence Day" in findings["calendar"].words
+    assert rehearsal.world.objects.list("doctor/") == []
+    assert found(settings) == findings
+
+
+def test_a_ledger_that_is_behind_is_told_and_not_upgraded(settings: Settings) -> None:
+    Rehearsal.prepare(settings)
+    behind = ledger_database(settings).engine()
+    upgrade(behind, "0003")
+    assert found(settings)["ledger"].health == Health.WARNING
+    with behind.connect() as connection:
+        assert connection.scalar(text("SELECT version_num FROM alembic_version")) == "0003"
+
+
+def test_nothing_there_is_bad_with_a_remedy(embedded: Settings) -> None:
+    findings = found(embedded)
+    for subject in ("VYE's database", "ledger"):
+        assert findings[subject].health == Health.BAD
+        assert findings[subject].remedy
+    without = embedded.model_copy(
+        update={"ledger_url": "postgresql://nobody@localhost:1/none", "snapshot_key": None}
+    )
+    assert "VYE_SNAPSHOT_KEY must be set" in found(without)["snapshots"].words
+
+
+def test_without_a_write_url_the_flag_is_a_warning(embedded: Settings) -> None:
+    Rehearsal.prepare(embedded)
+    url = "postgresql://nobody@localhost:1/none"
+    flag = found(embedded.model_copy(update={"database_url": url}))["clone's flag"]
+    assert flag.health == Health.WARNING
+    assert "VYE_DATABASE_WRITE_URL" in flag.remedy
+
+
+def test_a_store_that_overwrites_is_found(
+    embedded: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Overwriting(Outage):
+        def create(self, key: str, content: bytes) -> bool:
+            self.put(key, content)
+            return True
+
+    rehearsal = Rehearsal.prepare(embedded)
+    overwriting = Overwriting(rehearsal.outage)
+    monkeypatch.setattr("vye_pipeline.world.open_object_store", lambda *_: overwriting)
+    assert "a conditional put must not" in found(embedded)["object store"].words
+
+
+def test_a_refused_store_is_bad_in_the_stores_words(
+    embedded: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Refusing(Outage):
+        def create(self, key: str, content: bytes) -> bool:
+            raise upload_error(
+                f"AccessDenied for {len(content)} bytes at {key.split('/')[0]}",
+                is_transient=False,
+                next_step="allow it",
+            )
+
+    rehearsal = Rehearsal.prepare(embedded)
+    refusing = Refusing(rehearsal.outage)
+    monkeypatch.setattr("vye_pipeline.world.open_object_store", lambda *_: refusing)
+    assert found(embedded)["object store"].words.startswith("AccessDenied for")
+
+
+def test_slack_datadog_and_the_daemon_are_looked_at(
+    embedded: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with SlackListener() as slack:
+        monkeypatch.setattr("vye_pipeline.orchestration.notifier.SLACK", slack.url)
+        on = load_settings(
+            local_dir=embedded.folder, slack_token="xoxb-none", statsd_host="no.such.invalid"
+        )
+        slack.refusal = "invalid_auth"
+        refused = {one.subject: one for one in examine_surroundings(on, NOW)}
+        slack.refusal = None
+        taken = {one.subject: one for one in examine_surroundings(on, NOW)}
+    assert refused["Slack"].health == Health.BAD
+    assert "invalid_auth" in refused["Slack"].words
+    assert taken["Slack"].health == Health.GOOD
+    assert "VYE_STATSD_HOST" in taken["Datadog"].words
+    assert "its daemon is not running" in taken["Dagster"].words
+
+
+def test_the_command_names_a_slip_and_shows_no_value(
+    embedded: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("VYE_LOCAL_DIR", str(embedded.folder))
+    monkeypatch.setenv("VYE_LEDGER_ULR", "postgresql://u:secret@h/d")
+    assert cli.run(["doctor"]) == cli.FAILED
+    printed = capsys.readouterr().out
+    assert "VYE_LEDGER_ULR is no setting of this pipeline" in printed
+    assert "secret" not in json.dumps(printed)
