@@ -252,10 +252,10 @@ def explain(partition_date: date) -> int:
     """Say in plain words what happened to a day, and what is open."""
     from vye_pipeline.ledger.ledger import open_ledger
     from vye_pipeline.ledger.story import story
+    from vye_pipeline.terminal import show_lines
 
     lines = open_ledger(load_settings()).read(lambda connection: story(connection, partition_date))
-    for line in lines:
-        click.echo(line)
+    show_lines(Console(), lines)
     return SUCCESS
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
+from textwrap import fill
 from typing import TypeVar
 
 from rich.console import Console
@@ -47,14 +48,31 @@ def show_calendar(console: Console, days: Sequence[Day]) -> None:
     console.print(table)
 
 
+def show_lines(console: Console, lines: Iterable[str]) -> None:
+    """Prints lines, each folded at the terminal's width; a key is never broken."""
+    for line in lines:
+        console.print(_folded(console, line, ""), soft_wrap=True, highlight=False, markup=False)
+
+
 def show_finding(console: Console, finding: Finding) -> None:
     """Prints what the doctor found of one thing, and the remedy under it."""
     mark, colour = MARKS[finding.health]
-    console.print(
-        Text.assemble((mark, colour), f" {finding.subject}: {finding.words}"), soft_wrap=True
-    )
+    words = _folded(console, f"{finding.subject}: {finding.words}", "  ")
+    console.print(Text.assemble((mark, colour), words.removeprefix(" ")), soft_wrap=True)
     if finding.remedy:
-        console.print(f"    {finding.remedy}", highlight=False, soft_wrap=True)
+        remedy = _folded(console, finding.remedy, "    ")
+        console.print(remedy, soft_wrap=True, highlight=False, markup=False)
+
+
+def _folded(console: Console, text: str, indent: str) -> str:
+    return fill(
+        text,
+        console.width,
+        initial_indent=indent,
+        subsequent_indent=indent or "    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def watched(items: Iterable[Item], what: str) -> Iterable[Item]:

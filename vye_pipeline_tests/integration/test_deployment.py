@@ -1,0 +1,187 @@
+"""The files of docs/deployment are what their readers take: PostgreSQL, systemd, a linter, S3."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import boto3
+import dagster as dg
+import pytest
+import yaml
+from sqlalchemy.engine import make_url
+
+from vye_pipeline.records import KINDS
+from vye_pipeline.settings import CHECKOUT, Settings
+from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
+from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
+from vye_pipeline_tests.integration.servers import PostgreSQL
+
+FOLDER = CHECKOUT / "docs" / "deployment"
+UNITS = sorted(FOLDER.glob("*.service"))
+ACTIONS = {
+    "PutObject": "s3:PutObject",
+    "GetObject": "s3:GetObject",
+    "HeadObject": "s3:GetObject",
+    "DeleteObject": "s3:DeleteObject",
+    "ListObjectsV2": "s3:ListBucket",
+}
+
+
+def test_dagster_keeps_its_history_in_postgresql_and_its_logs_in_s3(
+    tmp_path: Path, postgresql: PostgreSQL, s3_bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(FOLDER / "dagster.yaml", tmp_path)
+    url = make_url(postgresql.database()).set(drivername="postgresql+psycopg2")
+    monkeypatch.setenv("VYE_DAGSTER_DATABASE_URL", url.render_as_string(hide_password=False))
+    monkeypatch.setenv("VYE_COMPUTE_LOG_BUCKET", s3_bucket)
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        assert dg.materialize([_nothing], instance=instance).success
+        assert [run.status for run in instance.get_runs()] == [dg.DagsterRunStatus.SUCCESS]
+    assert boto3.client("s3").list_objects_v2(Bucket=s3_bucket)["KeyCount"] > 0
+
+
+@dg.asset
+def _nothing() -> None:
+    """Is materialised."""
+
+
+def test_the_queue_is_limited_as_in_the_checkout() -> None:
+    here, there = (
+        yaml.safe_load((folder / "dagster.yaml").read_text(encoding="utf-8"))
+        for folder in (CHECKOUT, FOLDER)
+    )
+    limits = "tag_concurrency_limits"
+    assert there["concurrency"]["runs"][limits] == here["concurrency"]["runs"][limits]
+    for section in ("run_retries", "run_monitoring", "retention", "telemetry"):
+        assert there[section] == here[section]
+
+
+def test_the_containerfile_passes_the_linter() -> None:
+    linter = Path(sys.executable).with_name("hadolint")
+    done = subprocess.run([linter, FOLDER / "Containerfile"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "")
+    for source in re.findall(
+        r"^COPY (.+) \S+$", (FOLDER / "Containerfile").read_text(encoding="utf-8"), re.MULTILINE
+    ):
+        assert all((CHECKOUT / name).exists() for name in source.split())
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_a_unit_starts_a_program_that_is_there_with_options_it_knows(unit: Path) -> None:
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment]  # names of systemd have capitals
+    parser.read(unit)
+    program, *arguments = parser["Service"]["ExecStart"].split()
+    assert parser["Service"]["Restart"] == "always"
+    _knows(Path(program).name, arguments)
+
+
+def test_the_containers_start_programs_that_are_there_with_options_they_know() -> None:
+    services = yaml.safe_load((FOLDER / "compose.yaml").read_text(encoding="utf-8"))["services"]
+    commands = [service["command"] for service in services.values() if "command" in service]
+    commands.append(
+        json.loads((FOLDER / "Containerfile").read_text(encoding="utf-8").split("CMD ")[1])
+    )
+    assert len(commands) == len(UNITS)
+    for program, *arguments in commands:
+        _knows(program, arguments)
+
+
+def _knows(program: str, arguments: list[str]) -> None:
+    words = [word for word in arguments if not word.startswith("-")]
+    groups = words[:2] if program == "dagster" else words[:1] if program == "dagster-daemon" else []
+    done = subprocess.run(
+        [Path(sys.executable).with_name(program), *groups, "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for option in (word for word in arguments if word.startswith("--")):
+        assert option in done.stdout, (program, option)
+
+
+def test_the_settings_file_names_settings_only() -> None:
+    content = (FOLDER / "vye.env").read_text(encoding="utf-8")
+    names = re.findall(r"^(VYE_\w+)=", content, re.MULTILINE)
+    known = {f"VYE_{name.upper()}" for name in Settings.model_fields}
+    of_dagster = set(re.findall(r"env: (\w+)", (FOLDER / "dagster.yaml").read_text("utf-8")))
+    assert set(names) <= known | of_dagster
+    assert of_dagster <= set(names)
+
+
+def statements(role: str) -> list[dict[str, Any]]:
+    policy = json.loads((FOLDER / "bucket-policy.json").read_text(encoding="utf-8"))
+    return [
+        one
+        for one in policy["Statement"]
+        if one["Effect"] == "Allow" and one["Principal"]["AWS"].endswith(f"role/{role}")
+    ]
+
+
+def listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def is_allowed(role: str, action: str, place: str) -> bool:
+    """Says whether the policy allows an action at a key, or a listing of a prefix."""
+
+    def covers(one: dict[str, Any]) -> bool:
+        if action == "s3:ListBucket":
+            patterns: Iterable[str] = (
+                one.get("Condition", {}).get("StringLike", {}).get("s3:prefix", [])
+            )
+        else:
+            patterns = (name.partition("/")[2] for name in listed(one["Resource"]))
+        return any(fnmatch(place, pattern) for pattern in patterns)
+
+    return any(action in listed(one["Action"]) and covers(one) for one in statements(role))
+
+
+@pytest.mark.servers_take_long
+def test_the_bucket_policy_allows_a_day_and_no_more(
+    s3_bucket: str, embedded: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: set[tuple[str, str]] = set()
+
+    def note(params: dict[str, Any], model: Any, **_: object) -> None:
+        place = params.get("Key") or params.get("Prefix", "")
+        asked.add((ACTIONS[model.name], place))
+
+    make = boto3.session.Session.client
+
+    def client(session: boto3.session.Session, *arguments: Any, **options: Any) -> Any:
+        made = make(session, *arguments, **options)
+        made.meta.events.register("provide-client-params.s3", note)
+        return made
+
+    monkeypatch.setattr(boto3.session.Session, "client", client)
+    rehearsal = Rehearsal.prepare(
+        embedded.model_copy(
+            update={
+                "object_store_url": f"s3://{s3_bucket}",
+                "snapshot_url": f"s3://{s3_bucket}/snapshots",
+            }
+        )
+    )
+    rehearsal.dawn()
+    assert rehearsal.egress(DAYS[0]) == []
+    rehearsal.reconcile(DAYS[0], KINDS[0], at(DAYS[0], hours=1))
+    refused = {one for one in asked if not is_allowed("vye-pipeline", *one)}
+    assert asked
+    assert not refused
+    asked.clear()
+    answer_partition(rehearsal.world.objects, DAYS[0], Faults(), received_at=at(DAYS[0], hours=1))
+    assert not {one for one in asked if one[0] == "s3:PutObject"} - {
+        one for one in asked if is_allowed("bdn", *one)
+    }
+    assert not is_allowed("vye-pipeline", "s3:DeleteObject", "outbound/2025-04-01/vawave091")
+    assert not is_allowed("bdn", "s3:GetObject", "snapshots/x")

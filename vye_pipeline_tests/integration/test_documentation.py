@@ -1,0 +1,146 @@
+"""Every command in README and docs is run, in order, and prints what the page says it prints.
+
+`make docs` writes the pages' outputs anew from the same runs.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from vye_pipeline import cli
+from vye_pipeline.orchestration.resources import Clock
+from vye_pipeline.orchestration.runs import Session
+from vye_pipeline.settings import CHECKOUT, load_settings
+from vye_pipeline.simulation.demo import Time, prepare, run_days
+from vye_pipeline_tests.reliability import page
+
+PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
+BLOCK = re.compile(r"^```(?P<language>\w*)\n(?P<content>.*?)^```$", re.MULTILINE | re.DOTALL)
+TESTED_ELSEWHERE = {"sql", "yaml", "json"}  # test_views.py, test_deployment.py
+MAKE = re.compile(r"make (?P<target>[a-z]+)")
+NOW = datetime(2025, 4, 14, 17, tzinfo=UTC)
+
+
+class Frozen(datetime):
+    """The afternoon on which the pages' commands are typed."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+        return NOW.astimezone(tz)
+
+
+class Terminal(StringIO):
+    """What `--contact` asks for."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command of a page and what it says that is printed."""
+
+    line: str
+    output: str
+
+
+def commands(content: str) -> list[Command]:
+    """Returns the commands of a console block."""
+    parts = re.split(r"^\$ ", content, flags=re.MULTILINE)[1:]
+    lines = (part.partition("\n") for part in parts)
+    return [Command(line, output) for line, _, output in lines]
+
+
+@pytest.fixture(scope="module")
+def outage(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample's ten days, before anything is repaired."""
+    folder = tmp_path_factory.mktemp("runbook") / "local"
+    settings = load_settings(local_dir=folder)
+    world, store = prepare(settings)
+    time = Time()
+    with Session(settings, world, Clock(lambda: time.now)) as session:
+        run_days(session, store, time, Console(file=StringIO()))
+    return folder
+
+
+def printed(line: str) -> str:
+    """Runs a command and returns what it prints, errors too."""
+    words = shlex.split(line)
+    if words[0] == "python":
+        done = subprocess.run([sys.executable, *words[1:]], capture_output=True, check=True)
+        return re.sub(r"\S{43}=", "…", done.stdout.decode())
+    assert words[0] == "vye", line
+    out = Terminal() if "--contact" in words else StringIO()
+    with redirect_stdout(out), redirect_stderr(out):
+        cli.run(words[1:])
+    return re.sub(r"[ ]+$", "", out.getvalue(), flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_the_commands_print_what_the_page_says(
+    outage: Path, path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    monkeypatch.setenv("VYE_LOCAL_DIR", str(outage))
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("getpass.getuser", lambda: "operator")
+    monkeypatch.setattr(cli, "datetime", Frozen)
+    monkeypatch.setattr("vye_pipeline.definitions.Clock", lambda: Clock(lambda: NOW))
+    text = path.read_text(encoding="utf-8")
+    written = BLOCK.sub(lambda block: _run_again(block, outage), text)
+    if request.config.getoption(page.OPTION):
+        path.write_text(written, encoding="utf-8")
+    assert written == text or request.config.getoption(page.OPTION)
+
+
+def _run_again(block: re.Match[str], folder: Path) -> str:
+    if block["language"] != "console":
+        return block[0]
+    parts = [
+        f"$ {command.line}\n{_output(command, folder)}" for command in commands(block["content"])
+    ]
+    return f"```console\n{''.join(parts)}```"
+
+
+def _output(command: Command, folder: Path) -> str:
+    """Returns what a command prints; `make` targets are run by the gate."""
+    if MAKE.match(command.line):
+        return command.output
+    return printed(command.line).replace(str(folder), "data/local")
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_no_block_escapes(path: Path) -> None:
+    gate = (CHECKOUT / ".ci" / "run").read_text(encoding="utf-8")
+    for block in BLOCK.finditer(path.read_text(encoding="utf-8")):
+        if block["language"] == "console":
+            targets = [MAKE.match(command.line) for command in commands(block["content"])]
+            assert all(re.search(rf"make .*\b{made['target']}\b", gate) for made in targets if made)
+        elif not block["language"]:
+            assert not re.search(r"^\$|^(vye|make|python) ", block["content"], re.MULTILINE)
+        else:
+            assert block["language"] in TESTED_ELSEWHERE
+
+
+def test_no_output_is_wider_than_a_terminal(outage: Path) -> None:
+    for path in PAGES:
+        for block in BLOCK.finditer(path.read_text(encoding="utf-8")):
+            for command in commands(block["content"]):
+                lines = command.output.splitlines()
+                assert all(len(line) <= 80 for line in lines if not line.startswith("vye: "))
+
+
+def test_the_pages_links_lead_somewhere() -> None:
+    for path in PAGES:
+        for link in re.findall(r"\]\((?!http)([^)#]+)", path.read_text(encoding="utf-8")):
+            assert (path.parent / link).exists(), (path.name, link)
