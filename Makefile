@@ -17,6 +17,10 @@ test: $(READY) ## run all tests
 trials: $(READY) ## kill runs at every point and set them against each other; writes docs/reliability.md
 	@$(VENV)/bin/pytest -m long -n 2 --write-page
 
+docs: $(READY) ## write what commands print, and the pictures, into docs/ anew
+	@$(VENV)/bin/pytest -q vye_pipeline_tests/integration/test_documentation.py --write-page
+	@$(VENV)/bin/python -m vye_pipeline_tests.screenshots
+
 dev: $(READY) ## open the Dagster UI on http://localhost:3000, on what the demo left
 	@home=$$($(VENV)/bin/python -m vye_pipeline.orchestration.instance) && \
 	DAGSTER_HOME="$$home" PATH="$(CURDIR)/$(VENV)/bin:$$PATH" exec $(HEED_SIGNALS) $(VENV)/bin/dagster dev -w workspace.yaml
@@ -39,4 +43,4 @@ $(READY): constraints.txt pyproject.toml
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: help demo test trials dev lint clean
+.PHONY: help demo test trials docs dev lint clean

@@ -28,6 +28,30 @@ INTACT, SETTLED, USUAL, CLAIMED, ORPHANS = (
     "no_orphaned_acknowledgement",
 )
 DAYS_COMPARED = 20
+MEANINGS = {
+    "every_record_has_one_place": "No record is claimed twice or not at all.",
+    "every_line_is_a_record": "The file has as many lines as there are records to send.",
+    "object_is_what_was_sent": "The bytes that lie in the object store are those that were put.",
+    "acknowledgements_are_well_formed": "Each can be read; line and cause of a fault are named.",
+    "bdn_received_every_line": "BDN counted as many lines as were sent.",
+    INTACT: "No file or redelivery is missing or altered in the object store.",
+    "every_record_has_one_status": "The statuses add up to the records.",
+    "bdn_accepted_every_line": "Each record is acknowledged, pending or superseded; the others are "
+    "named with their user profiles.",
+    SETTLED: "Three business days after the cut-off nothing is undelivered or pending.",
+    USUAL: "BDN rejected no more than chance explains, compared with its last 20 answers.",
+    "every_line_is_readable": "No line of the feed had to be passed over.",
+    "nobody_needs_a_person": "The worklist is empty.",
+    CLAIMED: "No record came to the day's clones after the day was sent, unclaimed.",
+    ORPHANS: "Each acknowledgement answers to a file that was sent.",
+}
+
+
+def spec(name: str, asset: list[str], partitions: dg.PartitionsDefinition) -> dg.AssetCheckSpec:
+    """Returns the declaration of a check, a result a partition."""
+    return dg.AssetCheckSpec(
+        name, asset=asset, description=MEANINGS[name], partitions_def=partitions
+    )
 
 
 def intact(verified: list[Verified]) -> dg.AssetCheckResult:

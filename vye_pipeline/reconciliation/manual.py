@@ -21,12 +21,19 @@ from vye_pipeline.vye_database.contacts import reachable
 from vye_pipeline.world import World
 
 COLUMNS = {
+    "user_profile_id": "the user profile, as in VYE's database",
+    "kinds": "of its records that need a person, each listed once",
+    "statuses": "of these records, each listed once",
+    "reasons": "why they need a person, each listed once",
+    "suggested_actions": "what to do about it, each listed once",
+    "evidence": "what BDN's feed says of them, each listed once",
+    "waited_business_days": "of the record that has waited longest",
+    "is_moot": "whether newer submissions have made all of it moot",
+    "is_reachable": "whether a telephone number or e-mail address is known; null while VYE's "
+    "database can't be read",
+}
+TYPES = {
     "user_profile_id": "int64",
-    "kinds": "str",
-    "statuses": "str",
-    "reasons": "str",
-    "suggested_actions": "str",
-    "evidence": "str",
     "waited_business_days": "int64",
     "is_moot": "bool",
     "is_reachable": "boolean",
@@ -42,15 +49,12 @@ def worklist(world: World, partition_date: date, now: datetime) -> pd.DataFrame:
         now: with zone.
 
     Returns:
-        user_profile_id, kinds, statuses, reasons, suggested_actions, evidence (each listed once),
-        waited_business_days (of the longest waiting), is_moot (whether newer submissions have made
-        all of it moot), is_reachable (whether a telephone number or e-mail address is known; null
-        while VYE's database can't be read): one row a user profile.
+        COLUMNS: one row a user profile.
     """
     items = world.ledger.read(lambda connection: read_frame(connection, open_items(partition_date)))
     items = items.dropna(subset="user_profile_id").astype({"user_profile_id": "int64"})
     if items.empty:
-        return pd.DataFrame({name: pd.Series(dtype=dtype) for name, dtype in COLUMNS.items()})
+        return pd.DataFrame({name: pd.Series(dtype=TYPES.get(name, "str")) for name in COLUMNS})
     today = now.astimezone(NEW_YORK).date()
     profiles = items.groupby("user_profile_id", as_index=False).agg(
         kinds=("kind", _listed),

@@ -6,7 +6,7 @@ from vye_pipeline import egress
 from vye_pipeline.bdn.file_names import outbound_key
 from vye_pipeline.egress import ExportReady
 from vye_pipeline.ledger.models import LINE, QUARANTINED, REPLACED, SUPERSEDED
-from vye_pipeline.orchestration import metadata
+from vye_pipeline.orchestration import checks, metadata, schemas
 from vye_pipeline.orchestration.failures import recorded
 from vye_pipeline.orchestration.partitions import partition_date
 from vye_pipeline.orchestration.resources import Clock, World
@@ -21,6 +21,7 @@ def export_ready_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.As
         name="export_ready",
         key_prefix=kind.name,
         group_name="export_ready",
+        metadata=schemas.of_records(kind),
         owners=metadata.OWNERS,
         partitions_def=partitions,
         dagster_type=dg.Any,
@@ -30,7 +31,9 @@ def export_ready_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.As
         "that no other day can send them. Those that break a rule are quarantined with their "
         "reasons. Materialising an undelivered day reads the source again; a delivered one is "
         "frozen.",
-        check_specs=[_check(kind, "export_ready", "every_record_has_one_place", partitions)],
+        check_specs=[
+            checks.spec("every_record_has_one_place", [kind.name, "export_ready"], partitions)
+        ],
     )
     def export_ready(
         context: dg.AssetExecutionContext,
@@ -71,6 +74,7 @@ def upload_file_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.Ass
         name="upload_file",
         key_prefix=kind.name,
         group_name="upload_file",
+        metadata=schemas.of_lines(kind),
         owners=metadata.OWNERS,
         partitions_def=partitions,
         dagster_type=dg.Any,
@@ -79,7 +83,7 @@ def upload_file_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.Ass
         description=f"The exact bytes of the file of {kind.title.lower()} for BDN, rendered from "
         "export_ready: one line a record, ordered by user_info_id. The same records always make "
         "the same bytes. Its digest is announced in the ledger before anything is put.",
-        check_specs=[_check(kind, "upload_file", "every_line_is_a_record", partitions)],
+        check_specs=[checks.spec("every_line_is_a_record", [kind.name, "upload_file"], partitions)],
     )
     def upload_file(
         context: dg.AssetExecutionContext,
@@ -128,7 +132,7 @@ def delivery_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.Assets
         "store, digest verified. A red day has not reached BDN: its error says why and what to do, "
         "`vye affected` lists who waits, and `vye backfill --failed` sends it after the fix. A "
         "delivered day can be run again without another put.",
-        check_specs=[_check(kind, "delivery", "object_is_what_was_sent", partitions)],
+        check_specs=[checks.spec("object_is_what_was_sent", [kind.name, "delivery"], partitions)],
     )
     def delivery(
         context: dg.AssetExecutionContext,
@@ -159,9 +163,3 @@ def delivery_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.Assets
         )
 
     return delivery
-
-
-def _check(
-    kind: Kind, stage: str, name: str, partitions: dg.PartitionsDefinition
-) -> dg.AssetCheckSpec:
-    return dg.AssetCheckSpec(name, asset=[kind.name, stage], partitions_def=partitions)

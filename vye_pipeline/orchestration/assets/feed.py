@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from vye_pipeline.orchestration import metadata
+from vye_pipeline.orchestration import checks, metadata
 from vye_pipeline.orchestration.failures import reported
 from vye_pipeline.orchestration.partitions import partition_date
 from vye_pipeline.orchestration.resources import Clock, World
@@ -25,7 +25,7 @@ def wave_feed_asset(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
         "even where no acknowledgement came: of older records that are pending or missing it says "
         "confirmed_by_feed or contradicted_by_feed, beside their status. None yet is a normal "
         "state; an incomplete one is refused whole.",
-        check_specs=[dg.AssetCheckSpec(READABLE, asset=WAVE_FEED, partitions_def=partitions)],
+        check_specs=[checks.spec(READABLE, [WAVE_FEED], partitions)],
     )
     def wave_feed(
         context: dg.AssetExecutionContext,

@@ -5,7 +5,7 @@ import pandas as pd
 
 from vye_pipeline.bdn.acknowledgement import Acknowledgement
 from vye_pipeline.ledger.models import REPLACED
-from vye_pipeline.orchestration import checks, metadata
+from vye_pipeline.orchestration import checks, metadata, schemas
 from vye_pipeline.orchestration.failures import reported
 from vye_pipeline.orchestration.metrics import Metrics
 from vye_pipeline.orchestration.partitions import partition_date
@@ -47,7 +47,7 @@ def acknowledgement_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg
         "state. A malformed one is refused whole, stays where it is, and turns a check red; it "
         "doesn't keep the day from being reconciled with what else is known.",
         check_specs=[
-            dg.AssetCheckSpec(name, asset=[kind.name, "acknowledgement"], partitions_def=partitions)
+            checks.spec(name, [kind.name, "acknowledgement"], partitions)
             for name in (WELL_FORMED, COMPLETE, checks.INTACT)
         ],
     )
@@ -101,6 +101,7 @@ def reconciliation_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.
         name="reconciliation",
         key_prefix=kind.name,
         group_name="reconciliation",
+        metadata=schemas.of_reconciliation(),
         owners=metadata.OWNERS,
         partitions_def=partitions,
         dagster_type=dg.Any,
@@ -110,7 +111,7 @@ def reconciliation_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.
         "one status each (docs/bdn-interface.md). The check `bdn_accepted_every_line` is red on a "
         "day of which BDN did not accept everything, and names the user profiles.",
         check_specs=[
-            dg.AssetCheckSpec(name, asset=[kind.name, "reconciliation"], partitions_def=partitions)
+            checks.spec(name, [kind.name, "reconciliation"], partitions)
             for name in (SUMS, ACCEPTED, checks.SETTLED, checks.USUAL)
         ],
     )
@@ -164,6 +165,7 @@ def manual_reconciliation_asset(
     @dg.asset(
         name="manual_reconciliation",
         group_name="manual_reconciliation",
+        metadata=schemas.of_worklist(),
         owners=metadata.OWNERS,
         partitions_def=partitions,
         dagster_type=dg.Any,
@@ -174,7 +176,7 @@ def manual_reconciliation_asset(
         "moot, and whether the veteran can be reached. It should be empty; `vye affected --date "
         "DATE` lists the records with next steps, `vye resolve` closes them.",
         check_specs=[
-            dg.AssetCheckSpec(name, asset="manual_reconciliation", partitions_def=partitions)
+            checks.spec(name, ["manual_reconciliation"], partitions)
             for name in (NOBODY, checks.CLAIMED, checks.ORPHANS)
         ],
     )
