@@ -15,12 +15,13 @@ from datetime import UTC, datetime, tzinfo
 from io import StringIO
 from pathlib import Path
 
+import dagster as dg
 import pytest
 from rich.console import Console
 
 from vye_pipeline import cli
+from vye_pipeline.orchestration import runs
 from vye_pipeline.orchestration.resources import Clock
-from vye_pipeline.orchestration.runs import Session
 from vye_pipeline.settings import CHECKOUT, load_settings
 from vye_pipeline.simulation.demo import Time, prepare, run_days
 from vye_pipeline_tests.reliability import page
@@ -69,8 +70,10 @@ def outage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = load_settings(local_dir=folder)
     world, store = prepare(settings)
     time = Time()
-    with Session(settings, world, Clock(lambda: time.now)) as session:
-        run_days(session, store, time, Console(file=StringIO()))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runs, "open_instance", lambda _: dg.DagsterInstance.ephemeral())
+        with runs.Session(settings, world, Clock(lambda: time.now)) as session:
+            run_days(session, store, time, Console(file=StringIO()))
     return folder
 
 

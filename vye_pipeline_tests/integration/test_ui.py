@@ -29,9 +29,10 @@ def test_every_check_job_schedule_and_sensor_says_what_it_is_for() -> None:
     repository = defs.get_repository_def()
     checks = [GRAPH.get_check_spec(key) for key in GRAPH.asset_check_keys]
     assert checks
-    described = [*checks, *repository.schedule_defs, *repository.sensor_defs]
-    described += [repository.get_job(name) for name in ("egress", "reconcile")]
-    assert all(one.description for one in described)
+    assert all(check.description for check in checks)
+    assert all(schedule.description for schedule in repository.schedule_defs)
+    assert all(sensor.description for sensor in repository.sensor_defs)
+    assert all(repository.get_job(name).description for name in ("egress", "reconcile"))
 
 
 def test_whatever_runs_by_itself_is_on() -> None:
