@@ -160,12 +160,11 @@ def _failed(
     causes: dict[str, list[str]] = {}
     for file in files:
         causes.setdefault(said(Cause(file.cause), file.what), []).append(file.kind)
-    listed = "; ".join(f"{' and '.join(kinds)}: {cause}" for cause, kinds in causes.items())
-    records, profiles = waiting(connection, day)
+    listed = "; ".join(f"{_and(kinds)}: {cause}" for cause, kinds in causes.items())
     next_steps = " and ".join(dict.fromkeys(file.next_step for file in files))
     text = (
         f"The egress of {day} failed for {listed}. "
-        f"{records} records of {profiles} user profiles wait. {_by_itself(settings, day, now)} "
+        f"{_waiting(*waiting(connection, day))} {_by_itself(settings, day, now)} "
         f"To send it before or if that fails: {next_steps}; then type `vye backfill --failed`. "
         f"Who waits: `vye affected --date {day}` or {worklist_link(settings, day)}"
     )
@@ -176,6 +175,16 @@ def _failed(
         f"{text} - run: {run_link(settings, run_ids[-1])}" if run_ids else text,
         f"All clear: the files of {day} are delivered.",
     )
+
+
+def _and(words: list[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if words[1:] else words)
+
+
+def _waiting(records: int, profiles: int) -> str:
+    if not records:
+        return "No record of it has been read yet."
+    return f"{records} records of {profiles} user profiles wait."
 
 
 def _by_itself(settings: Settings, day: date, now: datetime) -> str:

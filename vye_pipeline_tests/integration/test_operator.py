@@ -278,3 +278,13 @@ def test_a_ledger_that_cannot_be_read_is_told_once(
     assert "the ledger can't be reached" in told
     daemon.sensor("watch", at(DAY, 5, 2))
     assert slack.heard() == ["The ledger can be read again."]
+
+
+def test_a_morning_without_a_clone_says_that_nothing_was_read(
+    daemon: Daemon, slack: SlackListener
+) -> None:
+    daemon.egress(str(DAY), at(DAY, 5, 46))
+    daemon.sensor("watch", at(DAY, 5, 47))
+    (alarm,) = slack.heard()
+    assert "failed for address_changes, direct_deposit_changes and verifications: " in alarm
+    assert "VYE's import or activation did not run. No record of it has been read yet." in alarm
