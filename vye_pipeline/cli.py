@@ -189,10 +189,10 @@ def status(
     as_of: date | None,
 ) -> int:
     """Show how each day and kind stands."""
-    from vye_pipeline.ledger.ledger import open_ledger
-    from vye_pipeline.ledger.reports import calendar
+    from vye_pipeline.ledger.connection import LedgerConnection, opened
+    from vye_pipeline.ledger.reports import calendar, orphans
     from vye_pipeline.ledger.standing import NOW
-    from vye_pipeline.terminal import show_calendar
+    from vye_pipeline.terminal import show_calendar, show_lines
 
     settings = load_settings()
     days = _days(settings, first, last)
@@ -201,14 +201,16 @@ def status(
     if is_verifying:
         return _verify(settings, days, as_json=as_json)
     known_at = end_of_day(as_of) if as_of else NOW
-    ledger = open_ledger(settings)
+    ledger = opened(LedgerConnection, settings)
     rows = ledger.read(lambda connection: calendar(connection, days, known_at))
     if as_json:
         click.echo(json.dumps([row.as_json() for row in rows], indent=2))
     else:
         show_calendar(Console(), rows)
-        for orphan in ledger.orphans(days[0], days[-1]) if days else []:
-            click.echo(orphan.in_words())
+        found = ledger.read(
+            lambda connection: orphans(connection, days[0], days[-1]) if days else []
+        )
+        show_lines(Console(), (orphan.in_words() for orphan in found))
     return SUCCESS
 
 
@@ -233,8 +235,9 @@ def _verify(settings: Settings, days: Sequence[date], *, as_json: bool) -> int:
 @vye.command()
 def doctor() -> int:
     """Check settings, connections, rights and pending migrations."""
-    from vye_pipeline.doctor import Health, examine
-    from vye_pipeline.orchestration.health import examine_surroundings
+    from vye_pipeline.doctor import examine
+    from vye_pipeline.health import Health
+    from vye_pipeline.orchestration.surroundings import examine_surroundings
     from vye_pipeline.terminal import show_finding
 
     settings, now = load_settings(), datetime.now(UTC)
@@ -250,11 +253,12 @@ def doctor() -> int:
 @DATE
 def explain(partition_date: date) -> int:
     """Say in plain words what happened to a day, and what is open."""
-    from vye_pipeline.ledger.ledger import open_ledger
+    from vye_pipeline.ledger.connection import LedgerConnection, opened
     from vye_pipeline.ledger.story import story
     from vye_pipeline.terminal import show_lines
 
-    lines = open_ledger(load_settings()).read(lambda connection: story(connection, partition_date))
+    ledger = opened(LedgerConnection, load_settings())
+    lines = ledger.read(lambda connection: story(connection, partition_date))
     show_lines(Console(), lines)
     return SUCCESS
 
@@ -277,13 +281,13 @@ def affected(
     """List the user profiles whose records did not reach BDN or need a person."""
     if profile is not None:
         return _show_contact(profile, reason)
-    from vye_pipeline.ledger.ledger import open_ledger
+    from vye_pipeline.ledger.connection import LedgerConnection, opened
     from vye_pipeline.ledger.reports import affected as read_affected
     from vye_pipeline.terminal import show_affected
 
     settings = load_settings()
     days = [day] if day else _days(settings, None, None)
-    items = open_ledger(settings).read(
+    items = opened(LedgerConnection, settings).read(
         lambda connection: read_affected(connection, days[0], days[-1], kind) if days else []
     )
     if csv_file is not None:

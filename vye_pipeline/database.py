@@ -1,8 +1,8 @@
-"""Engines and whole-table transfers, the same for PostgreSQL and SQLite.
+"""Engines and errors, the same for PostgreSQL and SQLite.
 
 Both VYE's database and the ledger are reached through here: how a connection behaves (read-only,
-transactions, hidden parameters), how a query becomes a frame and a frame becomes rows, and what a
-driver's error means to a person. Nothing here knows what the tables hold.
+transactions, hidden parameters) and what a driver's error means to a person. Nothing here knows
+what the tables hold.
 """
 
 from __future__ import annotations
@@ -12,29 +12,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from io import BytesIO
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import pandas as pd
-import pyarrow as pa
-import pyarrow.csv as pa_csv
 from sqlalchemy import (
-    Boolean,
     Connection,
     DateTime,
     Dialect,
     Engine,
-    Integer,
     Select,
-    Table,
     TypeDecorator,
     create_engine,
     event,
 )
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
-from sqlalchemy.types import TypeEngine
 
 from vye_pipeline.errors import Cause, PipelineError, UsageError
 
@@ -165,126 +157,6 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-def read_frame(connection: Connection, query: Query) -> pd.DataFrame:
-    """Runs a query and returns its rows as a frame.
-
-    Text comes as `str`, integers as int64 (Int64 where the column may be null), dates as text in
-    ISO 8601, timestamps as datetime64 in UTC.
-    """
-    compiled = query.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
-    types = {str(column.key): _arrow_type(column.type) for column in query.selected_columns}
-    read = _copy_out if connection.dialect.name == "postgresql" else _fetch
-    table = read(connection, str(compiled), types)
-    return pd.DataFrame({name: _series(table.column(name)) for name in types})
-
-
-def _arrow_type(column_type: TypeEngine[Any]) -> pa.DataType:
-    if isinstance(column_type, Boolean):
-        return pa.bool_()
-    if isinstance(column_type, Integer):
-        return pa.int64()
-    if isinstance(column_type, DateTime | UtcDateTime):
-        has_zone = isinstance(column_type, UtcDateTime) or column_type.timezone
-        return pa.timestamp("us", tz="UTC" if has_zone else None)
-    return pa.string()
-
-
-def _series(values: pa.ChunkedArray) -> pd.Series[Any]:
-    if pa.types.is_string(values.type):
-        return pd.Series(values.to_pandas(), dtype="str")
-    if pa.types.is_timestamp(values.type):
-        return values.cast(pa.timestamp("us", tz="UTC")).to_pandas()
-    if values.null_count and pa.types.is_integer(values.type):
-        return values.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
-    return values.to_pandas()
-
-
-def _copy_out(connection: Connection, sql: str, types: dict[str, pa.DataType]) -> pa.Table:
-    """Lets PostgreSQL write CSV inside the connection's own transaction and Arrow read it."""
-    cursor = connection.connection.cursor()
-    buffer = BytesIO()
-    with cursor.copy(f"COPY ({sql}) TO STDOUT (FORMAT csv)") as copy:
-        for block in copy:
-            buffer.write(block)
-    if not buffer.tell():
-        return pa.schema(list(types.items())).empty_table()
-    buffer.seek(0)
-    return pa_csv.read_csv(
-        buffer,
-        read_options=pa_csv.ReadOptions(column_names=list(types)),
-        parse_options=pa_csv.ParseOptions(newlines_in_values=True),
-        convert_options=pa_csv.ConvertOptions(
-            column_types=types,
-            null_values=[""],
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=False,
-            true_values=["t"],
-            false_values=["f"],
-        ),
-    )
-
-
-def _fetch(connection: Connection, sql: str, types: dict[str, pa.DataType]) -> pa.Table:
-    rows = connection.exec_driver_sql(sql).fetchall()
-    columns = zip(*rows, strict=True) if rows else ([] for _ in types)
-    return pa.table(
-        {
-            name: _sqlite_array(values, kind)
-            for (name, kind), values in zip(types.items(), columns, strict=True)
-        }
-    )
-
-
-def _sqlite_array(values: Any, kind: pa.DataType) -> pa.Array:
-    if pa.types.is_timestamp(kind):
-        return pa.array(values, pa.string()).cast(pa.timestamp("us")).cast(kind)
-    if pa.types.is_boolean(kind):
-        return pa.array(values, pa.int8()).cast(kind)
-    return pa.array(values, kind)
-
-
-def append_frame(connection: Connection, table: Table, frame: pd.DataFrame) -> None:
-    """Inserts a frame's rows; its columns are named as the table's.
-
-    Timestamps must carry a zone. The rows become visible with the connection's transaction.
-    """
-    if frame.empty:
-        return
-    # Arrow 26 writes the CSV of a table with an empty chunk wrong, so there is one chunk only.
-    rows = pa.Table.from_pandas(frame, preserve_index=False).combine_chunks()
-    if connection.dialect.name == "postgresql":
-        _copy_in(connection, table, rows)
-    else:
-        _execute_many(connection, table, rows)
-
-
-def _copy_in(connection: Connection, table: Table, rows: pa.Table) -> None:
-    buffer = BytesIO()
-    options = pa_csv.WriteOptions(include_header=False, quoting_style="all_valid")
-    pa_csv.write_csv(rows, buffer, options)
-    columns = ", ".join(rows.column_names)
-    cursor = connection.connection.cursor()
-    with cursor.copy(f"COPY {table.name} ({columns}) FROM STDIN (FORMAT csv)") as copy:
-        copy.write(buffer.getbuffer())
-
-
-def _execute_many(connection: Connection, table: Table, rows: pa.Table) -> None:
-    columns = [_sqlite_values(rows.column(name)) for name in rows.column_names]
-    names, marks = ", ".join(rows.column_names), ", ".join("?" * rows.num_columns)
-    statement = f"INSERT INTO {table.name} ({names}) VALUES ({marks})"  # noqa: S608 - no outside text
-    connection.exec_driver_sql(statement, list(zip(*columns, strict=True)))
-
-
-def _sqlite_values(values: pa.ChunkedArray) -> list[Any]:
-    """Returns what SQLAlchemy would store: timestamps as text in UTC, dates as ISO 8601."""
-    if pa.types.is_timestamp(values.type):
-        naive = values.cast(pa.timestamp("us", tz="UTC")).cast(pa.timestamp("us"))
-        return cast(list[Any], naive.cast(pa.string()).to_pylist())
-    if pa.types.is_date(values.type):
-        return cast(list[Any], values.cast(pa.string()).to_pylist())
-    return cast(list[Any], values.to_pylist())
 
 
 def _driver_errors() -> tuple[type[BaseException], ...]:

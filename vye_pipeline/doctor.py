@@ -9,9 +9,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from hashlib import sha256
 
 from sqlalchemy import Connection, false, insert, select, true, update
@@ -19,9 +17,9 @@ from sqlalchemy import Connection, false, insert, select, true, update
 from vye_pipeline.business_days import NEW_YORK, business_days_after, cut_off, holiday_name
 from vye_pipeline.database import Database
 from vye_pipeline.errors import Cause, PipelineError, UsageError
+from vye_pipeline.health import Finding, Health
 from vye_pipeline.ledger import schema
-from vye_pipeline.ledger.connection import table_of
-from vye_pipeline.ledger.ledger import ledger_database
+from vye_pipeline.ledger.connection import ledger_database, table_of
 from vye_pipeline.ledger.models import ContactLookup
 from vye_pipeline.settings import Settings
 from vye_pipeline.vye_database.tables import Base, BdnClone
@@ -29,31 +27,6 @@ from vye_pipeline.world import World
 
 PREFIX = "VYE_"
 PROBE = b"a probe by vye doctor; it may be removed"
-
-
-class Health(StrEnum):
-    """How something is."""
-
-    GOOD = "good"
-    WARNING = "warning"
-    BAD = "bad"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What was found of one thing.
-
-    Attributes:
-        subject: what was looked at.
-        health: how it is.
-        words: what was found.
-        remedy: what to do; empty where there is nothing to do.
-    """
-
-    subject: str
-    health: Health
-    words: str
-    remedy: str = ""
 
 
 Examination = Callable[[], Finding]

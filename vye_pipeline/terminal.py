@@ -13,7 +13,7 @@ from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
-from vye_pipeline.doctor import Finding, Health
+from vye_pipeline.health import Finding, Health
 from vye_pipeline.ledger.reports import DELIVERED, FAILED, MISSING, Affected, Day
 from vye_pipeline.reconciliation.statuses import MANUAL, Status
 

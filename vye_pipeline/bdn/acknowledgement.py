@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vye_pipeline.bdn.disposition import Disposition
 from vye_pipeline.business_days import CHICAGO
 from vye_pipeline.errors import Cause, PipelineError
 
@@ -26,14 +26,6 @@ TRAILER_WIDTH = 1 + COUNT_WIDTH + COUNT_WIDTH
 HEADER_AND_TRAILER = 2
 TIME_FORMAT = "%Y%m%d%H%M%S"
 REMEDY = "ask BDN for a corrected one; the object stays where it is and nothing of it is recorded"
-
-
-class Disposition(StrEnum):
-    """What an acknowledgement says of the lines that it doesn't list."""
-
-    FULL = "F"
-    REJECTS_ONLY = "R"
-    REFUSED = "X"
 
 
 class MalformedAcknowledgement(PipelineError):

@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import aliased
 
-from vye_pipeline.database import append_frame, read_frame
+from vye_pipeline.frames import append_frame, read_frame
 from vye_pipeline.ledger import history
 from vye_pipeline.ledger.connection import (
     LedgerConnection,
@@ -61,16 +61,6 @@ class AnsweringVerbs(LedgerConnection):
             connection.execute(delete(table).where(table.c.partition_date == partition_date))
             if orphans:
                 connection.execute(insert(table), [vars(orphan) for orphan in orphans])
-
-    @retried
-    def orphans(self, first: date, last: date) -> list[Orphan]:
-        """Returns the orphaned acknowledgements of some days, by key."""
-        table = table_of(OrphanedAcknowledgement)
-        columns = [table.c[name] for name in Orphan.__dataclass_fields__]
-        query = select(*columns).where(table.c.partition_date.between(first, last))
-        query = query.order_by(table.c.object_key)
-        with self.transaction() as connection:
-            return [Orphan(**row._mapping) for row in connection.execute(query)]
 
     @retried
     def acknowledgements(self, partition_date: date, kind: Kind) -> pd.DataFrame:

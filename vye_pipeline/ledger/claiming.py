@@ -17,7 +17,8 @@ from sqlalchemy import (
     update,
 )
 
-from vye_pipeline.database import Query, append_frame, read_frame
+from vye_pipeline.database import Query
+from vye_pipeline.frames import append_frame, read_frame
 from vye_pipeline.ledger.connection import (
     LedgerConnection,
     is_delivered,

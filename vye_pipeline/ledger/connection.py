@@ -19,6 +19,7 @@ from sqlalchemy import (
 )
 
 from vye_pipeline.database import Database
+from vye_pipeline.errors import Cause
 from vye_pipeline.ledger import schema
 from vye_pipeline.ledger.lock import exclusive
 from vye_pipeline.ledger.models import (
@@ -27,6 +28,7 @@ from vye_pipeline.ledger.models import (
 )
 from vye_pipeline.records import Kind
 from vye_pipeline.retries import retried
+from vye_pipeline.settings import Settings
 
 Answer = TypeVar("Answer")
 
@@ -73,6 +75,28 @@ class LedgerConnection:
         with self._database.errors():
             if not schema.is_current(self.engine):
                 schema.upgrade(self.engine)
+
+
+Opened = TypeVar("Opened", bound=LedgerConnection)
+
+
+def ledger_database(settings: Settings) -> Database:
+    """Returns the ledger's database as the settings name it; nothing is connected or made."""
+    return Database("the ledger", "VYE_LEDGER_URL", settings.ledger_database_url, Cause.DEFECT)
+
+
+def opened(ledger_type: type[Opened], settings: Settings) -> Opened:
+    """Opens the ledger, with its verbs or only to read, at this version's revision.
+
+    Raises:
+        PipelineError: it can't be reached or written.
+    """
+    database = ledger_database(settings)
+    if database.url == f"sqlite:///{settings.folder / 'ledger.db'}":
+        settings.folder.mkdir(parents=True, exist_ok=True)
+    ledger = ledger_type(database)
+    ledger.upgrade()
+    return ledger
 
 
 def table_of(model: type[Base]) -> Table:

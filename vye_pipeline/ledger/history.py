@@ -12,8 +12,8 @@ from typing import Any, cast
 import pandas as pd
 from sqlalchemy import Column, Connection, MetaData, Table, select, update
 
-from vye_pipeline.database import append_frame, read_frame
 from vye_pipeline.errors import defect
+from vye_pipeline.frames import append_frame, read_frame
 from vye_pipeline.ledger.models import Identifier, Reconciliation
 from vye_pipeline.reconciliation.statuses import MOVES, Status
 from vye_pipeline.records import Kind

@@ -7,10 +7,9 @@ after that the database itself refuses any change.
 
 from __future__ import annotations
 
-from vye_pipeline.database import Database
-from vye_pipeline.errors import Cause
 from vye_pipeline.ledger.answering import AnsweringVerbs
 from vye_pipeline.ledger.claiming import ClaimingVerbs
+from vye_pipeline.ledger.connection import opened
 from vye_pipeline.ledger.delivering import DeliveringVerbs
 from vye_pipeline.settings import Settings
 
@@ -19,20 +18,10 @@ class Ledger(ClaimingVerbs, DeliveringVerbs, AnsweringVerbs):
     """What this pipeline remembers, by its verbs."""
 
 
-def ledger_database(settings: Settings) -> Database:
-    """Returns the ledger's database as the settings name it; nothing is connected or made."""
-    return Database("the ledger", "VYE_LEDGER_URL", settings.ledger_database_url, Cause.DEFECT)
-
-
 def open_ledger(settings: Settings) -> Ledger:
     """Opens the ledger and brings its tables to this version.
 
     Raises:
         PipelineError: it can't be reached or written.
     """
-    database = ledger_database(settings)
-    if database.url == f"sqlite:///{settings.folder / 'ledger.db'}":
-        settings.folder.mkdir(parents=True, exist_ok=True)
-    ledger = Ledger(database)
-    ledger.upgrade()
-    return ledger
+    return opened(Ledger, settings)

@@ -12,7 +12,8 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, func, select, union_all
 
-from vye_pipeline.bdn.acknowledgement import Disposition
+from vye_pipeline.bdn.disposition import Disposition
+from vye_pipeline.ledger.connection import table_of
 from vye_pipeline.ledger.models import (
     REPLACED,
     Acknowledgement,
@@ -21,9 +22,11 @@ from vye_pipeline.ledger.models import (
     Failure,
     File,
     Finding,
+    OrphanedAcknowledgement,
     ReasonCode,
     Resolution,
 )
+from vye_pipeline.ledger.rows import Orphan
 from vye_pipeline.ledger.standing import (
     NOW,
     newest_evidence,
@@ -43,7 +46,7 @@ from vye_pipeline.reconciliation.statuses import (
     needs_a_person,
 )
 from vye_pipeline.records import KINDS
-from vye_pipeline.records.checking import meaning
+from vye_pipeline.records.rules import in_words
 
 DELIVERED, FAILED, MISSING = "delivered", "failed", "missing"
 
@@ -212,6 +215,15 @@ def rejections(connection: Connection, kind: str, before: date, day_count: int) 
     return [Rejections(rejected, lines) for rejected, lines in connection.execute(query)]
 
 
+def orphans(connection: Connection, first: date, last: date) -> list[Orphan]:
+    """Returns the orphaned acknowledgements of some days, by key."""
+    table = table_of(OrphanedAcknowledgement)
+    columns = [table.c[name] for name in Orphan.__dataclass_fields__]
+    query = select(*columns).where(table.c.partition_date.between(first, last))
+    query = query.order_by(table.c.object_key)
+    return [Orphan(**row._mapping) for row in connection.execute(query)]
+
+
 def affected(
     connection: Connection, first: date, last: date, kind: str | None = None
 ) -> list[Affected]:
@@ -278,7 +290,7 @@ class _Reasons:
         faults = self._findings.get((kind, record_id), [])
         resolved_at = self._resolutions.get((*key, user_profile_id))
         if status == Status.QUARANTINED:
-            reason = "; ".join(meaning(code, name) for name, code in faults)
+            reason = "; ".join(in_words(code, name) for name, code in faults)
             reason_code = faults[0][1] if faults else None
         elif status == Status.UNDELIVERED:
             reason = self._failures.get(key, "the egress was interrupted")

@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from vye_pipeline.bdn.acknowledgement import Acknowledgement, Disposition, no_details
+from vye_pipeline.bdn.acknowledgement import Acknowledgement, no_details
+from vye_pipeline.bdn.disposition import Disposition
 from vye_pipeline.reconciliation.statuses import Status
 from vye_pipeline.records import Kind
 from vye_pipeline.records.layout import parse, split_lines

@@ -12,8 +12,8 @@ from datetime import date, datetime
 import pandas as pd
 
 from vye_pipeline.business_days import NEW_YORK, business_days_waited
-from vye_pipeline.database import read_frame
 from vye_pipeline.errors import PipelineError, UsageError
+from vye_pipeline.frames import read_frame
 from vye_pipeline.ledger.ledger import Ledger
 from vye_pipeline.ledger.reports import affected
 from vye_pipeline.ledger.views import open_items

@@ -13,7 +13,6 @@ import pandas as pd
 import pandera.pandas as pandera
 from pandera.errors import SchemaErrors
 
-from vye_pipeline.records import normalisation, rules
 from vye_pipeline.records.kind import Column, Kind
 from vye_pipeline.records.normalisation import normalise
 from vye_pipeline.records.rules import Rule
@@ -56,11 +55,6 @@ def check(kind: Kind, records: pd.DataFrame) -> Checked:
 def no_findings() -> pd.DataFrame:
     """Returns an empty frame of findings with its types."""
     return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in FINDING_TYPES.items()})
-
-
-def meaning(code: str, field: str) -> str:
-    """Says in words what a finding's code means for a field, for reports."""
-    return f"{field} {(rules.MEANINGS | normalisation.MEANINGS).get(code, code)}"
 
 
 def _normalise(kind: Kind, records: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

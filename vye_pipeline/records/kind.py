@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from vye_pipeline.records import encoding
 from vye_pipeline.records.rules import PRINTABLE_ASCII, REQUIRED, Rule, at_most
 
-Encoding = Callable[[pa.Array], pa.Array]
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Encoding: TypeAlias = "Callable[[pa.Array], pa.Array]"
 Owner = Literal["record", "user_info", "identity"]
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 Text: TypeAlias = "pd.Series[str]"
 Mask: TypeAlias = "pd.Series[bool]"
@@ -53,6 +53,9 @@ def at_most(width: int) -> Rule:
 
 def _has_valid_check_digit(values: Text) -> Mask:
     """Applies the ABA weights 3, 7, 1 to the values of nine digits; the others pass."""
+    import numpy as np
+    import pandas as pd
+
     nine_digits = values.str.fullmatch("[0-9]{9}")
     numbers = pd.to_numeric(values.where(nine_digits, "0")).to_numpy(dtype=np.int64)
     digits = numbers[:, np.newaxis] // 10 ** np.arange(8, -1, -1) % 10
@@ -91,3 +94,8 @@ MEANINGS = {
         HAS_DIGITS,
     )
 } | {TOO_WIDE: "is too long for its place in the line"}
+
+
+def in_words(code: str, field: str) -> str:
+    """Says what is wrong with a field that breaks a rule, for reports."""
+    return f"{field} {MEANINGS.get(code, code)}"

@@ -15,11 +15,11 @@ from numpy.random import Generator, default_rng
 
 from vye_pipeline.bdn.acknowledgement import (
     Acknowledgement,
-    Disposition,
     no_details,
     parse_acknowledgement,
     render_acknowledgement,
 )
+from vye_pipeline.bdn.disposition import Disposition
 from vye_pipeline.bdn.file_names import acknowledgement_key, file_name, outbound_key
 from vye_pipeline.bdn.object_store import ObjectStore
 from vye_pipeline.errors import UsageError

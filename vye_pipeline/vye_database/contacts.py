@@ -13,7 +13,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, func, or_, select
 
-from vye_pipeline.database import Query, read_frame
+from vye_pipeline.database import Query
+from vye_pipeline.frames import read_frame
 from vye_pipeline.retries import retried
 from vye_pipeline.vye_database.personal import plain_text
 from vye_pipeline.vye_database.tables import Base

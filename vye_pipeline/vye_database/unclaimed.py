@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import pandas as pd
 from sqlalchemy import select
 
-from vye_pipeline.database import read_frame
+from vye_pipeline.frames import read_frame
 from vye_pipeline.records import Kind
 from vye_pipeline.retries import retried
 from vye_pipeline.vye_database.tables import Base

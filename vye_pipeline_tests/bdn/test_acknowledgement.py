@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from vye_pipeline.bdn.acknowledgement import (
     Acknowledgement,
-    Disposition,
     MalformedAcknowledgement,
     parse_acknowledgement,
     render_acknowledgement,
 )
+from vye_pipeline.bdn.disposition import Disposition
 from vye_pipeline.business_days import CHICAGO
 from vye_pipeline.errors import Cause
 

@@ -11,6 +11,7 @@ from vye_pipeline import cli
 from vye_pipeline.bdn.file_names import acknowledgement_key, file_name
 from vye_pipeline.business_days import business_days_after
 from vye_pipeline.ledger.models import Acknowledgement, Reconciliation
+from vye_pipeline.ledger.reports import orphans
 from vye_pipeline.reconciliation.orphans import (
     NEVER_SENT,
     NO_FILE,
@@ -172,7 +173,7 @@ def test_an_answer_to_nothing_is_kept_and_named_until_it_is_explained(
         for orphan in found:
             assert rehearsal.world.snapshots.get(orphan.snapshot_name) == whole
             assert "ask BDN" in orphan.in_words()
-    known = rehearsal.world.ledger.orphans(DAY, monday)
+    known = rehearsal.world.ledger.read(lambda connection: orphans(connection, DAY, monday))
     assert {one.object_key for one in known} == {key for keys in placed.values() for key in keys}
     redeliver(rehearsal.world, DAY, VERIFICATIONS, requested_by="operator", reason="lost", now=LATE)
     reasons = {orphan.reason for orphan in find_orphans(rehearsal.world, DAY, LATE)}

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
+import subprocess
+import sys
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
@@ -238,3 +241,19 @@ def test_an_unreachable_database_is_one_line(tmp_path: Path) -> None:
     assert result.returncode == 1
     assert "VYE's database: can't be opened" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("command", [("status",), ("affected",), ("explain", "2025-04-03")])
+def test_commands_that_only_read_load_nothing_heavy(demo: Demo, command: tuple[str, ...]) -> None:
+    program = (
+        f"import sys; from vye_pipeline.cli import run; run({list(command)!r}); "
+        "print({'dagster', 'pandas', 'pyarrow', 'numpy', 'boto3'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"VYE_LOCAL_DIR": str(demo.folder)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == "set()"

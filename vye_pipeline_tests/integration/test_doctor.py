@@ -9,11 +9,12 @@ import pytest
 from sqlalchemy import text
 
 from vye_pipeline import cli
-from vye_pipeline.doctor import Finding, Health, examine
+from vye_pipeline.doctor import examine
 from vye_pipeline.errors import upload_error
-from vye_pipeline.ledger.ledger import ledger_database
+from vye_pipeline.health import Finding, Health
+from vye_pipeline.ledger.connection import ledger_database
 from vye_pipeline.ledger.schema import upgrade
-from vye_pipeline.orchestration.health import examine_surroundings
+from vye_pipeline.orchestration.surroundings import examine_surroundings
 from vye_pipeline.settings import Settings, load_settings
 from vye_pipeline.simulation.outage import Outage
 from vye_pipeline_tests.integration.listeners import SlackListener

@@ -11,7 +11,8 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vye_pipeline.bdn.acknowledgement import Acknowledgement, Disposition, no_details
+from vye_pipeline.bdn.acknowledgement import Acknowledgement, no_details
+from vye_pipeline.bdn.disposition import Disposition
 from vye_pipeline.bdn.file_names import file_name
 from vye_pipeline.reconciliation.diff import compare
 from vye_pipeline.records import VERIFICATIONS

@@ -10,11 +10,11 @@ import pytest
 
 from vye_pipeline.bdn.acknowledgement import (
     Acknowledgement,
-    Disposition,
     MalformedAcknowledgement,
     parse_acknowledgement,
     render_acknowledgement,
 )
+from vye_pipeline.bdn.disposition import Disposition
 from vye_pipeline_tests.integration.rehearsal import DAYS, at
 
 pytestmark = pytest.mark.long

@@ -15,10 +15,10 @@ import pytest
 
 from vye_pipeline.bdn.acknowledgement import (
     Acknowledgement,
-    Disposition,
     parse_acknowledgement,
     render_acknowledgement,
 )
+from vye_pipeline.bdn.disposition import Disposition
 from vye_pipeline.bdn.file_names import acknowledgement_key, file_name
 from vye_pipeline.reconciliation.diff import compare
 from vye_pipeline.records import KINDS, VERIFICATIONS, Kind

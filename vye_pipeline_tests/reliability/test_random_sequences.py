@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import select
 
 from vye_pipeline.bdn.file_names import outbound_key
-from vye_pipeline.database import read_frame
 from vye_pipeline.errors import PipelineError
+from vye_pipeline.frames import read_frame
 from vye_pipeline.ledger.models import Claim, Failure
 from vye_pipeline.records import KINDS, Kind
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at

@@ -15,10 +15,10 @@ from numpy.random import default_rng
 import vye_pipeline.ledger
 from vye_pipeline.bdn.acknowledgement import (
     Acknowledgement,
-    Disposition,
     parse_acknowledgement,
     render_acknowledgement,
 )
+from vye_pipeline.bdn.disposition import Disposition
 from vye_pipeline.bdn.file_names import acknowledgement_key, file_name, inbound_prefix, outbound_key
 from vye_pipeline.bdn.folder_store import FolderStore
 from vye_pipeline.errors import UsageError

@@ -6,8 +6,9 @@ import socket
 from collections.abc import Iterator
 from datetime import datetime
 
-from vye_pipeline.doctor import Finding, Health, examined
+from vye_pipeline.doctor import examined
 from vye_pipeline.errors import UsageError
+from vye_pipeline.health import Finding, Health
 from vye_pipeline.orchestration.instance import open_instance
 from vye_pipeline.orchestration.notifier import open_notifier
 from vye_pipeline.settings import Settings
