@@ -18,7 +18,7 @@ trials: $(READY) ## kill runs at every point and set them against each other; wr
 	@$(VENV)/bin/pytest -m long -n 2 --write-page
 
 docs: $(READY) ## write what commands print, and the pictures, into docs/ anew
-	@$(VENV)/bin/pytest -q vye_pipeline_tests/integration/test_documentation.py --write-page
+	@$(VENV)/bin/pytest -q -m long vye_pipeline_tests/integration/test_documentation.py --write-docs
 	@$(VENV)/bin/python -m vye_pipeline_tests.screenshots
 
 dev: $(READY) ## open the Dagster UI on http://localhost:3000, on what the demo left

@@ -41,8 +41,9 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Lets `make trials` ask for docs/reliability.md."""
+    """Lets `make trials` and `make docs` ask for pages."""
     parser.addoption(page.OPTION, action="store_true", help="write docs/reliability.md")
+    parser.addoption("--write-docs", action="store_true", help="write what commands print")
 
 
 _handed_in: list[dict[str, Any]] = []

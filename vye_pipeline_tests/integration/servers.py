@@ -35,7 +35,11 @@ class PostgreSQL:
             "initdb", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C",
             "--no-sync", "--no-instructions",
         )  # fmt: skip
-        options = f"-c listen_addresses='' -c unix_socket_directories='{folder}' -c fsync=off"
+        # Without autovacuum's statistics a query has the same plan every time.
+        options = (
+            f"-c listen_addresses='' -c unix_socket_directories='{folder}' "
+            "-c fsync=off -c autovacuum=off"
+        )
         self._run("pg_ctl", "start", "--wait", f"--log={folder / 'log'}", f"--options={options}")
 
     def database(self, template: str | None = None) -> str:

@@ -24,13 +24,13 @@ from vye_pipeline.orchestration import runs
 from vye_pipeline.orchestration.resources import Clock
 from vye_pipeline.settings import CHECKOUT, load_settings
 from vye_pipeline.simulation.demo import Time, prepare, run_days
-from vye_pipeline_tests.reliability import page
 
 PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(?P<language>\w*)\n(?P<content>.*?)^```$", re.MULTILINE | re.DOTALL)
 TESTED_ELSEWHERE = {"sql", "yaml", "json"}  # test_views.py, test_deployment.py
 MAKE = re.compile(r"make (?P<target>[a-z]+)")
 NOW = datetime(2025, 4, 14, 17, tzinfo=UTC)
+WRITE = "--write-docs"
 
 
 class Frozen(datetime):
@@ -90,6 +90,7 @@ def printed(line: str) -> str:
     return re.sub(r"[ ]+$", "", out.getvalue(), flags=re.MULTILINE)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_the_commands_print_what_the_page_says(
     outage: Path, path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
@@ -101,9 +102,9 @@ def test_the_commands_print_what_the_page_says(
     monkeypatch.setattr("vye_pipeline.definitions.Clock", lambda: Clock(lambda: NOW))
     text = path.read_text(encoding="utf-8")
     written = BLOCK.sub(lambda block: _run_again(block, outage), text)
-    if request.config.getoption(page.OPTION):
+    if request.config.getoption(WRITE):
         path.write_text(written, encoding="utf-8")
-    assert written == text or request.config.getoption(page.OPTION)
+    assert written == text or request.config.getoption(WRITE)
 
 
 def _run_again(block: re.Match[str], folder: Path) -> str:
@@ -135,7 +136,7 @@ def test_no_block_escapes(path: Path) -> None:
             assert block["language"] in TESTED_ELSEWHERE
 
 
-def test_no_output_is_wider_than_a_terminal(outage: Path) -> None:
+def test_no_output_is_wider_than_a_terminal() -> None:
     for path in PAGES:
         for block in BLOCK.finditer(path.read_text(encoding="utf-8")):
             for command in commands(block["content"]):
