@@ -17,6 +17,9 @@ test: $(READY) ## run all tests
 trials: $(READY) ## kill runs at every point and set them against each other; writes docs/reliability.md
 	@$(VENV)/bin/pytest -m long -n 2 --write-page
 
+bench: $(READY) ## time days of 10,000, 100,000 and 1,000,000 users, stage by stage
+	@$(VENV)/bin/python -W ignore -m vye_pipeline_tests.bench
+
 docs: $(READY) ## write what commands print, and the pictures, into docs/ anew
 	@$(VENV)/bin/pytest -q -m long vye_pipeline_tests/integration/test_documentation.py --write-docs
 	@$(VENV)/bin/python -m vye_pipeline_tests.screenshots
@@ -43,4 +46,4 @@ $(READY): constraints.txt pyproject.toml
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: help demo test trials docs dev lint clean
+.PHONY: help demo test trials bench docs dev lint clean

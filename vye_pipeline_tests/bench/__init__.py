@@ -1,0 +1,1 @@
+"""`make bench`: how long a day of many records takes, stage by stage, on both databases."""
