@@ -89,6 +89,12 @@ def delivered_kinds(connection: Connection, partition_date: date) -> set[str]:
     return set(connection.scalars(query))
 
 
+def last_delivered(connection: Connection) -> dict[str, date]:
+    """Returns the newest day of each kind that is delivered."""
+    query = select(Delivery.kind, func.max(Delivery.partition_date)).group_by(Delivery.kind)
+    return dict(connection.execute(query).tuples().all())
+
+
 def open_items(connection: Connection) -> list[OpenItems]:
     """Returns what needs a person and has not been resolved, oldest day first."""
     said = newest_evidence()

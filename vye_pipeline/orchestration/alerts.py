@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 
 from vye_pipeline.business_days import (
     NEW_YORK,
+    business_days,
     business_days_after,
     cut_off,
     holiday_name,
@@ -27,8 +28,8 @@ from vye_pipeline.errors import Cause, PipelineError, said
 from vye_pipeline.ledger.news import (
     FailedFile,
     OpenItems,
-    delivered_kinds,
     failed_files,
+    last_delivered,
     open_items,
     waiting,
 )
@@ -195,36 +196,51 @@ def _by_itself(settings: Settings, day: date, now: datetime) -> str:
 
 
 def _late(world: World, now: datetime) -> list[Alarm]:
-    """Says that today's files have not gone out, though no step has failed."""
-    settings, today = world.settings, now.astimezone(NEW_YORK).date()
-    is_partition = settings.start_date <= today <= (settings.end_date or date.max)
-    if not is_partition or not is_business_day(today) or now < cut_off(today) + LATE_AFTER:
-        return []
+    """Says that files have not gone out, though no step has failed.
+
+    A day that never ran is late until it is delivered, or a later day has taken up its records.
+    """
+    due = _days_due(world.settings, now)
     delivered, failed = world.ledger.read(
         lambda connection: (
-            delivered_kinds(connection, today),
-            {file.kind for file in failed_files(connection) if file.partition_date == today},
+            last_delivered(connection),
+            {(file.partition_date, file.kind) for file in failed_files(connection)},
         )
     )
-    late = [kind.name for kind in KINDS if kind.name not in delivered | failed]
+    late = [
+        day
+        for day in due
+        if any(
+            day > delivered.get(kind.name, date.min) and (day, kind.name) not in failed
+            for kind in KINDS
+        )
+    ]
     if not late:
         return []
-    reason = _why_late(world, today)
+    newest, reason = late[-1], _why_late(world, late[-1])
     return [
         Alarm(
-            f"lateness of {today}",
-            frozenset({reason}),
-            f"An hour after the cut-off of {today} its files for BDN are not delivered "
-            f"({', '.join(late)}): {reason}. They go out by themselves as soon as VYE has "
-            f"activated the day's clone; to send them by hand: `vye egress {today}`.",
-            f"All clear: the files of {today} are delivered.",
+            "lateness",
+            frozenset({*map(str, late), reason}),
+            f"An hour after the cut-off of {newest} files for BDN are not delivered "
+            f"({_and([str(day) for day in late])}): {reason}. They go out by themselves as soon as "
+            f"VYE has activated its clone; to send them by hand: `vye egress {newest}`.",
+            "All clear: the files that were late are delivered.",
         )
     ]
 
 
-def _why_late(world: World, today: date) -> str:
+def _days_due(settings: Settings, now: datetime) -> list[date]:
+    """Returns the last business days of which an hour has gone by since the cut-off."""
+    today = now.astimezone(NEW_YORK).date()
+    first = max(business_days_after(today, -settings.retry_business_days), settings.start_date)
+    last = min(today, settings.end_date or date.max)
+    return [day for day in business_days(first, last) if now >= cut_off(day) + LATE_AFTER]
+
+
+def _why_late(world: World, day: date) -> str:
     try:
-        activated = is_activated(world, today)
+        activated = is_activated(world, day)
     except PipelineError as error:
         return error.what
     if not activated:
