@@ -92,7 +92,8 @@ def delivered_kinds(connection: Connection, partition_date: date) -> set[str]:
 def last_delivered(connection: Connection) -> dict[str, date]:
     """Returns the newest day of each kind that is delivered."""
     query = select(Delivery.kind, func.max(Delivery.partition_date)).group_by(Delivery.kind)
-    return dict(connection.execute(query).tuples().all())
+    delivered: dict[str, date] = dict(iter(connection.execute(query)))
+    return delivered
 
 
 def open_items(connection: Connection) -> list[OpenItems]:
