@@ -81,3 +81,6 @@ class Note(click.ParamType[str]):
         if LIKE_AN_SSN.search(text):
             self.fail("it holds what looks like an SSN: the ledger keeps no personal data")
         return text
+
+
+DATE = click.argument("partition_date", metavar="DATE", type=PartitionDate())

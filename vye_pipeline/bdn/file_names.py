@@ -15,6 +15,7 @@ from vye_pipeline.records import Kind
 
 REVISION = r"\.r(?P<revision>[2-9]|[1-9][0-9]+)"
 FEED_NAME = "WAVE.txt"
+INBOUND = "inbound/"
 SEQUENCE = r"\.(?P<sequence>[2-9]|[1-9][0-9]+)"
 
 
@@ -44,7 +45,7 @@ def outbound_key(kind: Kind, partition_date: date, revision: int = 1) -> str:
 
 def inbound_prefix(partition_date: date) -> str:
     """Returns the start of the keys of a partition's acknowledgements."""
-    return f"inbound/{partition_date}/"
+    return f"{INBOUND}{partition_date}/"
 
 
 def acknowledgement_key(

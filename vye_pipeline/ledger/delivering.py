@@ -29,6 +29,7 @@ from vye_pipeline.ledger.models import (
     File,
     Redelivery,
 )
+from vye_pipeline.ledger.news import waiting
 from vye_pipeline.ledger.rows import FileRow, Receipt, RedeliveryRow, SentObject
 from vye_pipeline.ledger.superseding import supersede
 from vye_pipeline.records import Kind
@@ -124,13 +125,8 @@ class DeliveringVerbs(LedgerConnection):
         failed_at: datetime,
     ) -> tuple[int, int]:
         """Records a failed step and returns how many records and profiles it holds back."""
-        waiting = select(func.count(), func.count(Claim.user_profile_id.distinct())).where(
-            *of_partition(Claim, partition_date, kind),
-            Claim.disposition == LINE,
-            ~is_delivered(Claim),
-        )
         with self.transaction() as connection:
-            records, profiles = connection.execute(waiting).one()
+            records, profiles = waiting(connection, partition_date, kind)
             insert_once(
                 connection,
                 Failure,

@@ -1,6 +1,6 @@
-"""What is open now: what alerts, gauges and the daily pass ask of the ledger each minute.
+"""What is new and what is open: what sensors, schedules and alarms ask of the ledger.
 
-Each question looks at what is open only, so that its cost doesn't grow with the history.
+What is asked each minute looks at what is open only: its cost doesn't grow with the history.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import Connection, exists, func, or_, select, union
+from sqlalchemy import Connection, and_, exists, func, select, union
 
 from vye_pipeline.bdn.file_names import FEED_NAME, inbound_prefix
 from vye_pipeline.ledger.connection import is_delivered
@@ -23,10 +23,10 @@ from vye_pipeline.ledger.models import (
     File,
     OrphanedAcknowledgement,
     Reconciliation,
-    Resolution,
 )
-from vye_pipeline.ledger.standing import newest_evidence, same_partition
-from vye_pipeline.reconciliation.statuses import CONFIRMED, MANUAL, Status
+from vye_pipeline.ledger.standing import needs_a_person_now, newest_evidence, same_partition
+from vye_pipeline.reconciliation.statuses import Status
+from vye_pipeline.records import Kind
 
 
 @dataclass(frozen=True)
@@ -74,11 +74,15 @@ def failed_files(connection: Connection) -> list[FailedFile]:
     return [FailedFile(**row._mapping) for row in connection.execute(query)]
 
 
-def waiting(connection: Connection, partition_date: date) -> tuple[int, int]:
+def waiting(
+    connection: Connection, partition_date: date, kind: Kind | None = None
+) -> tuple[int, int]:
     """Counts the records of a day that were to be sent and were not, and their user profiles."""
     query = select(func.count(), func.count(Claim.user_profile_id.distinct())).where(
         Claim.partition_date == partition_date, Claim.disposition == LINE, ~is_delivered(Claim)
     )
+    if kind is not None:
+        query = query.where(Claim.kind == kind.name)
     records, profiles = connection.execute(query).one()
     return records, profiles
 
@@ -99,33 +103,25 @@ def last_delivered(connection: Connection) -> dict[str, date]:
 def open_items(connection: Connection) -> list[OpenItems]:
     """Returns what needs a person and has not been resolved, oldest day first."""
     said = newest_evidence()
-    each = select(Reconciliation).where(IS_OPEN).subquery().c
-    is_resolved = exists().where(
-        Resolution.partition_date == each.partition_date,
-        Resolution.kind == each.kind,
-        Resolution.user_profile_id == each.user_profile_id,
-        Resolution.resolved_at >= each.reconciled_at,
-    )
-    took_effect = exists().where(
-        said.c.kind == each.kind,
-        said.c.record_id == each.record_id,
-        said.c.evidence == CONFIRMED,
-    )
-    query = (
+    held = select(Reconciliation).where(IS_OPEN).subquery().c
+    each = (
         select(
-            each.partition_date,
-            each.kind,
-            each.status,
-            each.reconciled_at.label("since"),
-            func.count().label("records"),
+            held.partition_date,
+            held.kind,
+            held.status,
+            held.user_profile_id,
+            held.reconciled_at.label("since"),
+            said.c.evidence,
         )
-        .where(
-            each.status.in_([str(status) for status in MANUAL]),
-            ~is_resolved,
-            or_(each.status != str(Status.MISSING), ~took_effect),
-        )
-        .group_by(each.partition_date, each.kind, each.status, each.reconciled_at)
-        .order_by(each.partition_date, each.kind, each.status, each.reconciled_at)
+        .outerjoin(said, and_(said.c.kind == held.kind, said.c.record_id == held.record_id))
+        .subquery()
+    )
+    content = (each.c.partition_date, each.c.kind, each.c.status, each.c.since)
+    query = (
+        select(*content, func.count().label("records"))
+        .where(needs_a_person_now(each))
+        .group_by(*content)
+        .order_by(*content)
     )
     return [OpenItems(**row._mapping) for row in connection.execute(query)]
 

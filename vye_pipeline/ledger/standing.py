@@ -9,13 +9,21 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select
+from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select, true
 from sqlalchemy.orm import aliased
 from sqlalchemy.sql.expression import Subquery
 
 from vye_pipeline.database import Query
-from vye_pipeline.ledger.models import LINE, Claim, Delivery, Evidence, File, Reconciliation
-from vye_pipeline.reconciliation.statuses import Status
+from vye_pipeline.ledger.models import (
+    LINE,
+    Claim,
+    Delivery,
+    Evidence,
+    File,
+    Reconciliation,
+    Resolution,
+)
+from vye_pipeline.reconciliation.statuses import CONFIRMED, MANUAL, Status
 
 NOW = datetime.max.replace(tzinfo=UTC)
 
@@ -79,6 +87,25 @@ def newest_evidence() -> Subquery:
         select(Evidence.kind, Evidence.record_id, Evidence.evidence, Evidence.fields)
         .where(~is_overtaken)
         .subquery()
+    )
+
+
+def needs_a_person_now(each: Subquery) -> ColumnElement[bool]:
+    """Says whether a record needs a person and nobody has seen to it since (needs_a_person).
+
+    Args:
+        each: partition_date, kind, user_profile_id, status, since, evidence.
+    """
+    took_effect = and_(each.c.status == str(Status.MISSING), each.c.evidence == CONFIRMED)
+    is_resolved = exists().where(
+        same_partition(Resolution, each.c),
+        Resolution.user_profile_id == each.c.user_profile_id,
+        Resolution.resolved_at >= each.c.since,
+    )
+    return and_(
+        each.c.status.in_([str(status) for status in MANUAL]),
+        func.coalesce(~took_effect, true()),
+        ~is_resolved,
     )
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import date
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     and_,
     case,
@@ -22,7 +21,6 @@ from sqlalchemy import (
     or_,
     select,
     text,
-    true,
     union_all,
 )
 from sqlalchemy.orm import aliased
@@ -41,9 +39,14 @@ from vye_pipeline.ledger.models import (
     Redelivery,
     Resolution,
 )
-from vye_pipeline.ledger.standing import newest_evidence, records, same_partition, unexpected
+from vye_pipeline.ledger.standing import (
+    needs_a_person_now,
+    newest_evidence,
+    records,
+    same_partition,
+    unexpected,
+)
 from vye_pipeline.reconciliation.statuses import (
-    CONFIRMED,
     MANUAL,
     NEXT_STEPS,
     OF_A_LINE,
@@ -134,12 +137,7 @@ def open_items(partition_date: date | None = None) -> Query:
     Columns: those of the view manual_reconciliation_open.
     """
     each = _explained(union_all(records(), unexpected()).subquery())
-    took_effect = and_(each.c.status == str(Status.MISSING), each.c.evidence == CONFIRMED)
-    query = select(*each.c).where(
-        each.c.status.in_([str(status) for status in MANUAL]),
-        func.coalesce(~took_effect, true()),
-        ~_is_resolved(each),
-    )
+    query = select(*each.c).where(needs_a_person_now(each))
     return query if partition_date is None else query.where(each.c.partition_date == partition_date)
 
 
@@ -333,14 +331,6 @@ def _explained(each: Subquery) -> Subquery:
         .outerjoin(ReasonCode, ReasonCode.code == each.c.reason_code)
         .outerjoin(said, and_(said.c.kind == each.c.kind, said.c.record_id == each.c.record_id))
         .subquery()
-    )
-
-
-def _is_resolved(each: Subquery) -> ColumnElement[bool]:
-    return exists().where(
-        same_partition(Resolution, each.c),
-        Resolution.user_profile_id == each.c.user_profile_id,
-        Resolution.resolved_at >= each.c.since,
     )
 
 

@@ -10,7 +10,6 @@ from datadog.dogstatsd.base import DogStatsd
 from vye_pipeline.settings import Settings
 
 RECORDS = "vye.records"
-LINES_DELIVERED = "vye.lines_delivered"
 OPEN_ALARMS = "vye.open_alarms"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from itertools import groupby
 
@@ -22,6 +22,7 @@ from vye_pipeline.orchestration.partitions import DATE_FORMAT
 from vye_pipeline.vye_database.activation import is_activated
 from vye_pipeline.world import World
 
+Requested = dg.RunRequest | list[dg.RunRequest] | dg.SkipReason
 EVERY_FIVE_MINUTES = ("45-55/5 5 * * 1-5", "*/5 6-23 * * 1-5")
 
 
@@ -30,50 +31,29 @@ def egress_schedule(
 ) -> dg.ScheduleDefinition:
     """Returns the schedule that starts a day's egress once VYE has activated the day's clone."""
 
-    @dg.schedule(
+    def requested(today: date) -> Requested:
+        key = today.strftime(DATE_FORMAT)
+        if not partitions.has_partition_key(key):
+            return dg.SkipReason(f"{today} is no partition: see VYE_START_DATE and VYE_END_DATE")
+        reason = _not_activated(world, today)
+        return dg.SkipReason(reason) if reason else dg.RunRequest(run_key=key, partition_key=key)
+
+    return _on_business_days(
+        world,
+        requested,
         name="egress_when_activated",
         job_name=EGRESS,
         cron_schedule=EVERY_FIVE_MINUTES,
-        execution_timezone=str(NEW_YORK),
-        default_status=dg.DefaultScheduleStatus.RUNNING,
         description="From 05:45 New York on business days, every five minutes: starts the day's "
         "egress, once, when VYE has activated the clone that it imported that day. A federal "
         "holiday is skipped by name. From 06:45 the sensor `watch` says that a day is late.",
     )
-    def egress_when_activated(
-        context: dg.ScheduleEvaluationContext,
-    ) -> dg.RunRequest | dg.SkipReason:
-        today = _today(context)
-        key = today.strftime(DATE_FORMAT)
-        reason = _no_business(world, today)
-        if reason is None and not partitions.has_partition_key(key):
-            reason = f"{today} is no partition: see VYE_START_DATE and VYE_END_DATE"
-        reason = reason or _not_activated(world, today)
-        return dg.SkipReason(reason) if reason else dg.RunRequest(run_key=key, partition_key=key)
-
-    return egress_when_activated
 
 
 def retry_schedule(world: World) -> dg.ScheduleDefinition:
     """Returns the schedule that tries failed partitions again, before VYE's next activation."""
 
-    @dg.schedule(
-        name="retry_before_cut_off",
-        job_name=EGRESS,
-        cron_schedule="15 5 * * 1-5",
-        execution_timezone=str(NEW_YORK),
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="05:15 New York on business days: failed partitions of the last business days "
-        "(VYE_RETRY_BUSINESS_DAYS) are tried again, oldest first, so that an outage heals by "
-        "itself the next morning.",
-    )
-    def retry_before_cut_off(
-        context: dg.ScheduleEvaluationContext,
-    ) -> list[dg.RunRequest] | dg.SkipReason:
-        today = _today(context)
-        reason = _no_business(world, today)
-        if reason:
-            return dg.SkipReason(reason)
+    def requested(today: date) -> Requested:
         requests = [
             dg.RunRequest(
                 run_key=f"{day} retried on {today}",
@@ -84,7 +64,16 @@ def retry_schedule(world: World) -> dg.ScheduleDefinition:
         ]
         return requests or dg.SkipReason("no partition of the last business days has failed")
 
-    return retry_before_cut_off
+    return _on_business_days(
+        world,
+        requested,
+        name="retry_before_cut_off",
+        job_name=EGRESS,
+        cron_schedule="15 5 * * 1-5",
+        description="05:15 New York on business days: failed partitions of the last business days "
+        "(VYE_RETRY_BUSINESS_DAYS) are tried again, oldest first, so that an outage heals by "
+        "itself the next morning.",
+    )
 
 
 def unsettled_schedule(
@@ -92,23 +81,7 @@ def unsettled_schedule(
 ) -> dg.ScheduleDefinition:
     """Returns the schedule that reconciles every partition that isn't settled."""
 
-    @dg.schedule(
-        name="reconcile_unsettled",
-        job_name=RECONCILE,
-        cron_schedule="0 8 * * 1-5",
-        execution_timezone=str(NEW_YORK),
-        default_status=dg.DefaultScheduleStatus.RUNNING,
-        description="08:00 New York on business days: every partition with a pending or "
-        "undelivered record is reconciled, so that what BDN has not answered by its deadline "
-        "becomes missing though nothing arrives.",
-    )
-    def reconcile_unsettled(
-        context: dg.ScheduleEvaluationContext,
-    ) -> list[dg.RunRequest] | dg.SkipReason:
-        today = _today(context)
-        reason = _no_business(world, today)
-        if reason:
-            return dg.SkipReason(reason)
+    def requested(today: date) -> Requested:
         days = [day.strftime(DATE_FORMAT) for day in world.ledger.read(unsettled_days)]
         requests = [
             dg.RunRequest(run_key=f"{day} unsettled on {today}", partition_key=day)
@@ -117,11 +90,43 @@ def unsettled_schedule(
         ]
         return requests or dg.SkipReason("every partition is settled")
 
-    return reconcile_unsettled
+    return _on_business_days(
+        world,
+        requested,
+        name="reconcile_unsettled",
+        job_name=RECONCILE,
+        cron_schedule="0 8 * * 1-5",
+        description="08:00 New York on business days: every partition with a pending or "
+        "undelivered record is reconciled, so that what BDN has not answered by its deadline "
+        "becomes missing though nothing arrives.",
+    )
 
 
-def _today(context: dg.ScheduleEvaluationContext) -> date:
-    return context.scheduled_execution_time.astimezone(NEW_YORK).date()
+def _on_business_days(
+    world: World,
+    requested: Callable[[date], Requested],
+    *,
+    name: str,
+    job_name: str,
+    cron_schedule: str | Sequence[str],
+    description: str,
+) -> dg.ScheduleDefinition:
+    """Returns a schedule in New York that skips holidays and, once BDN is retired, says so."""
+
+    @dg.schedule(
+        name=name,
+        job_name=job_name,
+        cron_schedule=cron_schedule,
+        execution_timezone=str(NEW_YORK),
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=description,
+    )
+    def evaluated(context: dg.ScheduleEvaluationContext) -> Requested:
+        today = context.scheduled_execution_time.astimezone(NEW_YORK).date()
+        reason = _no_business(world, today)
+        return dg.SkipReason(reason) if reason else requested(today)
+
+    return evaluated
 
 
 def _no_business(world: World, today: date) -> str | None:

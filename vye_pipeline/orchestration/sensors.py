@@ -7,10 +7,11 @@ from datetime import date
 
 import dagster as dg
 
+from vye_pipeline.bdn.file_names import INBOUND
 from vye_pipeline.errors import PipelineError, defect
 from vye_pipeline.ledger.news import delivered_kinds, failure_is_known, known_inbound_keys
 from vye_pipeline.orchestration import alerts
-from vye_pipeline.orchestration.arrivals import INBOUND, arrivals, days_with_unknown
+from vye_pipeline.orchestration.arrivals import arrivals, days_with_unknown
 from vye_pipeline.orchestration.jobs import EGRESS_JOB, RECONCILE, RECONCILE_JOB
 from vye_pipeline.orchestration.metrics import OPEN_ALARMS, Metrics
 from vye_pipeline.orchestration.notifier import Notifier
