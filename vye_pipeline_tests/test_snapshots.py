@@ -186,3 +186,16 @@ def test_a_key_file_that_holds_none_is_refused_by_name(tmp_path: Path) -> None:
 def test_a_url_that_is_none_is_refused_by_its_variable(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"VYE_SNAPSHOT_URL can't be used: .*s3://bucket/prefix"):
         open_snapshots(local(tmp_path, snapshot_url="ftp://host"))
+
+
+def test_a_snapshot_of_a_version_that_did_not_compress_opens_still(tmp_path: Path) -> None:
+    key, store = Fernet.generate_key(), FolderStore(tmp_path)
+    store.put("2025-04-01/upload_file", Fernet(key).encrypt(b"2025-04-01/upload_file\nas it was"))
+    assert SnapshotStore(store, [key]).get("2025-04-01/upload_file") == b"as it was"
+
+
+def test_what_is_much_alike_takes_little_room(tmp_path: Path) -> None:
+    content = b"A VETER891234567202504013161AW\n" * 10_000
+    store = FolderStore(tmp_path)
+    SnapshotStore(store, [Fernet.generate_key()]).put("2025-04-01/upload_file", content)
+    assert len(store.get("2025-04-01/upload_file")) < len(content) / 50

@@ -14,14 +14,18 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from vye_pipeline.bdn.disposition import Disposition
 from vye_pipeline.business_days import CHICAGO
 from vye_pipeline.errors import Cause, PipelineError
+from vye_pipeline.text import Codes, characters, matrix, text_series
 
 NAME_WIDTH, TIME_WIDTH, COUNT_WIDTH, CODE_WIDTH = 24, 14, 9, 4
 HEADER_WIDTH = 1 + NAME_WIDTH + TIME_WIDTH + COUNT_WIDTH + 1 + CODE_WIDTH
 LEAST_HEADER_WIDTH = HEADER_WIDTH - CODE_WIDTH  # a transfer may cut a blank reason code
+STATUS_AT = 1 + COUNT_WIDTH  # in a detail; its reason code follows, then the line
+HEAD_WIDTH = STATUS_AT + 1 + CODE_WIDTH
 TRAILER_WIDTH = 1 + COUNT_WIDTH + COUNT_WIDTH
 HEADER_AND_TRAILER = 2
 TIME_FORMAT = "%Y%m%d%H%M%S"
@@ -143,9 +147,8 @@ class _Lines:
     def __init__(self, content: bytes, place: str) -> None:
         self._place = place
         codes = np.frombuffer(content, dtype=np.uint8)
-        beyond_ascii = np.flatnonzero(codes > 0x7F)
-        if len(beyond_ascii):
-            line = int((codes[: beyond_ascii[0]] == ord("\n")).sum()) + 1
+        if not content.isascii():
+            line = content[: int(np.argmax(codes > 0x7F))].count(b"\n") + 1
             raise self.malformed(line, "holds a byte that is not ASCII")
         ends = np.flatnonzero(codes == ord("\n"))
         starts = np.concatenate([[0], ends + 1]).astype(np.int64)
@@ -238,43 +241,66 @@ def _details(lines: _Lines, header: dict[str, Any]) -> pd.DataFrame:
     if len(lines) == HEADER_AND_TRAILER:
         return no_details()
     values = lines.values.slice(1, len(lines) - HEADER_AND_TRAILER)
-    number, code = f"[0-9]{{{COUNT_WIDTH}}}", f"[ -~]{{0,{CODE_WIDTH}}}"
-    pattern = f"^D(?P<number>{number})(?P<status>[AR])(?P<code>{code})(?P<echo>.*)$"
-    parts = pc.extract_regex(values, pattern)
+    padded = pc.ascii_rpad(values, HEAD_WIDTH, " ")
+    heads = matrix(_cut(padded, 0, HEAD_WIDTH), HEAD_WIDTH)
+    digits, status, code = heads[:, 1:STATUS_AT], heads[:, STATUS_AT], heads[:, STATUS_AT + 1 :]
+    is_accepted = status == ord("A")
+    is_detail = (
+        (characters(values).lengths > STATUS_AT)
+        & (heads[:, 0] == ord("D"))
+        & _all_between(digits, "0", "9")
+        & (is_accepted | (status == ord("R")))
+        & _all_between(code, " ", "~")
+    )
+    _refuse_first(lines, ~is_detail, "is no detail (D, line number, status, reason code, line)")
+    is_blank = _all_between(code, " ", " ")
+    _refuse_first(lines, is_accepted & ~is_blank, "an accepted line has a reason code")
+    _refuse_first(lines, ~is_accepted & is_blank, "a rejected line has no reason code")
+    numbers = _numbers(digits)
+    received = header["lines_received"]
     _refuse_first(
         lines,
-        pc.invert(pc.is_valid(parts)),
-        "is no detail (D, line number, status, reason code, line)",
+        (numbers < 1) | (numbers > received),
+        f"the line number is not between 1 and the {received} lines received",
     )
-    numbers = pc.struct_field(parts, "number").cast(pa.int64())
-    codes = pc.ascii_trim(pc.struct_field(parts, "code"), " ")
-    is_accepted = pc.equal(pc.struct_field(parts, "status"), "A")
-    is_blank = pc.equal(codes, "")
-    _refuse_first(
-        lines, pc.and_(is_accepted, pc.invert(is_blank)), "an accepted line has a reason code"
-    )
-    _refuse_first(
-        lines, pc.and_(pc.invert(is_accepted), is_blank), "a rejected line has no reason code"
-    )
-    received = header["lines_received"]
-    beyond = pc.or_(pc.less(numbers, 1), pc.greater(numbers, received))
-    _refuse_first(
-        lines, beyond, f"the line number is not between 1 and the {received} lines received"
-    )
+    codes = pc.ascii_trim(_cut(padded, STATUS_AT + 1, HEAD_WIDTH), " ")
     return pd.DataFrame(
         {
-            "line_number": numbers.to_pandas(),
-            "is_accepted": is_accepted.to_pandas(),
-            "reason_code": pd.Series(codes.to_pandas(), dtype="str"),
-            "echo": pd.Series(pc.struct_field(parts, "echo").to_pandas(), dtype="str"),
+            "line_number": numbers,
+            "is_accepted": is_accepted,
+            "reason_code": text_series(codes),
+            "echo": text_series(_cut(padded, HEAD_WIDTH, _longest(padded))),
         }
-    ).astype({"line_number": "int64", "is_accepted": "bool"})
+    )
 
 
-def _refuse_first(lines: _Lines, is_bad: pa.Array, fault: str) -> None:
-    position = pc.index(is_bad, True).as_py()
-    if position >= 0:
-        raise lines.malformed(position + 2, fault)
+def _cut(values: pa.Array, start: int, stop: int) -> pa.Array:
+    """Takes some characters of ASCII values. Arrow 26 fails where it is given no end."""
+    return pc.binary_slice(values.view(pa.binary()), start, stop).view(pa.string())
+
+
+def _longest(values: pa.Array) -> int:
+    return int(characters(values).lengths.max())
+
+
+def _all_between(codes: Codes, first: str, last: str) -> NDArray[np.bool_]:
+    """Says for each row whether all its characters lie between two."""
+    is_between = np.ones(len(codes), dtype=bool)
+    for column in codes.T:
+        is_between &= (column >= ord(first)) & (column <= ord(last))
+    return is_between
+
+
+def _numbers(digits: Codes) -> NDArray[np.int64]:
+    numbers = np.zeros(len(digits), dtype=np.int64)
+    for column in digits.T:
+        numbers = 10 * numbers + (column - ord("0"))
+    return numbers
+
+
+def _refuse_first(lines: _Lines, is_bad: NDArray[np.bool_], fault: str) -> None:
+    if is_bad.any():
+        raise lines.malformed(int(np.argmax(is_bad)) + 2, fault)
 
 
 def _compare_totals(lines: _Lines, read: Acknowledgement) -> None:

@@ -72,8 +72,13 @@ class ClaimingVerbs(LedgerConnection):
     @retried
     def claims_in_clones(self, kind: Kind, clone_ids: Sequence[int]) -> pd.DataFrame:
         """Returns record_id and partition_date (ISO text) of all claims in some BDN clones."""
+        readers = select(PartitionClone.partition_date).where(
+            PartitionClone.kind == kind.name, PartitionClone.bdn_clone_id.in_(clone_ids)
+        )
         query = select(Claim.record_id, Claim.partition_date).where(
-            Claim.kind == kind.name, Claim.bdn_clone_id.in_(clone_ids)
+            Claim.kind == kind.name,
+            Claim.partition_date.in_(readers),
+            Claim.bdn_clone_id.in_(clone_ids),
         )
         with self.transaction() as connection:
             return read_frame(connection, query)
@@ -143,17 +148,13 @@ class ClaimingVerbs(LedgerConnection):
     @retried
     def claims(self, partition_date: date, kind: Kind) -> pd.DataFrame:
         """Returns record_id, user_profile_id, disposition, line_number, is_vanished."""
-        query = (
-            select(
-                Claim.record_id,
-                Claim.user_profile_id,
-                Claim.disposition,
-                Claim.line_number,
-                Claim.is_vanished,
-            )
-            .where(*of_partition(Claim, partition_date, kind))
-            .order_by(Claim.user_info_id, Claim.record_id)
-        )
+        query = select(
+            Claim.record_id,
+            Claim.user_profile_id,
+            Claim.disposition,
+            Claim.line_number,
+            Claim.is_vanished,
+        ).where(*of_partition(Claim, partition_date, kind))
         with self.transaction() as connection:
             return read_frame(connection, query)
 

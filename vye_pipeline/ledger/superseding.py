@@ -24,6 +24,7 @@ from vye_pipeline.ledger.models import (
     LINE,
     SUPERSEDED,
     Claim,
+    Delivery,
 )
 from vye_pipeline.records import Kind
 
@@ -35,6 +36,8 @@ def supersede(connection: Connection, kind: Kind, partition_dates: Sequence[date
     one (bdn-interface.md, part 3, `superseded`). Returns how many lines were marked.
     """
     newer = aliased(Claim)
+    # Mostly nothing later is delivered: then this alone, looked at once, leaves no row to look at.
+    last_delivered = select(func.max(Delivery.partition_date)).where(Delivery.kind == kind.name)
     conditions = [
         newer.kind == kind.name,
         newer.user_profile_id == Claim.user_profile_id,
@@ -53,6 +56,7 @@ def supersede(connection: Connection, kind: Kind, partition_dates: Sequence[date
         .where(
             Claim.kind == kind.name,
             Claim.partition_date.in_(partition_dates),
+            Claim.partition_date < last_delivered.scalar_subquery(),
             Claim.disposition == LINE,
             exists().where(*conditions),
         )

@@ -19,13 +19,19 @@ from vye_pipeline.bdn.acknowledgement import Acknowledgement, no_details
 from vye_pipeline.bdn.disposition import Disposition
 from vye_pipeline.reconciliation.statuses import Status
 from vye_pipeline.records import Kind
+from vye_pipeline.records.encoding import SSN_WIDTH
 from vye_pipeline.records.layout import parse, split_lines
-from vye_pipeline.records.text import text_array
+from vye_pipeline.text import text_array, text_series
 
-NO_LINE = -1
+NOTHING = -1
 UNIT_SEPARATOR = "\x1f"
 ONLY_PADDING = "padding"
+FEW = 10
 KEY = "acknowledgement_key"
+STATUSES = [str(status) for status in Status]
+
+Numbers = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -65,19 +71,35 @@ def compare(
     acknowledgements = sorted(acknowledgements, key=_by_place)
     lines = split_lines(sent)
     details = _details(acknowledgements)
-    meant = _lines_meant(kind, lines, details)
-    verdicts = _verdicts(kind, lines, details, meant)
-    refusals = _refusals(len(lines), acknowledgements)
-    statuses = _unanswered(len(lines), acknowledgements, details, is_overdue=is_overdue)
-    _pronounce(statuses, pd.concat([verdicts, refusals], ignore_index=True))
-    unexpected = details.loc[meant == NO_LINE, ["line_number", "reason_code", KEY]]
-    return Difference(statuses, unexpected.reset_index(drop=True))
+    meant, is_same = _lines_meant(kind, lines, details)
+    verdicts = pd.concat(
+        [
+            _verdicts(kind, lines, details, meant, is_same),
+            _refusals(len(lines), acknowledgements),
+        ],
+        ignore_index=True,
+    )
+    unanswered = _unanswered(len(lines), acknowledgements, details, is_overdue=is_overdue)
+    places = pa.array([one.place for one in acknowledgements], pa.string())
+    unexpected = details[meant == NOTHING]
+    return Difference(
+        _pronounced(unanswered, verdicts, places),
+        unexpected[["line_number", "reason_code"]]
+        .reset_index(drop=True)
+        .assign(**{KEY: _taken(places, unexpected["acknowledgement"].to_numpy())}),
+    )
 
 
 def _details(acknowledgements: Sequence[Acknowledgement]) -> pd.DataFrame:
-    """Gathers line_number, is_accepted, reason_code, echo, acknowledgement_key of all details."""
-    given = [one.details.assign(**{KEY: one.place}) for one in acknowledgements]
-    return pd.concat([no_details().assign(**{KEY: ""}), *given], ignore_index=True)
+    """Gathers line_number, is_accepted, reason_code, echo, acknowledgement of all details.
+
+    The last one is the place of the acknowledgement in the sequence.
+    """
+    given = [
+        one.details.assign(acknowledgement=position)
+        for position, one in enumerate(acknowledgements)
+    ]
+    return pd.concat([no_details().assign(acknowledgement=NOTHING), *given], ignore_index=True)
 
 
 def _by_place(acknowledgement: Acknowledgement) -> tuple[int, str]:
@@ -85,40 +107,46 @@ def _by_place(acknowledgement: Acknowledgement) -> tuple[int, str]:
     return len(acknowledgement.place), acknowledgement.place
 
 
-def _lines_meant(kind: Kind, lines: pa.Array, details: pd.DataFrame) -> NDArray[np.int64]:
-    """Finds for each detail the line (from 0) that it speaks of, NO_LINE where there is none.
+def _lines_meant(kind: Kind, lines: pa.Array, details: pd.DataFrame) -> tuple[Numbers, Mask]:
+    """Finds for each detail the line (from 0) that it speaks of, and whether the echo is that line.
 
     By number; where the echo identifies another veteran, by identity (bdn-interface.md, part 3).
+    NOTHING where there is no such line.
     """
     numbers = details["line_number"].to_numpy() - 1
+    meant = np.where(numbers < len(lines), numbers, NOTHING)
     echoes = text_array(details["echo"])
-    is_sent = numbers < len(lines)
-    at_number = lines.take(pa.array(np.where(is_sent, numbers, 0))) if len(lines) else echoes
-    is_same = _mask(pc.equal(pc.ascii_rtrim(echoes, " "), pc.ascii_rtrim(at_number, " ")))
-    meant = np.where(is_sent, numbers, NO_LINE)
-    doubtful = np.flatnonzero(~(is_same & is_sent))
-    if len(doubtful) and len(lines):
-        taken = pa.array(doubtful)
-        meant[doubtful] = _by_identity(kind, lines, echoes.take(taken), meant[doubtful])
-    return meant
+    is_same = _is_line(lines, meant, echoes)
+    doubtful = np.flatnonzero(~is_same)
+    if len(doubtful):
+        doubted = echoes.take(pa.array(doubtful))
+        meant[doubtful] = _by_identity(kind, lines, doubted, meant[doubtful])
+        is_same[doubtful] = _is_line(lines, meant[doubtful], doubted)
+    return meant, is_same
 
 
-def _by_identity(
-    kind: Kind, lines: pa.Array, echoes: pa.Array, meant: NDArray[np.int64]
-) -> NDArray[np.int64]:
+def _is_line(lines: pa.Array, meant: Numbers, echoes: pa.Array) -> Mask:
+    """Says which echoes are the line that they are about, whatever blanks stand at the end."""
+    sent = pc.ascii_rtrim(lines, " ").take(_indices(meant))
+    return _mask(pc.equal(sent, pc.ascii_rtrim(echoes, " ")))
+
+
+def _by_identity(kind: Kind, lines: pa.Array, echoes: pa.Array, meant: Numbers) -> Numbers:
     """Corrects the lines meant by echoes that are not the line at their number."""
-    identities = _identities(kind, lines)
     echoed = _identities(kind, echoes)
-    at_number = identities.take(pa.array(np.maximum(meant, 0)))
+    at_number = _identities(kind, lines.take(_indices(meant)))
     is_another = _mask(pc.not_equal(echoed, at_number)) | (
-        (meant == NO_LINE) & _mask(pc.is_valid(echoed))
+        (meant == NOTHING) & _mask(pc.is_valid(echoed))
     )
-    whole_line = pc.index_in(pc.ascii_rtrim(echoes, " "), pc.ascii_rtrim(lines, " "))
-    counts = pc.value_counts(identities)
-    ambiguous = counts.field("values").filter(pc.greater(counts.field("counts"), 1))
-    unique = pc.if_else(pc.is_in(echoed, ambiguous), None, pc.index_in(echoed, identities))
-    found = pc.fill_null(pc.coalesce(whole_line, unique), NO_LINE).to_numpy(zero_copy_only=False)
-    return np.where(is_another, found, meant)
+    others = np.flatnonzero(is_another)
+    found = meant.copy()
+    found[others] = _first_place(
+        pc.ascii_rtrim(echoes.take(pa.array(others)), " "), pc.ascii_rtrim(lines, " ")
+    )
+    sought = np.flatnonzero(is_another & (found == NOTHING))
+    if len(sought):
+        found[sought] = _only_place(echoed.take(pa.array(sought)), _identities(kind, lines))
+    return found
 
 
 def _identities(kind: Kind, lines: pa.Array) -> pa.Array:
@@ -129,42 +157,66 @@ def _identities(kind: Kind, lines: pa.Array) -> pa.Array:
         UNIT_SEPARATOR,
         null_handling="emit_null",
     )
-    has_ssn = pc.match_substring_regex(fields[kind.identity[0]], "^[0-9]{9}$")
+    ssn = fields[kind.identity[0]]
+    has_ssn = pc.and_(pc.ascii_is_decimal(ssn), pc.equal(pc.binary_length(ssn), SSN_WIDTH))
     return pc.if_else(pc.fill_null(has_ssn, False), identity, None)
 
 
-def _verdicts(
-    kind: Kind, lines: pa.Array, details: pd.DataFrame, meant: NDArray[np.int64]
-) -> pd.DataFrame:
-    """Says what each detail says of its line: line, status, reason_code, fields, echo, key.
+def _first_place(wanted: pa.Array, among: pa.Array) -> Numbers:
+    """Returns for each value wanted where it stands first among others, NOTHING if nowhere."""
+    rows = np.arange(len(among))
+    if len(wanted) * FEW < len(among):  # a small set is made faster than one of all lines
+        rows = np.flatnonzero(_mask(pc.is_in(among, value_set=wanted)))
+    return np.append(rows, NOTHING)[_places(wanted, among.take(pa.array(rows)))]
 
-    The echo is kept where it differs: two different misreadings are two different results.
+
+def _only_place(wanted: pa.Array, among: pa.Array) -> Numbers:
+    """Returns for each value wanted where it stands among others, NOTHING if not exactly once."""
+    which = _places(among, wanted)
+    rows = np.flatnonzero(which != NOTHING)
+    place = np.full(len(wanted) + 1, NOTHING)
+    place[which[rows]] = rows
+    place[:-1][np.bincount(which[rows], minlength=len(wanted)) != 1] = NOTHING
+    return place[_places(wanted, wanted)]  # of a null: the last one, NOTHING
+
+
+def _places(values: pa.Array, value_set: pa.Array) -> Numbers:
+    """Returns for each value its place in a set, NOTHING for those that are not in it."""
+    places = pc.index_in(values, value_set=value_set, skip_nulls=True)
+    return pc.fill_null(places, NOTHING).to_numpy().astype(np.int64)
+
+
+def _verdicts(
+    kind: Kind, lines: pa.Array, details: pd.DataFrame, meant: Numbers, is_same: Mask
+) -> pd.DataFrame:
+    """Says what each detail says of its line.
+
+    Columns: line (NOTHING for none), status (its place in STATUSES), reason_code, fields,
+    misreading (a number for each different echo, NOTHING where BDN read what was sent),
+    acknowledgement. Two different misreadings are two different results.
     """
-    answered = meant != NO_LINE
-    details, meant = details[answered], meant[answered]
-    echoes, sent = text_array(details["echo"]), lines.take(pa.array(meant))
-    is_misread = details["is_accepted"].to_numpy() & _mask(
-        pc.not_equal(pc.ascii_rtrim(echoes, " "), pc.ascii_rtrim(sent, " "))
-    )
-    status = np.where(details["is_accepted"], str(Status.ACKNOWLEDGED), str(Status.REJECTED))
-    fields = np.full(len(details), None, dtype=object)
-    echo = fields.copy()
-    misread = pa.array(np.flatnonzero(is_misread))
-    fields[is_misread] = _fields_misread(kind, sent.take(misread), echoes.take(misread))
-    echo[is_misread] = echoes.take(misread).to_numpy(zero_copy_only=False)
+    is_accepted = details["is_accepted"].to_numpy()
+    is_misread = is_accepted & ~is_same & (meant != NOTHING)
+    status = np.where(is_accepted, _code(Status.ACKNOWLEDGED), _code(Status.REJECTED))
+    misread = np.flatnonzero(is_misread)
+    echoes = text_array(details["echo"]).take(pa.array(misread))
+    sent = lines.take(_indices(meant[misread]))
+    named, misreading = (np.full(len(details), NOTHING) for _ in range(2))
+    named[misread] = np.arange(len(misread))
+    misreading[misread] = _places(echoes, echoes)
     return pd.DataFrame(
         {
             "line": meant,
-            "status": np.where(is_misread, str(Status.MISMATCHED), status),
-            "reason_code": details["reason_code"].replace("", None).to_numpy(dtype=object),
-            "fields": fields,
-            "echo": echo,
-            KEY: details[KEY].to_numpy(dtype=object),
+            "status": np.where(is_misread, _code(Status.MISMATCHED), status),
+            "reason_code": details["reason_code"],
+            "fields": _taken(_fields_misread(kind, sent, echoes), named),
+            "misreading": misreading,
+            "acknowledgement": details["acknowledgement"],
         }
     )
 
 
-def _fields_misread(kind: Kind, sent: pa.Array, echoes: pa.Array) -> NDArray[np.object_]:
+def _fields_misread(kind: Kind, sent: pa.Array, echoes: pa.Array) -> pa.Array:
     """Names the fields in which BDN read other than was sent."""
     ours, theirs = parse(kind, sent), parse(kind, echoes)
     names = [
@@ -172,8 +224,7 @@ def _fields_misread(kind: Kind, sent: pa.Array, echoes: pa.Array) -> NDArray[np.
         for name in ours
     ]
     joined = pc.binary_join_element_wise(*names, ",", null_handling="skip")
-    named = pc.if_else(pc.equal(joined, ""), ONLY_PADDING, joined)
-    return named.to_numpy(zero_copy_only=False)
+    return pc.if_else(pc.equal(joined, ""), ONLY_PADDING, joined)
 
 
 def _refusals(line_count: int, acknowledgements: Sequence[Acknowledgement]) -> pd.DataFrame:
@@ -185,20 +236,40 @@ def _refusals(line_count: int, acknowledgements: Sequence[Acknowledgement]) -> p
         one.file_name for one in acknowledgements if one.disposition is not Disposition.REFUSED
     }
     refusals = [
-        one
-        for one in acknowledgements
+        (position, one.reason_code)
+        for position, one in enumerate(acknowledgements)
         if one.disposition is Disposition.REFUSED and (not taken or one.file_name in taken)
     ]
-    codes = np.array([one.reason_code for one in refusals], dtype=object)
-    places = np.array([one.place for one in refusals], dtype=object)
+    lines = np.arange(line_count)
+    return pd.concat(
+        [
+            pd.DataFrame(
+                {
+                    "line": lines,
+                    "status": _code(Status.REJECTED),
+                    "reason_code": pd.Series(reason, index=lines, dtype="str"),
+                    "fields": pd.Series(None, index=lines, dtype="str"),
+                    "misreading": NOTHING,
+                    "acknowledgement": position,
+                }
+            )
+            for position, reason in refusals
+        ]
+        or [_no_verdicts()]
+    )
+
+
+def _no_verdicts() -> pd.DataFrame:
+    numbers = pd.Series(dtype="int64")
+    text = pd.Series(dtype="str")
     return pd.DataFrame(
         {
-            "line": np.tile(np.arange(line_count), len(refusals)),
-            "status": str(Status.REJECTED),
-            "reason_code": np.repeat(codes, line_count),
-            "fields": None,
-            "echo": None,
-            KEY: np.repeat(places, line_count),
+            "line": numbers,
+            "status": numbers,
+            "reason_code": text,
+            "fields": text,
+            "misreading": numbers,
+            "acknowledgement": numbers,
         }
     )
 
@@ -210,7 +281,7 @@ def _unanswered(
     *,
     is_overdue: bool,
 ) -> pd.DataFrame:
-    """Returns the statuses that lines have as long as no detail speaks of them.
+    """Returns status and acknowledgement that lines have as long as no detail speaks of them.
 
     Of a rejects-only acknowledgement an unlisted line is accepted, if BDN received that many. An
     acknowledgement is final when it leaves none of the lines received open.
@@ -227,43 +298,81 @@ def _unanswered(
     )
     is_final = bool(rejects_only) or (bool(full) and details["line_number"].nunique() >= max(full))
     status = Status.MISSING if is_final or is_overdue else Status.PENDING
-    line_number = np.arange(1, line_count + 1)
-    is_accepted = line_number <= max(rejects_only, default=0)
-    final = _last_of(acknowledgements) if is_final else None
+    is_accepted = np.arange(line_count) < max(rejects_only, default=0)
     return pd.DataFrame(
         {
-            "line_number": line_number,
-            "status": np.where(is_accepted, str(Status.ACKNOWLEDGED), str(status)).astype(object),
-            "reason_code": np.full(line_count, None, dtype=object),
-            "fields": np.full(line_count, None, dtype=object),
-            KEY: np.full(line_count, final, dtype=object),
+            "status": np.where(is_accepted, _code(Status.ACKNOWLEDGED), _code(status)),
+            "acknowledgement": _last_of(acknowledgements) if is_final else NOTHING,
         }
     )
 
 
-def _last_of(acknowledgements: Sequence[Acknowledgement]) -> str:
-    """Returns the key of the acknowledgement that left no received line open."""
-    return [one.place for one in acknowledgements if one.disposition is not Disposition.REFUSED][-1]
+def _last_of(acknowledgements: Sequence[Acknowledgement]) -> int:
+    """Returns the place of the acknowledgement that left no received line open."""
+    return max(
+        position
+        for position, one in enumerate(acknowledgements)
+        if one.disposition is not Disposition.REFUSED
+    )
 
 
-def _pronounce(statuses: pd.DataFrame, verdicts: pd.DataFrame) -> None:
-    """Writes the verdicts into the statuses: the one that all agree on, else conflicting."""
-    count = np.bincount(verdicts["line"], minlength=len(statuses))
-    is_single = count[verdicts["line"]] == 1
-    said = [name for name in verdicts if name != KEY]
-    several = verdicts[~is_single].drop_duplicates(said)
+def _pronounced(unanswered: pd.DataFrame, verdicts: pd.DataFrame, places: pa.Array) -> pd.DataFrame:
+    """Returns the lines of a Difference: the verdict that all agree on, else conflicting."""
+    agreed, latest = _agreed(len(unanswered), verdicts)
+    columns = {}
+    for name in ("status", "acknowledgement"):
+        values = unanswered[name].to_numpy().copy()
+        is_answered = agreed != NOTHING
+        values[is_answered] = verdicts[name].to_numpy()[agreed[is_answered]]
+        columns[name] = values
+    columns["status"][latest["line"]] = _code(Status.CONFLICTING)
+    columns["acknowledgement"][latest["line"]] = latest["acknowledgement"]
+    reasons = text_array(verdicts["reason_code"])
+    return pd.DataFrame(
+        {
+            "line_number": np.arange(1, len(unanswered) + 1),
+            "status": _taken(pa.array(STATUSES), columns["status"]),
+            "reason_code": _taken(pc.if_else(pc.equal(reasons, ""), None, reasons), agreed),
+            "fields": _taken(text_array(verdicts["fields"]), agreed),
+            KEY: _taken(places, columns["acknowledgement"]),
+        }
+    )
+
+
+def _agreed(line_count: int, verdicts: pd.DataFrame) -> tuple[Numbers, pd.DataFrame]:
+    """Finds for each line the first verdict on it, where all of them say the same.
+
+    Returns:
+        The verdict's row, NOTHING where there is none or where they contradict each other; and
+        line and acknowledgement of the last verdict on each of the latter.
+    """
+    line = verdicts["line"].to_numpy()
+    count = np.bincount(line + 1, minlength=line_count + 1)  # the first one counts those on nothing
+    is_single = (count[line + 1] == 1) & (line != NOTHING)
+    agreed = np.full(line_count, NOTHING)
+    agreed[line[is_single]] = np.flatnonzero(is_single)
+    several = verdicts[~is_single & (line != NOTHING)].drop_duplicates(
+        ["line", "status", "reason_code", "misreading"]
+    )
     is_agreed = ~several["line"].duplicated(keep=False)
-    agreed = pd.concat([verdicts[is_single], several[is_agreed]])
-    columns = ["status", "reason_code", "fields", KEY]
-    lines = agreed["line"].to_numpy()
-    for column in columns:
-        values = statuses[column].to_numpy().copy()
-        values[lines] = agreed[column].to_numpy(dtype=object)
-        statuses[column] = values
-    latest = several[~is_agreed].drop_duplicates("line", keep="last").set_index("line")[KEY]
-    statuses.loc[latest.index, columns] = [str(Status.CONFLICTING), None, None, None]
-    statuses.loc[latest.index, KEY] = latest
+    agreed[several["line"][is_agreed]] = several.index[is_agreed]
+    latest = several[~is_agreed].drop_duplicates("line", keep="last")
+    return agreed, latest[["line", "acknowledgement"]]
 
 
-def _mask(values: pa.Array) -> NDArray[np.bool_]:
+def _code(status: Status) -> int:
+    return STATUSES.index(status)
+
+
+def _indices(places: Numbers) -> pa.Array:
+    """Returns places for Arrow, null for NOTHING."""
+    return pa.array(places, mask=places == NOTHING)
+
+
+def _taken(values: pa.Array, places: Numbers) -> pd.Series[str]:
+    """Returns the values at some places as a text column, null for NOTHING."""
+    return text_series(values.take(_indices(places)))
+
+
+def _mask(values: pa.Array) -> Mask:
     return pc.fill_null(values, False).to_numpy(zero_copy_only=False).astype(bool)

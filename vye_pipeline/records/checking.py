@@ -16,7 +16,7 @@ from pandera.errors import SchemaErrors
 from vye_pipeline.records.kind import Column, Kind
 from vye_pipeline.records.normalisation import normalise
 from vye_pipeline.records.rules import Rule
-from vye_pipeline.records.text import text_array
+from vye_pipeline.text import text_array, text_series
 
 FINDING_TYPES = {"record_id": "int64", "field": "str", "code": "str", "is_quarantining": "bool"}
 
@@ -61,7 +61,7 @@ def _normalise(kind: Kind, records: pd.DataFrame) -> tuple[pd.DataFrame, pd.Data
     columns, changes = {}, [no_findings()]
     for column in kind.columns:
         values, found = normalise(text_array(records[column.name]), kind.separator)
-        columns[column.name] = pd.Series(values.to_pandas(), dtype="str")
+        columns[column.name] = text_series(values)
         changes += [
             _findings(
                 records["record_id"][change.rows.to_numpy(zero_copy_only=False)],

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from vye_pipeline.text import Characters
+
 SSN_WIDTH = 9
+TD_NUMBER = (7, 8, 0, 1, 2, 3, 4, 5, 6)  # which digits of an SSN, in order
+DATE_WIDTH = len("2024-02-29")
+COMPACT_DATE = (0, 1, 2, 3, 5, 6, 8, 9)
+ROUTING_NUMBER_WIDTH = 9
 LEAST_DIGITS_OF_A_DASHED_PHONE = 7
 
 
@@ -21,9 +27,9 @@ def as_it_is(values: pa.Array) -> pa.Array:
 
 def compact_date(values: pa.Array) -> pa.Array:
     """Writes 2024-02-29 as 20240229."""
-    import pyarrow.compute as pc
+    from vye_pipeline.text import from_matrix, matrix
 
-    return pc.replace_substring(values, "-", "")
+    return from_matrix(matrix(values, DATE_WIDTH)[:, COMPACT_DATE])
 
 
 def ssn(values: pa.Array) -> pa.Array:
@@ -35,45 +41,59 @@ def ssn(values: pa.Array) -> pa.Array:
 
 def td_number(values: pa.Array) -> pa.Array:
     """Moves the last two digits of an SSN to the front: 123456789 becomes 891234567."""
-    import pyarrow.compute as pc
+    from vye_pipeline.text import from_matrix, matrix
 
-    padded = ssn(values)
-    return pc.binary_join_element_wise(
-        pc.utf8_slice_codeunits(padded, 7), pc.utf8_slice_codeunits(padded, 0, 7), ""
-    )
+    return from_matrix(matrix(ssn(values), SSN_WIDTH)[:, TD_NUMBER])
 
 
 def phone(values: pa.Array) -> pa.Array:
     """Keeps the digits and, of seven or more, dashes after the third and the sixth."""
-    import pyarrow.compute as pc
+    import numpy as np
 
-    digits = pc.replace_substring_regex(values, "[^0-9]", "")
-    dashed = pc.binary_join_element_wise(
-        pc.utf8_slice_codeunits(digits, 0, 3),
-        pc.utf8_slice_codeunits(digits, 3, 6),
-        pc.utf8_slice_codeunits(digits, 6),
-        "-",
-    )
-    is_long = pc.greater_equal(pc.utf8_length(digits), LEAST_DIGITS_OF_A_DASHED_PHONE)
-    return pc.if_else(is_long, dashed, digits)
+    from vye_pipeline.text import Characters
+
+    digits = _digits(values)
+    is_long = digits.lengths >= LEAST_DIGITS_OF_A_DASHED_PHONE
+    starts = digits.offsets[:-1][is_long]
+    places = np.stack([starts + 3, starts + 6], axis=1).ravel()
+    dashes = np.concatenate([[0], 2 * np.cumsum(is_long)])
+    codes = np.full(len(digits.codes) + len(places), ord("-"), dtype=np.uint8)
+    is_digit = np.ones(len(codes), dtype=bool)
+    is_digit[places + np.arange(len(places))] = False
+    codes[is_digit] = digits.codes
+    return Characters(codes, digits.offsets + dashes).array()
+
+
+def _digits(values: pa.Array) -> Characters:
+    """Returns the digits of each value."""
+    import numpy as np
+
+    from vye_pipeline.text import Characters, characters
+
+    given = characters(values)
+    is_digit = (given.codes >= ord("0")) & (given.codes <= ord("9"))
+    if is_digit.all():
+        return given
+    kept_before = np.concatenate([[0], np.cumsum(is_digit, dtype=np.int32)])
+    return Characters(given.codes[is_digit], kept_before[given.offsets])
 
 
 def acct_type(values: pa.Array) -> pa.Array:
     """Writes checking as C and savings as S."""
     import pyarrow.compute as pc
 
-    return pc.utf8_upper(pc.utf8_slice_codeunits(values, 0, 1))
+    return pc.ascii_upper(pc.utf8_slice_codeunits(values, 0, 1))
 
 
 def routing_number_body(values: pa.Array) -> pa.Array:
     """Returns a routing number's first eight digits."""
-    import pyarrow.compute as pc
+    from vye_pipeline.text import from_matrix, matrix
 
-    return pc.utf8_slice_codeunits(values, 0, 8)
+    return from_matrix(matrix(values, ROUTING_NUMBER_WIDTH)[:, :-1])
 
 
 def routing_number_check_digit(values: pa.Array) -> pa.Array:
     """Returns a routing number's ninth digit."""
-    import pyarrow.compute as pc
+    from vye_pipeline.text import from_matrix, matrix
 
-    return pc.utf8_slice_codeunits(values, 8)
+    return from_matrix(matrix(values, ROUTING_NUMBER_WIDTH)[:, -1:])

@@ -10,8 +10,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vye_pipeline.records.kind import Field, Kind
-from vye_pipeline.records.text import text_array
+from vye_pipeline.records.kind import Kind
+from vye_pipeline.text import Characters, Codes, characters, from_matrix, matrix, text_array
 
 CHUNK_ROWS = 32_768
 
@@ -25,44 +25,65 @@ def render(kind: Kind, records: pd.DataFrame) -> bytes:
 
     Returns:
         The file: ASCII, every line ended by LF; empty for no records.
+
+    Raises:
+        ValueError: a value doesn't fit its place in a fixed-width line.
     """
     columns = {column.name: text_array(records[column.name]) for column in kind.columns}
+    render_chunk = _render_fixed_width if kind.is_fixed_width else _render_separated
     return b"".join(
-        _render_chunk(
+        render_chunk(
             kind, {name: values.slice(start, CHUNK_ROWS) for name, values in columns.items()}
         )
         for start in range(0, len(records), CHUNK_ROWS)
     )
 
 
-def _render_chunk(kind: Kind, columns: dict[str, pa.Array]) -> bytes:
-    fields = [_render_field(field, columns[field.column]) for field in kind.fields]
-    lines = pc.binary_join_element_wise(*fields, kind.separator)
-    ended = pc.binary_join_element_wise(lines, "", "\n")
-    return _content(ended)
+def _render_fixed_width(kind: Kind, columns: dict[str, pa.Array]) -> memoryview:
+    count, width = len(columns[kind.columns[0].name]), sum(field.width for field in kind.fields)
+    lines = np.full((count, width + 1), ord("\n"), dtype=np.uint8)
+    start = 0
+    for field in kind.fields:
+        padded = _padded(field.encode(columns[field.column]), field.width)
+        _fill(lines[:, start : start + field.width], matrix(padded, field.width))
+        start += field.width
+    return lines.data
 
 
-def _render_field(field: Field, values: pa.Array) -> pa.Array:
-    """Encodes and pads; a blank value is one space, then padded (bdn-interface.md, part 1)."""
-    encoded = field.encode(values)
-    is_blank = pc.equal(pc.ascii_trim(encoded, " "), "")
-    return pc.ascii_rpad(pc.if_else(is_blank, " ", encoded), field.width, " ")
+def _fill(place: Codes, values: Codes) -> None:
+    """Copies values into their place in the lines, a character of all lines at a time."""
+    for position in range(values.shape[1]):
+        place[:, position] = values[:, position]
 
 
-def _content(values: pa.Array) -> bytes:
-    """Returns the characters of all values, which Arrow keeps one behind the other."""
-    offsets = np.frombuffer(values.buffers()[1], dtype=np.int32)[values.offset :]
-    return values.buffers()[2][int(offsets[0]) : int(offsets[len(values)])].to_pybytes()
+def _render_separated(kind: Kind, columns: dict[str, pa.Array]) -> memoryview:
+    fields = [
+        _padded(_spaced(field.encode(columns[field.column])), field.width) for field in kind.fields
+    ]
+    fields[-1] = pc.binary_join_element_wise(fields[-1], "\n", "")
+    return characters(pc.binary_join_element_wise(*fields, kind.separator)).codes.data
+
+
+def _spaced(values: pa.Array) -> pa.Array:
+    """Writes a blank value as one space (bdn-interface.md, part 1)."""
+    given = characters(values)
+    if (given.lengths > 0).all() and (given.codes != ord(" ")).all():
+        return values
+    return pc.if_else(pc.equal(pc.ascii_trim(values, " "), ""), " ", values)
+
+
+def _padded(values: pa.Array, width: int) -> pa.Array:
+    """Pads values with spaces to a width."""
+    if (characters(values).lengths >= width).all():
+        return values
+    return pc.ascii_rpad(values, width, " ")
 
 
 def split_lines(content: bytes) -> pa.Array:
     """Splits a rendered file into its lines, without their ends."""
-    ends = np.flatnonzero(np.frombuffer(content, dtype=np.uint8) == ord("\n")) + 1
-    offsets = np.concatenate([[0], ends]).astype(np.int64)
-    lines = pa.LargeStringArray.from_buffers(
-        len(ends), pa.py_buffer(offsets), pa.py_buffer(content)
-    )
-    return pc.ascii_rtrim(lines, "\n").cast(pa.string())
+    ends = np.flatnonzero(np.frombuffer(content, dtype=np.uint8) == ord("\n"))
+    offsets = np.concatenate([[0], ends - np.arange(len(ends))])
+    return Characters(np.frombuffer(content.replace(b"\n", b""), np.uint8), offsets).array()
 
 
 def parse(kind: Kind, lines: pa.Array) -> dict[str, pa.Array]:
@@ -87,15 +108,25 @@ def parse(kind: Kind, lines: pa.Array) -> dict[str, pa.Array]:
 
 
 def _parse_fixed_width(kind: Kind, lines: pa.Array) -> dict[str, pa.Array]:
+    given = characters(lines)
+    width = sum(field.width for field in kind.fields)
+    take = _take_whole if (given.lengths == width).all() else _take_ragged
     fields, start = {}, 0
-    lengths = pc.utf8_length(lines)
     for field in kind.fields:
-        stop = None if field is kind.fields[-1] else start + field.width
-        values = pc.utf8_slice_codeunits(lines, start, stop)
-        reached = pc.greater(lengths, start)
-        fields[field.name] = _stripped(pc.if_else(reached, values, None))
+        fields[field.name] = _stripped(take(lines, start, start + field.width, width))
         start += field.width
     return fields
+
+
+def _take_whole(lines: pa.Array, start: int, stop: int, width: int) -> pa.Array:
+    """Takes a field out of lines that are all as wide as they should be."""
+    return from_matrix(characters(lines).codes.reshape(-1, width)[:, start:stop])
+
+
+def _take_ragged(lines: pa.Array, start: int, stop: int, width: int) -> pa.Array:
+    """Takes a field out of lines of any width; what is beyond the last field counts to it."""
+    values = pc.utf8_slice_codeunits(lines, start, None if stop == width else stop)
+    return pc.if_else(pc.greater(pc.utf8_length(lines), start), values, None)
 
 
 def _part(parts: pa.Array, counts: pa.Array, position: int) -> pa.Array:

@@ -12,9 +12,14 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vye_pipeline.text import Codes, characters
+
 ACCENTS_REMOVED = "accents_removed"
 LINE_BREAK_REPLACED = "line_break_replaced"
 COMMA_REPLACED = "comma_replaced"
+
+LINE_BREAK = "\r\n|[\t\n\v\f\r\x1c-\x1e\u0085\u2028\u2029]"
+BEYOND_ASCII = 0x80
 
 MEANINGS = {
     ACCENTS_REMOVED: "was sent without accents",
@@ -51,12 +56,21 @@ def normalise(values: pa.Array, separator: str) -> tuple[pa.Array, list[Change]]
 
 
 def _steps(values: pa.Array, separator: str) -> Iterator[tuple[str, pa.Array]]:
-    """Yields each step's code and result, every step working on the result before it."""
-    if not pc.all(pc.string_is_ascii(values), min_count=0).as_py():
+    """Yields each step's code and result, every step working on the result before it.
+
+    A step that can't change anything, as the characters of the whole column tell, is left out.
+    """
+    if not _is_ascii(characters(values).codes):
         decomposed = pc.utf8_normalize(values, "NFKD")
         values = pc.replace_substring_regex(decomposed, r"\p{M}", "")
         yield ACCENTS_REMOVED, values
-    values = pc.replace_substring_regex(values, "\r\n|[\t\n\v\f\r\x1c-\x1e\u0085\u2028\u2029]", " ")
-    yield LINE_BREAK_REPLACED, values
-    if separator:
+    codes = characters(values).codes
+    if not _is_ascii(codes) or (codes < ord(" ")).any():
+        values = pc.replace_substring_regex(values, LINE_BREAK, " ")
+        yield LINE_BREAK_REPLACED, values
+    if separator and (codes == ord(separator)).any():
         yield COMMA_REPLACED, pc.replace_substring(values, separator, " ")
+
+
+def _is_ascii(codes: Codes) -> bool:
+    return bool((codes < BEYOND_ASCII).all())

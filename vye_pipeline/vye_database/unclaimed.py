@@ -35,7 +35,8 @@ def unclaimed_records(
     """
     records = _records(world, kind, clone_ids, before)
     claimed = world.ledger.claims_in_clones(kind, clone_ids)["record_id"]
-    return records[~records["record_id"].isin(claimed)].reset_index(drop=True)
+    unclaimed = records[~records["record_id"].isin(claimed)]
+    return unclaimed.sort_values("record_id", ignore_index=True)
 
 
 @retried
@@ -47,7 +48,6 @@ def _records(
         select(record.c.id.label("record_id"), info.c.user_profile_id)
         .select_from(info.join(record, record.c.user_info_id == info.c.id))
         .where(info.c.bdn_clone_id.in_(clone_ids))
-        .order_by(record.c.id)
     )
     if kind.origin is not None:
         query = query.where(record.c.origin == kind.origin)

@@ -1,0 +1,78 @@
+"""Columns of text between pandas, Arrow and their bare characters in NumPy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+Codes = NDArray[np.uint8]
+
+
+def text_array(values: pd.Series[str]) -> pa.Array:
+    """Returns a text column as one contiguous Arrow array of strings, also where it is empty."""
+    array = pa.array(values, type=pa.string())
+    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+
+
+def text_series(values: pa.Array | pa.ChunkedArray) -> pd.Series[str]:
+    """Returns an Arrow column of strings as a text column."""
+    return pd.Series(pd.array(values.cast(pa.large_string()), dtype="str"))
+
+
+@dataclass(frozen=True)
+class Characters:
+    """A column of text as its characters, one value behind the other.
+
+    Attributes:
+        codes: of all values, in UTF-8.
+        offsets: where each value begins, and the end of the last one.
+    """
+
+    codes: Codes
+    offsets: NDArray[np.int32]
+
+    @property
+    def lengths(self) -> NDArray[np.int32]:
+        """The length of each value in bytes."""
+        return np.diff(self.offsets)
+
+    def array(self) -> pa.Array:
+        """Returns the column for Arrow."""
+        return pa.StringArray.from_buffers(
+            len(self.offsets) - 1,
+            pa.py_buffer(np.ascontiguousarray(self.offsets, dtype=np.int32)),
+            pa.py_buffer(np.ascontiguousarray(self.codes)),
+        )
+
+
+def characters(values: pa.Array) -> Characters:
+    """Returns the characters of an Arrow array of strings without nulls; nothing is copied."""
+    _, offsets, codes = values.buffers()
+    if not len(values):
+        return Characters(np.zeros(0, np.uint8), np.zeros(1, np.int32))
+    mine = np.frombuffer(offsets, dtype=np.int32)[values.offset : values.offset + len(values) + 1]
+    # A column of nothing but empty values has no buffer of characters.
+    held = np.frombuffer(codes, dtype=np.uint8) if codes else np.zeros(0, np.uint8)
+    return Characters(held[mine[0] : mine[-1]], mine - mine[0])
+
+
+def matrix(values: pa.Array, width: int) -> Codes:
+    """Returns values of one width as a matrix of characters, a row a value.
+
+    Raises:
+        ValueError: a value has another width.
+    """
+    given = characters(values)
+    if (given.lengths != width).any():
+        raise ValueError(f"a value is not {width} characters wide")
+    return given.codes.reshape(-1, width)
+
+
+def from_matrix(codes: Codes) -> pa.Array:
+    """Returns the rows of a matrix of characters as an Arrow array of strings."""
+    count, width = codes.shape
+    return Characters(codes.ravel(), np.arange(count + 1, dtype=np.int32) * np.int32(width)).array()
