@@ -11,9 +11,10 @@ from typing import Any, cast
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pa_csv
-from sqlalchemy import Boolean, Connection, DateTime, Integer, Table
+from sqlalchemy import BigInteger, Boolean, Connection, Date, DateTime, Integer, Table
 from sqlalchemy.types import TypeEngine
 
+from vye_pipeline.binary_copy import binary_copy
 from vye_pipeline.database import Query, UtcDateTime
 from vye_pipeline.text import text_series
 
@@ -103,38 +104,36 @@ def append_frame(connection: Connection, table: Table, frame: pd.DataFrame) -> N
     """
     if frame.empty:
         return
-    # Arrow 26 writes the CSV of a table with an empty chunk wrong, so there is one chunk only.
-    rows = pa.Table.from_pandas(frame, preserve_index=False).combine_chunks()
+    rows = pa.Table.from_pandas(frame, preserve_index=False)
+    stored = pa.schema([(name, _stored_type(table.c[name].type)) for name in rows.column_names])
+    rows = pa.table([_in_utc(column) for column in rows.columns], rows.column_names).cast(stored)
     if connection.dialect.name == "postgresql":
         _copy_in(connection, table, rows)
     else:
         _execute_many(connection, table, rows)
 
 
-def _copy_in(connection: Connection, table: Table, rows: pa.Table) -> None:
-    buffer = BytesIO()
-    # Text is quoted always, so that an empty value is not taken for null.
-    options = pa_csv.WriteOptions(include_header=False, quoting_style="needed")
-    pa_csv.write_csv(_without_zones(rows), buffer, options)
-    columns = ", ".join(rows.column_names)
-    cursor = connection.connection.cursor()
-    with cursor.copy(f"COPY {table.name} ({columns}) FROM STDIN (FORMAT csv)") as copy:
-        copy.write(buffer.getbuffer())
-
-
-def _without_zones(rows: pa.Table) -> pa.Table:
-    """Returns rows with timestamps in UTC without saying so, as the session takes them.
-
-    Arrow writes them thirty times faster than those with a zone.
-    """
-    for index, field in enumerate(rows.schema):
-        if pa.types.is_timestamp(field.type):
-            rows = rows.set_column(index, field.name, _in_utc(rows.column(index)))
-    return rows
+def _stored_type(column_type: TypeEngine[Any]) -> pa.DataType:
+    """Returns what PostgreSQL keeps a column as."""
+    if isinstance(column_type, Date):
+        return pa.date32()
+    if isinstance(column_type, BigInteger):
+        return pa.int64()
+    if isinstance(column_type, Integer):
+        return pa.int32()
+    return _arrow_type(column_type)
 
 
 def _in_utc(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    return values.cast(pa.timestamp("us", tz="UTC")).cast(pa.timestamp("us"))
+    return values.cast(pa.timestamp("us", "UTC")) if pa.types.is_timestamp(values.type) else values
+
+
+def _copy_in(connection: Connection, table: Table, rows: pa.Table) -> None:
+    columns = ", ".join(rows.column_names)
+    cursor = connection.connection.cursor()
+    with cursor.copy(f"COPY {table.name} ({columns}) FROM STDIN (FORMAT binary)") as copy:
+        for part in binary_copy(rows):
+            copy.write(part)
 
 
 def _execute_many(connection: Connection, table: Table, rows: pa.Table) -> None:
@@ -147,7 +146,7 @@ def _execute_many(connection: Connection, table: Table, rows: pa.Table) -> None:
 def _sqlite_values(values: pa.ChunkedArray) -> list[Any]:
     """Returns what SQLAlchemy would store: timestamps as text in UTC, dates as ISO 8601."""
     if pa.types.is_timestamp(values.type):
-        return cast(list[Any], _in_utc(values).cast(pa.string()).to_pylist())
-    if pa.types.is_date(values.type):
-        return cast(list[Any], values.cast(pa.string()).to_pylist())
+        values = values.cast(pa.timestamp("us")).cast(pa.string())
+    elif pa.types.is_date(values.type):
+        values = values.cast(pa.string())
     return cast(list[Any], values.to_pylist())
