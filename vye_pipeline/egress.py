@@ -34,6 +34,8 @@ from vye_pipeline.vye_database.export_ready import (
 )
 from vye_pipeline.world import World
 
+KNOWN_COLUMNS = ["record_id", "user_profile_id", "disposition", "line_number", "is_vanished"]
+
 
 @dataclass(frozen=True)
 class ExportReady:
@@ -41,7 +43,7 @@ class ExportReady:
 
     Attributes:
         records: id columns and the kind's columns, normalised: a row a claimed record. Personal.
-        claims: record_id, user_profile_id, disposition, line_number, is_vanished.
+        claims: record_id, user_profile_id, disposition, line_number, is_vanished: the same rows.
         is_frozen: whether the file was delivered before, so that nothing was read again.
     """
 
@@ -77,15 +79,12 @@ def take_export_ready(world: World, partition_date: date, kind: Kind, now: datet
         file = world.ledger.file(partition_date, kind)
         if file is not None:
             _recover(world, kind, file, now)
-        is_frozen = world.ledger.receipt(partition_date, kind) is not None
-        if not is_frozen:
-            _claim(world, partition_date, kind, file, now)
-    return load_export_ready(world, partition_date, kind, is_frozen=is_frozen)
+        if world.ledger.receipt(partition_date, kind) is None:
+            return _claim(world, partition_date, kind, file, now)
+    return load_export_ready(world, partition_date, kind)
 
 
-def load_export_ready(
-    world: World, partition_date: date, kind: Kind, *, is_frozen: bool = False
-) -> ExportReady:
+def load_export_ready(world: World, partition_date: date, kind: Kind) -> ExportReady:
     """Returns the records that a partition has claimed, from its snapshot.
 
     Raises:
@@ -97,8 +96,11 @@ def load_export_ready(
             f"{kind.name} of {partition_date} have not been read yet",
             next_step=f"vye egress {partition_date} --kind {kind.name}",
         )
-    records = _from_parquet(world.snapshots.get(file.snapshot_name))
-    return ExportReady(records, world.ledger.claims(partition_date, kind), is_frozen)
+    return ExportReady(
+        records=_from_parquet(world.snapshots.get(file.snapshot_name)),
+        claims=world.ledger.claims(partition_date, kind),
+        is_frozen=world.ledger.receipt(partition_date, kind) is not None,
+    )
 
 
 def make_upload_file(kind: Kind, export: ExportReady) -> bytes:
@@ -197,7 +199,7 @@ def _file_to_deliver(world: World, partition_date: date, kind: Kind, content: by
 
 def _claim(
     world: World, partition_date: date, kind: Kind, file: FileRow | None, now: datetime
-) -> None:
+) -> ExportReady:
     """Reads the source, decides what becomes of each record, and claims them all."""
     clones = world.ledger.clones(partition_date, kind)
     candidates = read_candidates(world.vye, world.vye_engine, kind, partition_date, clones)
@@ -215,7 +217,7 @@ def _claim(
     claims = _dispositions(checked)
     findings = _with_earlier_normalisations(world, partition_date, kind, checked, claims)
     snapshot_name = _keep_records(world, partition_date, kind, checked.records)
-    world.ledger.claim(
+    overtaken = world.ledger.claim(
         FileRow(
             partition_date,
             kind.name,
@@ -232,6 +234,8 @@ def _claim(
         findings=findings,
         claimed_at=now,
     )
+    known = world.ledger.claims(partition_date, kind) if overtaken else claims[KNOWN_COLUMNS]
+    return ExportReady(checked.records[_kept_columns(kind)], known, is_frozen=False)
 
 
 def _own_clones(known: list[int], candidates: Candidates, claims: pd.DataFrame) -> list[int]:
@@ -313,11 +317,14 @@ def _with_earlier_normalisations(
 
 def _keep_records(world: World, partition_date: date, kind: Kind, records: pd.DataFrame) -> str:
     """Stores a partition's records as a snapshot and returns its name."""
-    columns = [*ID_COLUMNS, *(column.name for column in kind.columns)]
-    content = _to_parquet(records[columns])
+    content = _to_parquet(records[_kept_columns(kind)])
     name = f"{partition_date}/{kind.name}/export_ready-{hashlib.sha256(content).hexdigest()}"
     world.snapshots.put(name, content)
     return name
+
+
+def _kept_columns(kind: Kind) -> list[str]:
+    return [*ID_COLUMNS, *(column.name for column in kind.columns)]
 
 
 def _snapshot_records(world: World, file: FileRow | None) -> pd.DataFrame | None:

@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     and_,
     delete,
@@ -18,7 +21,7 @@ from sqlalchemy import (
 )
 
 from vye_pipeline.database import Query
-from vye_pipeline.frames import append_frame, read_frame
+from vye_pipeline.frames import append_frame, read_frame, read_ids
 from vye_pipeline.ledger.connection import (
     LedgerConnection,
     is_delivered,
@@ -72,16 +75,15 @@ class ClaimingVerbs(LedgerConnection):
     @retried
     def claims_in_clones(self, kind: Kind, clone_ids: Sequence[int]) -> pd.DataFrame:
         """Returns record_id and partition_date (ISO text) of all claims in some BDN clones."""
-        readers = select(PartitionClone.partition_date).where(
-            PartitionClone.kind == kind.name, PartitionClone.bdn_clone_id.in_(clone_ids)
-        )
-        query = select(Claim.record_id, Claim.partition_date).where(
-            Claim.kind == kind.name,
-            Claim.partition_date.in_(readers),
-            Claim.bdn_clone_id.in_(clone_ids),
-        )
+        query = select(Claim.record_id, Claim.partition_date).where(*_in_clones(kind, clone_ids))
         with self.transaction() as connection:
             return read_frame(connection, query)
+
+    @retried
+    def claimed_ids(self, kind: Kind, clone_ids: Sequence[int]) -> NDArray[np.int64]:
+        """Returns the ids of all records in some BDN clones that are claimed."""
+        with self.transaction() as connection:
+            return read_ids(connection, select(Claim.record_id).where(*_in_clones(kind, clone_ids)))
 
     @retried
     def claim(
@@ -93,7 +95,7 @@ class ClaimingVerbs(LedgerConnection):
         claims: pd.DataFrame,
         findings: pd.DataFrame,
         claimed_at: datetime,
-    ) -> None:
+    ) -> int:
         """Replaces an undelivered partition's claims in one transaction.
 
         Args:
@@ -104,6 +106,10 @@ class ClaimingVerbs(LedgerConnection):
                 transact_date, disposition, line_number, is_vanished: a row a record.
             findings: record_id, field, code, is_quarantining.
             claimed_at: the moment of the claim.
+
+        Returns:
+            How many lines a newer, delivered change has overtaken: they are superseded now, and the
+            others numbered anew.
 
         Raises:
             PipelineError: another partition has claimed one of the records, or this one is
@@ -127,8 +133,10 @@ class ClaimingVerbs(LedgerConnection):
                 )
             append_frame(connection, table_of(Claim), claims.assign(**owner))
             append_frame(connection, table_of(Finding), findings.assign(kind=kind.name))
-            if supersede(connection, kind, [file.partition_date]):
+            overtaken = supersede(connection, kind, [file.partition_date])
+            if overtaken:
                 number_lines(connection, kind, file.partition_date)
+        return overtaken
 
     @retried
     def findings(self, partition_date: date, kind: Kind) -> pd.DataFrame:
@@ -182,6 +190,18 @@ class ClaimingVerbs(LedgerConnection):
         ).group_by(PartitionClone.bdn_clone_id)
         with self.transaction() as connection:
             return read_frame(connection, query)
+
+
+def _in_clones(kind: Kind, clone_ids: Sequence[int]) -> tuple[ColumnElement[bool], ...]:
+    """Returns the conditions that a claim is of some clones, by the partitions that read them."""
+    readers = select(PartitionClone.partition_date).where(
+        PartitionClone.kind == kind.name, PartitionClone.bdn_clone_id.in_(clone_ids)
+    )
+    return (
+        Claim.kind == kind.name,
+        Claim.partition_date.in_(readers),
+        Claim.bdn_clone_id.in_(clone_ids),
+    )
 
 
 def receipt_of(connection: Connection, partition_date: date, kind: Kind) -> Receipt | None:

@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from sqlalchemy import select
 
-from vye_pipeline.frames import read_frame
+from vye_pipeline.database import Query
+from vye_pipeline.frames import read_frame, read_ids
 from vye_pipeline.records import Kind
 from vye_pipeline.retries import retried
 from vye_pipeline.vye_database.tables import Base
@@ -33,16 +36,17 @@ def unclaimed_records(
     Raises:
         PipelineError: source: VYE's database can't be read.
     """
-    records = _records(world, kind, clone_ids, before)
-    claimed = world.ledger.claims_in_clones(kind, clone_ids)["record_id"]
-    unclaimed = records[~records["record_id"].isin(claimed)]
-    return unclaimed.sort_values("record_id", ignore_index=True)
+    query = _query(kind, clone_ids, before)
+    ids = _read_ids(world, query.with_only_columns(query.selected_columns["record_id"]))
+    unclaimed = np.setdiff1d(ids, world.ledger.claimed_ids(kind, clone_ids))
+    if not len(unclaimed):  # as a rule: then nobody needs to know whose the records are
+        return pd.DataFrame(columns=["record_id", "user_profile_id"], dtype="int64")
+    records = _read_records(world, query)
+    records = records[records["record_id"].isin(unclaimed)]
+    return records.sort_values("record_id", ignore_index=True)
 
 
-@retried
-def _records(
-    world: World, kind: Kind, clone_ids: Sequence[int], before: datetime | None
-) -> pd.DataFrame:
+def _query(kind: Kind, clone_ids: Sequence[int], before: datetime | None) -> Query:
     record, info = Base.metadata.tables[kind.table], Base.metadata.tables["vye_user_infos"]
     query = (
         select(record.c.id.label("record_id"), info.c.user_profile_id)
@@ -53,5 +57,16 @@ def _records(
         query = query.where(record.c.origin == kind.origin)
     if before is not None:
         query = query.where(record.c.created_at < before.astimezone(UTC).replace(tzinfo=None))
+    return query
+
+
+@retried
+def _read_ids(world: World, query: Query) -> NDArray[np.int64]:
+    with world.vye.errors(), world.vye_engine.connect() as connection:
+        return read_ids(connection, query)
+
+
+@retried
+def _read_records(world: World, query: Query) -> pd.DataFrame:
     with world.vye.errors(), world.vye_engine.connect() as connection:
         return read_frame(connection, query)
