@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 Codes = NDArray[np.uint8]
@@ -76,3 +77,14 @@ def from_matrix(codes: Codes) -> pa.Array:
     """Returns the rows of a matrix of characters as an Arrow array of strings."""
     count, width = codes.shape
     return Characters(codes.ravel(), np.arange(count + 1, dtype=np.int32) * np.int32(width)).array()
+
+
+def rstripped(values: pa.Array) -> pa.Array:
+    """Returns text without the blanks at its end; what has none is not copied."""
+    return pc.ascii_rtrim(values, " ") if _ends_blank(values) else values
+
+
+def _ends_blank(values: pa.Array) -> bool:
+    """Says whether a value ends with a blank; where values are empty it may say so for nothing."""
+    given = characters(values)
+    return bool(len(given.codes)) and bool((given.codes[given.offsets[1:] - 1] == ord(" ")).any())

@@ -6,8 +6,9 @@ line that it speaks of; say what it says of it; put together what is said of eac
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -21,12 +22,11 @@ from vye_pipeline.reconciliation.statuses import Status
 from vye_pipeline.records import Kind
 from vye_pipeline.records.encoding import SSN_WIDTH
 from vye_pipeline.records.layout import parse, split_lines
-from vye_pipeline.text import text_array, text_series
+from vye_pipeline.text import rstripped, text_array, text_series
 
 NOTHING = -1
 UNIT_SEPARATOR = "\x1f"
 ONLY_PADDING = "padding"
-FEW = 10
 KEY = "acknowledgement_key"
 STATUSES = [str(status) for status in Status]
 
@@ -71,11 +71,11 @@ def compare(
     acknowledgements = sorted(acknowledgements, key=_by_place)
     lines = split_lines(sent)
     details = _details(acknowledgements)
-    meant, is_same = _lines_meant(kind, lines, details)
+    meant, is_same = _lines_meant(_Sent(kind, lines), details)
     verdicts = pd.concat(
         [
             _verdicts(kind, lines, details, meant, is_same),
-            _refusals(len(lines), acknowledgements),
+            *_refusals(len(lines), acknowledgements),
         ],
         ignore_index=True,
     )
@@ -99,7 +99,7 @@ def _details(acknowledgements: Sequence[Acknowledgement]) -> pd.DataFrame:
         one.details.assign(acknowledgement=position)
         for position, one in enumerate(acknowledgements)
     ]
-    return pd.concat([no_details().assign(acknowledgement=NOTHING), *given], ignore_index=True)
+    return pd.concat(given or [no_details().assign(acknowledgement=NOTHING)], ignore_index=True)
 
 
 def _by_place(acknowledgement: Acknowledgement) -> tuple[int, str]:
@@ -107,67 +107,92 @@ def _by_place(acknowledgement: Acknowledgement) -> tuple[int, str]:
     return len(acknowledgement.place), acknowledgement.place
 
 
-def _lines_meant(kind: Kind, lines: pa.Array, details: pd.DataFrame) -> tuple[Numbers, Mask]:
+@dataclass(frozen=True)
+class _Sent:
+    """The lines of a file, and the SSNs (or TD numbers) that they are about, as numbers."""
+
+    kind: Kind
+    lines: pa.Array
+
+    @cached_property
+    def ssns(self) -> pa.Array:
+        return _ssns(self.kind, self.lines)
+
+
+def _lines_meant(sent: _Sent, details: pd.DataFrame) -> tuple[Numbers, Mask]:
     """Finds for each detail the line (from 0) that it speaks of, and whether the echo is that line.
 
     By number; where the echo identifies another veteran, by identity (bdn-interface.md, part 3).
-    NOTHING where there is no such line.
+    NOTHING where there is no such line. Where BDN lost a line nearly all numbers are wrong, but
+    nearly all echoes are still, word for word, the first line about their SSN.
     """
     numbers = details["line_number"].to_numpy() - 1
-    meant = np.where(numbers < len(lines), numbers, NOTHING)
+    meant = np.where(numbers < len(sent.lines), numbers, NOTHING)
     echoes = text_array(details["echo"])
-    is_same = _is_line(lines, meant, echoes)
+    guess = _first_about_ssn(sent, echoes, meant)
+    is_same = _is_line(sent.lines, guess, echoes)
+    meant[is_same] = guess[is_same]
     doubtful = np.flatnonzero(~is_same)
     if len(doubtful):
         doubted = echoes.take(pa.array(doubtful))
-        meant[doubtful] = _by_identity(kind, lines, doubted, meant[doubtful])
-        is_same[doubtful] = _is_line(lines, meant[doubtful], doubted)
+        meant[doubtful] = _by_identity(sent, doubted, meant[doubtful])
+        is_same[doubtful] = _is_line(sent.lines, meant[doubtful], doubted)
     return meant, is_same
 
 
 def _is_line(lines: pa.Array, meant: Numbers, echoes: pa.Array) -> Mask:
     """Says which echoes are the line that they are about, whatever blanks stand at the end."""
-    sent = pc.ascii_rtrim(lines, " ").take(_indices(meant))
-    return _mask(pc.equal(sent, pc.ascii_rtrim(echoes, " ")))
+    sent = rstripped(lines).take(_indices(meant))
+    return _mask(pc.equal(sent, rstripped(echoes)))
 
 
-def _by_identity(kind: Kind, lines: pa.Array, echoes: pa.Array, meant: Numbers) -> Numbers:
+def _first_about_ssn(sent: _Sent, echoes: pa.Array, meant: Numbers) -> Numbers:
+    """Returns the lines meant, but the first about an echo's SSN where the one meant is not."""
+    echoed = _ssns(sent.kind, echoes)
+    at_number = sent.ssns.take(_indices(meant))
+    is_another = _mask(pc.not_equal(at_number, echoed)) | (meant == NOTHING)
+    others = np.flatnonzero(is_another)
+    guess = meant.copy()
+    if len(others):
+        guess[others] = _places(echoed.take(pa.array(others)), sent.ssns)
+    return guess
+
+
+def _by_identity(sent: _Sent, echoes: pa.Array, meant: Numbers) -> Numbers:
     """Corrects the lines meant by echoes that are not the line at their number."""
-    echoed = _identities(kind, echoes)
-    at_number = _identities(kind, lines.take(_indices(meant)))
+    echoed = _identities(sent.kind, echoes)
+    at_number = _identities(sent.kind, sent.lines.take(_indices(meant)))
     is_another = _mask(pc.not_equal(echoed, at_number)) | (
         (meant == NOTHING) & _mask(pc.is_valid(echoed))
     )
     others = np.flatnonzero(is_another)
-    found = meant.copy()
-    found[others] = _first_place(
-        pc.ascii_rtrim(echoes.take(pa.array(others)), " "), pc.ascii_rtrim(lines, " ")
-    )
+    rows = np.flatnonzero(_mask(pc.is_in(sent.ssns, value_set=_ssns(sent.kind, echoes))))
+    near = sent.lines.take(pa.array(rows))
+    found = np.full(len(meant), NOTHING)
+    found[others] = _places(rstripped(echoes.take(pa.array(others))), rstripped(near))
     sought = np.flatnonzero(is_another & (found == NOTHING))
-    if len(sought):
-        found[sought] = _only_place(echoed.take(pa.array(sought)), _identities(kind, lines))
-    return found
+    found[sought] = _only_place(echoed.take(pa.array(sought)), _identities(sent.kind, near))
+    return np.where(is_another, np.append(rows, NOTHING)[found], meant)
+
+
+def _ssns(kind: Kind, lines: pa.Array) -> pa.Array:
+    """Returns the SSN (or TD number) that lines are about as a number, null if it isn't whole."""
+    name = kind.identity[0]
+    return _whole_ssn(parse(kind, lines, [name])[name]).cast(pa.int64())
 
 
 def _identities(kind: Kind, lines: pa.Array) -> pa.Array:
     """Returns who a line is about, null where it doesn't say: no whole SSN, or fields lacking."""
-    fields = parse(kind, lines)
-    identity = pc.binary_join_element_wise(
-        *(fields[name] for name in kind.identity),
-        UNIT_SEPARATOR,
-        null_handling="emit_null",
+    fields = parse(kind, lines, kind.identity)
+    ssn, *others = (fields[name] for name in kind.identity)
+    return pc.binary_join_element_wise(
+        _whole_ssn(ssn), *others, UNIT_SEPARATOR, null_handling="emit_null"
     )
-    ssn = fields[kind.identity[0]]
-    has_ssn = pc.and_(pc.ascii_is_decimal(ssn), pc.equal(pc.binary_length(ssn), SSN_WIDTH))
-    return pc.if_else(pc.fill_null(has_ssn, False), identity, None)
 
 
-def _first_place(wanted: pa.Array, among: pa.Array) -> Numbers:
-    """Returns for each value wanted where it stands first among others, NOTHING if nowhere."""
-    rows = np.arange(len(among))
-    if len(wanted) * FEW < len(among):  # a small set is made faster than one of all lines
-        rows = np.flatnonzero(_mask(pc.is_in(among, value_set=wanted)))
-    return np.append(rows, NOTHING)[_places(wanted, among.take(pa.array(rows)))]
+def _whole_ssn(values: pa.Array) -> pa.Array:
+    is_whole = pc.and_(pc.ascii_is_decimal(values), pc.equal(pc.binary_length(values), SSN_WIDTH))
+    return values if pc.all(is_whole).as_py() else pc.if_else(is_whole, values, None)
 
 
 def _only_place(wanted: pa.Array, among: pa.Array) -> Numbers:
@@ -227,51 +252,29 @@ def _fields_misread(kind: Kind, sent: pa.Array, echoes: pa.Array) -> pa.Array:
     return pc.if_else(pc.equal(joined, ""), ONLY_PADDING, joined)
 
 
-def _refusals(line_count: int, acknowledgements: Sequence[Acknowledgement]) -> pd.DataFrame:
-    """Returns the verdicts of refused files: every line rejected, with the file's reason.
+def _refusals(
+    line_count: int, acknowledgements: Sequence[Acknowledgement]
+) -> Iterator[pd.DataFrame]:
+    """Yields the verdicts of each refused file: every line rejected, with the file's reason.
 
     A refusal concerns one revision of the file: it says nothing where BDN took another revision.
     """
     taken = {
         one.file_name for one in acknowledgements if one.disposition is not Disposition.REFUSED
     }
-    refusals = [
-        (position, one.reason_code)
-        for position, one in enumerate(acknowledgements)
-        if one.disposition is Disposition.REFUSED and (not taken or one.file_name in taken)
-    ]
     lines = np.arange(line_count)
-    return pd.concat(
-        [
-            pd.DataFrame(
+    for position, one in enumerate(acknowledgements):
+        if one.disposition is Disposition.REFUSED and (not taken or one.file_name in taken):
+            yield pd.DataFrame(
                 {
                     "line": lines,
                     "status": _code(Status.REJECTED),
-                    "reason_code": pd.Series(reason, index=lines, dtype="str"),
+                    "reason_code": pd.Series(one.reason_code, index=lines, dtype="str"),
                     "fields": pd.Series(None, index=lines, dtype="str"),
                     "misreading": NOTHING,
                     "acknowledgement": position,
                 }
             )
-            for position, reason in refusals
-        ]
-        or [_no_verdicts()]
-    )
-
-
-def _no_verdicts() -> pd.DataFrame:
-    numbers = pd.Series(dtype="int64")
-    text = pd.Series(dtype="str")
-    return pd.DataFrame(
-        {
-            "line": numbers,
-            "status": numbers,
-            "reason_code": text,
-            "fields": text,
-            "misreading": numbers,
-            "acknowledgement": numbers,
-        }
-    )
 
 
 def _unanswered(
@@ -296,7 +299,7 @@ def _unanswered(
         by_disposition[Disposition.FULL],
         by_disposition[Disposition.REJECTS_ONLY],
     )
-    is_final = bool(rejects_only) or (bool(full) and details["line_number"].nunique() >= max(full))
+    is_final = bool(rejects_only) or (bool(full) and _are_all_listed(details, max(full)))
     status = Status.MISSING if is_final or is_overdue else Status.PENDING
     is_accepted = np.arange(line_count) < max(rejects_only, default=0)
     return pd.DataFrame(
@@ -305,6 +308,12 @@ def _unanswered(
             "acknowledgement": _last_of(acknowledgements) if is_final else NOTHING,
         }
     )
+
+
+def _are_all_listed(details: pd.DataFrame, line_count: int) -> bool:
+    """Says whether as many lines are listed as were received."""
+    numbers = details["line_number"]
+    return len(numbers) >= line_count and numbers.nunique() >= line_count
 
 
 def _last_of(acknowledgements: Sequence[Acknowledgement]) -> int:
@@ -371,7 +380,7 @@ def _indices(places: Numbers) -> pa.Array:
 
 def _taken(values: pa.Array, places: Numbers) -> pd.Series[str]:
     """Returns the values at some places as a text column, null for NOTHING."""
-    return text_series(values.take(_indices(places)))
+    return text_series(values.cast(pa.large_string()).take(_indices(places)))
 
 
 def _mask(values: pa.Array) -> Mask:

@@ -5,13 +5,23 @@ Whole columns at a time; a file is rendered in chunks, so that memory holds the 
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from vye_pipeline.records.kind import Kind
-from vye_pipeline.text import Characters, Codes, characters, from_matrix, matrix, text_array
+from vye_pipeline.text import (
+    Characters,
+    Codes,
+    characters,
+    from_matrix,
+    matrix,
+    rstripped,
+    text_array,
+)
 
 CHUNK_ROWS = 32_768
 
@@ -86,34 +96,38 @@ def split_lines(content: bytes) -> pa.Array:
     return Characters(np.frombuffer(content.replace(b"\n", b""), np.uint8), offsets).array()
 
 
-def parse(kind: Kind, lines: pa.Array) -> dict[str, pa.Array]:
+def parse(kind: Kind, lines: pa.Array, names: Collection[str] | None = None) -> dict[str, pa.Array]:
     """Takes lines apart into fields, as far as they go.
 
     Args:
         kind: the declaration.
         lines: without line ends; they may be shorter, longer or other than the kind's.
+        names: of the fields to return; all by default.
 
     Returns:
         One text column a field, without the padding; null where the line ends before the field.
         What follows the last field counts to it.
     """
+    names = [field.name for field in kind.fields] if names is None else names
     if kind.is_fixed_width:
-        return _parse_fixed_width(kind, lines)
+        return _parse_fixed_width(kind, lines, names)
     parts = pc.split_pattern(lines, kind.separator, max_splits=len(kind.fields) - 1)
     counts = pc.list_value_length(parts)
     return {
-        field.name: _stripped(_part(parts, counts, position))
+        field.name: rstripped(_part(parts, counts, position))
         for position, field in enumerate(kind.fields)
+        if field.name in names
     }
 
 
-def _parse_fixed_width(kind: Kind, lines: pa.Array) -> dict[str, pa.Array]:
+def _parse_fixed_width(kind: Kind, lines: pa.Array, names: Collection[str]) -> dict[str, pa.Array]:
     given = characters(lines)
     width = sum(field.width for field in kind.fields)
     take = _take_whole if (given.lengths == width).all() else _take_ragged
     fields, start = {}, 0
     for field in kind.fields:
-        fields[field.name] = _stripped(take(lines, start, start + field.width, width))
+        if field.name in names:
+            fields[field.name] = rstripped(take(lines, start, start + field.width, width))
         start += field.width
     return fields
 
@@ -135,7 +149,3 @@ def _part(parts: pa.Array, counts: pa.Array, position: int) -> pa.Array:
     starts = np.asarray(parts.offsets)[: len(parts)]
     indices = pc.if_else(reached, pa.array(starts + position), None)
     return parts.values.take(indices)
-
-
-def _stripped(values: pa.Array) -> pa.Array:
-    return pc.ascii_rtrim(values, " ")
