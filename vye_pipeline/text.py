@@ -39,7 +39,8 @@ class Characters:
     @property
     def lengths(self) -> NDArray[np.int32]:
         """The length of each value in bytes."""
-        return np.diff(self.offsets)
+        lengths: NDArray[np.int32] = self.offsets[1:] - self.offsets[:-1]
+        return lengths
 
     def array(self) -> pa.Array:
         """Returns the column for Arrow."""

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from vye_pipeline.bdn.disposition import Disposition
 from vye_pipeline.business_days import CHICAGO
 from vye_pipeline.errors import Cause, PipelineError
+from vye_pipeline.records.layout import split_lines
 from vye_pipeline.text import Codes, characters, matrix, text_series
 
 NAME_WIDTH, TIME_WIDTH, COUNT_WIDTH, CODE_WIDTH = 24, 14, 9, 4
@@ -146,19 +147,13 @@ class _Lines:
 
     def __init__(self, content: bytes, place: str) -> None:
         self._place = place
-        codes = np.frombuffer(content, dtype=np.uint8)
         if not content.isascii():
+            codes = np.frombuffer(content, dtype=np.uint8)
             line = content[: int(np.argmax(codes > 0x7F))].count(b"\n") + 1
             raise self.malformed(line, "holds a byte that is not ASCII")
-        ends = np.flatnonzero(codes == ord("\n"))
-        starts = np.concatenate([[0], ends + 1]).astype(np.int64)
-        if starts[-1] == len(codes):
-            starts = starts[:-1]
-        offsets = np.concatenate([starts, [len(codes)]]).astype(np.int64)
-        whole = pa.LargeStringArray.from_buffers(
-            len(starts), pa.py_buffer(offsets), pa.py_buffer(content)
-        )
-        self.values = pc.ascii_rtrim(whole, "\r\n").cast(pa.string())
+        whole = content if content.endswith(b"\n") or not content else content + b"\n"
+        lines = split_lines(whole)
+        self.values = pc.ascii_rtrim(lines, "\r") if b"\r" in content else lines
 
     def __len__(self) -> int:
         return len(self.values)
@@ -216,11 +211,9 @@ def _count(lines: _Lines, line: int, text: str, what: str) -> int:
 
 
 def _trailer(lines: _Lines) -> tuple[int, int]:
-    is_trailer = pc.starts_with(lines.values, "T").to_numpy(zero_copy_only=False)
-    trailers = np.flatnonzero(is_trailer)
-    if not len(trailers):
+    at = pc.index(pc.starts_with(lines.values, "T"), True).as_py()
+    if at < 0:
         raise lines.malformed(len(lines), "there is no trailer (T): the end is missing")
-    at = int(trailers[0])
     after = pc.not_equal(pc.ascii_trim_whitespace(lines.values.slice(at + 1)), "")
     position = pc.index(after, True).as_py()
     if position >= 0:
@@ -241,13 +234,15 @@ def _details(lines: _Lines, header: dict[str, Any]) -> pd.DataFrame:
     if len(lines) == HEADER_AND_TRAILER:
         return no_details()
     values = lines.values.slice(1, len(lines) - HEADER_AND_TRAILER)
-    padded = pc.ascii_rpad(values, HEAD_WIDTH, " ")
-    heads = matrix(_cut(padded, 0, HEAD_WIDTH), HEAD_WIDTH)
-    digits, status, code = heads[:, 1:STATUS_AT], heads[:, STATUS_AT], heads[:, STATUS_AT + 1 :]
+    lengths = characters(values).lengths
+    padded = pc.ascii_rpad(values, HEAD_WIDTH, " ") if lengths.min() < HEAD_WIDTH else values
+    # A character of all lines lies behind the other: they are looked at one after the other.
+    heads = np.ascontiguousarray(matrix(_cut(padded, 0, HEAD_WIDTH), HEAD_WIDTH).T)
+    digits, status, code = heads[1:STATUS_AT], heads[STATUS_AT], heads[STATUS_AT + 1 :]
     is_accepted = status == ord("A")
     is_detail = (
-        (characters(values).lengths > STATUS_AT)
-        & (heads[:, 0] == ord("D"))
+        (lengths > STATUS_AT)
+        & (heads[0] == ord("D"))
         & _all_between(digits, "0", "9")
         & (is_accepted | (status == ord("R")))
         & _all_between(code, " ", "~")
@@ -283,19 +278,21 @@ def _longest(values: pa.Array) -> int:
     return int(characters(values).lengths.max())
 
 
-def _all_between(codes: Codes, first: str, last: str) -> NDArray[np.bool_]:
-    """Says for each row whether all its characters lie between two."""
-    is_between = np.ones(len(codes), dtype=bool)
-    for column in codes.T:
-        is_between &= (column >= ord(first)) & (column <= ord(last))
+def _all_between(heads: Codes, first: str, last: str) -> NDArray[np.bool_]:
+    """Says for each line whether all these characters of it lie between two."""
+    span = ord(last) - ord(first)  # what comes before the first one wraps to far beyond the last
+    is_between = np.ones(heads.shape[1], dtype=bool)
+    for characters_there in heads:
+        is_between &= characters_there - np.uint8(ord(first)) <= span
     return is_between
 
 
 def _numbers(digits: Codes) -> NDArray[np.int64]:
-    numbers = np.zeros(len(digits), dtype=np.int64)
-    for column in digits.T:
-        numbers = 10 * numbers + (column - ord("0"))
-    return numbers
+    numbers = np.zeros(digits.shape[1], dtype=np.int32)  # nine digits fit
+    for digits_there in digits:
+        numbers *= 10
+        numbers += digits_there - np.uint8(ord("0"))
+    return numbers.astype(np.int64)
 
 
 def _refuse_first(lines: _Lines, is_bad: NDArray[np.bool_], fault: str) -> None:

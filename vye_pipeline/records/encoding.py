@@ -29,7 +29,7 @@ def compact_date(values: pa.Array) -> pa.Array:
     """Writes 2024-02-29 as 20240229."""
     from vye_pipeline.text import from_matrix, matrix
 
-    return from_matrix(matrix(values, DATE_WIDTH)[:, COMPACT_DATE])
+    return from_matrix(matrix(values, DATE_WIDTH).take(COMPACT_DATE, axis=1))
 
 
 def ssn(values: pa.Array) -> pa.Array:
@@ -43,7 +43,7 @@ def td_number(values: pa.Array) -> pa.Array:
     """Moves the last two digits of an SSN to the front: 123456789 becomes 891234567."""
     from vye_pipeline.text import from_matrix, matrix
 
-    return from_matrix(matrix(ssn(values), SSN_WIDTH)[:, TD_NUMBER])
+    return from_matrix(matrix(ssn(values), SSN_WIDTH).take(TD_NUMBER, axis=1))
 
 
 def phone(values: pa.Array) -> pa.Array:

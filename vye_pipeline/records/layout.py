@@ -15,7 +15,6 @@ import pyarrow.compute as pc
 from vye_pipeline.records.kind import Kind
 from vye_pipeline.text import (
     Characters,
-    Codes,
     characters,
     from_matrix,
     matrix,
@@ -50,20 +49,13 @@ def render(kind: Kind, records: pd.DataFrame) -> bytes:
 
 
 def _render_fixed_width(kind: Kind, columns: dict[str, pa.Array]) -> memoryview:
-    count, width = len(columns[kind.columns[0].name]), sum(field.width for field in kind.fields)
-    lines = np.full((count, width + 1), ord("\n"), dtype=np.uint8)
-    start = 0
+    line = np.dtype([*((field.name, f"V{field.width}") for field in kind.fields), ("end", "V1")])
+    lines = np.empty(len(columns[kind.columns[0].name]), dtype=line)
     for field in kind.fields:
         padded = _padded(field.encode(columns[field.column]), field.width)
-        _fill(lines[:, start : start + field.width], matrix(padded, field.width))
-        start += field.width
-    return lines.data
-
-
-def _fill(place: Codes, values: Codes) -> None:
-    """Copies values into their place in the lines, a character of all lines at a time."""
-    for position in range(values.shape[1]):
-        place[:, position] = values[:, position]
+        lines[field.name] = matrix(padded, field.width).view(line[field.name]).ravel()
+    lines["end"] = b"\n"
+    return lines.view(np.uint8).data
 
 
 def _render_separated(kind: Kind, columns: dict[str, pa.Array]) -> memoryview:
@@ -91,9 +83,9 @@ def _padded(values: pa.Array, width: int) -> pa.Array:
 
 def split_lines(content: bytes) -> pa.Array:
     """Splits a rendered file into its lines, without their ends."""
-    ends = np.flatnonzero(np.frombuffer(content, dtype=np.uint8) == ord("\n"))
-    offsets = np.concatenate([[0], ends - np.arange(len(ends))])
-    return Characters(np.frombuffer(content.replace(b"\n", b""), np.uint8), offsets).array()
+    codes = np.frombuffer(content, dtype=np.uint8)
+    starts = np.concatenate([[0], np.flatnonzero(codes == ord("\n")) + 1])
+    return pc.ascii_rtrim(Characters(codes, starts).array(), "\n")
 
 
 def parse(kind: Kind, lines: pa.Array, names: Collection[str] | None = None) -> dict[str, pa.Array]:
