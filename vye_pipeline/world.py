@@ -1,18 +1,20 @@
-"""Everything outside the process that a run touches, opened when first used."""
+"""Everything outside the process that a run touches, loaded and opened when first used."""
 
 from __future__ import annotations
 
 from functools import cached_property
-
-from sqlalchemy import Engine
+from typing import TYPE_CHECKING
 
 from vye_pipeline.bdn.object_store import ObjectStore
 from vye_pipeline.bdn.stores import open_object_store
-from vye_pipeline.database import Database
-from vye_pipeline.ledger.ledger import Ledger, open_ledger
 from vye_pipeline.settings import Settings
-from vye_pipeline.snapshots import SnapshotStore, open_snapshots
-from vye_pipeline.vye_database.export_ready import vye_database
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from vye_pipeline.database import Database
+    from vye_pipeline.ledger.ledger import Ledger
+    from vye_pipeline.snapshots import SnapshotStore
 
 
 class World:
@@ -25,6 +27,8 @@ class World:
     @cached_property
     def vye(self) -> Database:
         """VYE's database."""
+        from vye_pipeline.vye_database.export_ready import vye_database
+
         return vye_database(self.settings)
 
     @cached_property
@@ -35,6 +39,8 @@ class World:
     @cached_property
     def ledger(self) -> Ledger:
         """The ledger, at this version's revision."""
+        from vye_pipeline.ledger.ledger import open_ledger
+
         return open_ledger(self.settings)
 
     @cached_property
@@ -45,4 +51,6 @@ class World:
     @cached_property
     def snapshots(self) -> SnapshotStore:
         """Where personal data is kept, encrypted."""
+        from vye_pipeline.snapshots import open_snapshots
+
         return open_snapshots(self.settings)

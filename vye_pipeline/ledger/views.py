@@ -27,6 +27,7 @@ from sqlalchemy.orm import aliased
 from sqlalchemy.sql.expression import Subquery
 
 from vye_pipeline.database import Query
+from vye_pipeline.ledger.columns import PARTITION, RECORD
 from vye_pipeline.ledger.models import (
     LINE,
     REPLACED,
@@ -73,22 +74,6 @@ class View:
     description: str
     columns: dict[str, str]
     query: Query
-
-
-PARTITION = {
-    "partition_date": "the business day of the cut-off",
-    "kind": "verifications, direct_deposit_changes or address_changes",
-}
-RECORD = {
-    "user_profile_id": "the user profile, as in VYE's database; null for an unexpected line",
-    "record_id": "the record, as in VYE's table of the kind; null for an unexpected line",
-    "line_number": "of its line in the file that was sent, from 1; null if it was not sent",
-    "status": "as in docs/bdn-interface.md, part 3",
-    "reason_code": "BDN's reason, or the rule that was broken",
-    "reason": "why it needs a person; null for an unknown code",
-    "fields": "the fields concerned, separated by commas",
-    "suggested_action": "what to do about it",
-}
 
 
 def _by_day() -> View:

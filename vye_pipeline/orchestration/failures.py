@@ -14,7 +14,6 @@ from vye_pipeline.errors import PipelineError, defect, said
 from vye_pipeline.orchestration.links import affected_link
 from vye_pipeline.records import Kind
 from vye_pipeline.settings import Settings
-from vye_pipeline.vye_database.clone_flags import settle_clones
 from vye_pipeline.world import World
 
 
@@ -37,6 +36,8 @@ def recorded(
     try:
         yield
     except Exception as error:  # noqa: BLE001 - classified, recorded and raised again
+        from vye_pipeline.vye_database.clone_flags import settle_clones
+
         failure, held_back = classified(error), None
         with suppress(PipelineError):
             held_back = world.ledger.fail(

@@ -13,16 +13,8 @@ from typing import Any
 
 import dagster as dg
 
-from vye_pipeline.egress import load_export_ready, load_upload_file
-from vye_pipeline.reconciliation.reconcile import load_acknowledgements
 from vye_pipeline.records import Kind, kind_named
 from vye_pipeline.world import World
-
-LOADERS: dict[str, Callable[[World, date, Kind], Any]] = {
-    "export_ready": load_export_ready,
-    "upload_file": load_upload_file,
-    "acknowledgement": load_acknowledgements,
-}
 
 
 class LedgerIOManager(dg.IOManager):
@@ -39,4 +31,16 @@ class LedgerIOManager(dg.IOManager):
         """Loads an upstream asset's value of the same partition."""
         kind, stage = context.asset_key.path
         day = date.fromisoformat(context.asset_partition_key)
-        return LOADERS[stage](self._world, day, kind_named(kind))
+        return _loaders()[stage](self._world, day, kind_named(kind))
+
+
+def _loaders() -> dict[str, Callable[[World, date, Kind], Any]]:
+    """Returns by stage what loads its value; only a step that runs needs them."""
+    from vye_pipeline.egress import load_export_ready, load_upload_file
+    from vye_pipeline.reconciliation.reconcile import load_acknowledgements
+
+    return {
+        "export_ready": load_export_ready,
+        "upload_file": load_upload_file,
+        "acknowledgement": load_acknowledgements,
+    }

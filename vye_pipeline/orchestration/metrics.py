@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 
-from datadog.dogstatsd.base import DogStatsd
-
 from vye_pipeline.settings import Settings
 
 RECORDS = "vye.records"
@@ -32,6 +30,8 @@ class StatsdMetrics(Metrics):
 
     def __init__(self, host: str, port: int) -> None:
         """Takes the agent's address."""
+        from datadog.dogstatsd.base import DogStatsd
+
         self._client = DogStatsd(
             host=host, port=port, disable_telemetry=True, disable_buffering=True
         )

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError, SlackClientError
-
 from vye_pipeline.errors import defect
 from vye_pipeline.settings import Settings
 
@@ -35,6 +32,8 @@ class SlackNotifier(Notifier):
 
     def __init__(self, token: str, channel: str, base_url: str) -> None:
         """Takes a bot's token with the scope chat:write, and a channel it has been invited to."""
+        from slack_sdk import WebClient
+
         self._client = WebClient(token=token, base_url=base_url, timeout=TIMEOUT_SECONDS)
         self._channel = channel
 
@@ -47,6 +46,8 @@ class SlackNotifier(Notifier):
         self._call("auth.test")
 
     def _call(self, method: str, **values: str) -> None:
+        from slack_sdk.errors import SlackApiError, SlackClientError
+
         try:
             self._client.api_call(method, json=values)
         except (SlackClientError, OSError) as error:

@@ -15,11 +15,8 @@ from vye_pipeline.business_days import (
     holiday_name,
 )
 from vye_pipeline.errors import PipelineError
-from vye_pipeline.ledger.news import unsettled_days
-from vye_pipeline.ledger.reports import FAILED, calendar
 from vye_pipeline.orchestration.jobs import EGRESS, EGRESS_STAGES, RECONCILE, asset_keys
 from vye_pipeline.orchestration.partitions import DATE_FORMAT
-from vye_pipeline.vye_database.activation import is_activated
 from vye_pipeline.world import World
 
 Requested = dg.RunRequest | list[dg.RunRequest] | dg.SkipReason
@@ -82,7 +79,7 @@ def unsettled_schedule(
     """Returns the schedule that reconciles every partition that isn't settled."""
 
     def requested(today: date) -> Requested:
-        days = [day.strftime(DATE_FORMAT) for day in world.ledger.read(unsettled_days)]
+        days = [day.strftime(DATE_FORMAT) for day in _unsettled(world)]
         requests = [
             dg.RunRequest(run_key=f"{day} unsettled on {today}", partition_key=day)
             for day in days
@@ -141,12 +138,20 @@ def _retired(world: World, today: date) -> str | None:
     last = world.settings.end_date
     if last is None or today <= last:
         return None
-    if world.ledger.read(unsettled_days):
+    if _unsettled(world):
         return None
     return f"BDN is retired: the last partition was {last}, and every one is settled"
 
 
+def _unsettled(world: World) -> list[date]:
+    from vye_pipeline.ledger.news import unsettled_days
+
+    return world.ledger.read(unsettled_days)
+
+
 def _not_activated(world: World, today: date) -> str | None:
+    from vye_pipeline.vye_database.activation import is_activated
+
     try:
         activated = is_activated(world, today)
     except PipelineError as error:
@@ -156,6 +161,8 @@ def _not_activated(world: World, today: date) -> str | None:
 
 def _failed(world: World, today: date) -> Iterator[tuple[date, tuple[str, ...]]]:
     """Yields the failed partitions of the last business days and their kinds, oldest first."""
+    from vye_pipeline.ledger.reports import FAILED, calendar
+
     first = business_days_after(today, -world.settings.retry_business_days)
     last = business_days_after(today, -1)
     days = list(business_days(max(first, world.settings.start_date), last))

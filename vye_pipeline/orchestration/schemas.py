@@ -6,8 +6,7 @@ from collections.abc import Mapping
 
 import dagster as dg
 
-from vye_pipeline.ledger.views import PARTITION, RECORD
-from vye_pipeline.reconciliation.manual import COLUMNS
+from vye_pipeline.ledger.columns import PARTITION, RECORD, WORKLIST
 from vye_pipeline.records import Kind
 
 Schema = dict[str, dg.TableSchema]
@@ -51,7 +50,7 @@ def of_reconciliation() -> Schema:
 
 def of_worklist() -> Schema:
     """Returns the columns of a day's worklist."""
-    return _schema(COLUMNS)
+    return _schema(WORKLIST)
 
 
 def _schema(columns: Mapping[str, str]) -> Schema:

@@ -9,8 +9,6 @@ import dagster as dg
 
 from vye_pipeline.bdn.file_names import INBOUND
 from vye_pipeline.errors import PipelineError, defect
-from vye_pipeline.ledger.news import delivered_kinds, failure_is_known, known_inbound_keys
-from vye_pipeline.orchestration import alerts
 from vye_pipeline.orchestration.arrivals import arrivals, days_with_unknown
 from vye_pipeline.orchestration.jobs import EGRESS_JOB, RECONCILE, RECONCILE_JOB
 from vye_pipeline.orchestration.metrics import OPEN_ALARMS, Metrics
@@ -36,6 +34,8 @@ def acknowledgement_sensor(
         "run of its partition. Keys and ETags are compared with the last look.",
     )
     def acknowledgements_arrive(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        from vye_pipeline.ledger.news import known_inbound_keys
+
         listing = world.objects.list(INBOUND)
         lying = arrivals(listing)
         if context.cursor is None:
@@ -83,6 +83,8 @@ def failed_egress_sensor(world: World) -> dg.SensorDefinition:
 
 def _record_if_silent(world: World, day: date, run_id: str, clock: Clock) -> None:
     """Records the failure of a run that could not do so itself: it was killed, or never began."""
+    from vye_pipeline.ledger.news import delivered_kinds, failure_is_known
+
     is_known, delivered = world.ledger.read(
         lambda connection: (
             failure_is_known(connection, run_id),
@@ -117,6 +119,8 @@ def watch_sensor(world: World) -> dg.SensorDefinition:
         notifier: dg.ResourceParam[Notifier],
         metrics: dg.ResourceParam[Metrics],
     ) -> dg.SkipReason:
+        from vye_pipeline.orchestration import alerts
+
         told = json.loads(context.cursor or "{}")
         try:
             holding = alerts.alarms(world, clock.now())

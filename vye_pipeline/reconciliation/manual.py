@@ -14,24 +14,13 @@ import pandas as pd
 from vye_pipeline.business_days import NEW_YORK, business_days_waited
 from vye_pipeline.errors import PipelineError, UsageError
 from vye_pipeline.frames import read_frame
+from vye_pipeline.ledger.columns import WORKLIST
 from vye_pipeline.ledger.ledger import Ledger
 from vye_pipeline.ledger.reports import affected
 from vye_pipeline.ledger.views import open_items
 from vye_pipeline.vye_database.contacts import reachable
 from vye_pipeline.world import World
 
-COLUMNS = {
-    "user_profile_id": "the user profile, as in VYE's database",
-    "kinds": "of its records that need a person, each listed once",
-    "statuses": "of these records, each listed once",
-    "reasons": "why they need a person, each listed once",
-    "suggested_actions": "what to do about it, each listed once",
-    "evidence": "what BDN's feed says of them, each listed once",
-    "waited_business_days": "of the record that has waited longest",
-    "is_moot": "whether newer submissions have made all of it moot",
-    "is_reachable": "whether a telephone number or e-mail address is known; null while VYE's "
-    "database can't be read",
-}
 TYPES = {
     "user_profile_id": "int64",
     "waited_business_days": "int64",
@@ -49,12 +38,12 @@ def worklist(world: World, partition_date: date, now: datetime) -> pd.DataFrame:
         now: with zone.
 
     Returns:
-        COLUMNS: one row a user profile.
+        WORKLIST: one row a user profile.
     """
     items = world.ledger.read(lambda connection: read_frame(connection, open_items(partition_date)))
     items = items.dropna(subset="user_profile_id").astype({"user_profile_id": "int64"})
     if items.empty:
-        return pd.DataFrame({name: pd.Series(dtype=TYPES.get(name, "str")) for name in COLUMNS})
+        return pd.DataFrame({name: pd.Series(dtype=TYPES.get(name, "str")) for name in WORKLIST})
     today = now.astimezone(NEW_YORK).date()
     profiles = items.groupby("user_profile_id", as_index=False).agg(
         kinds=("kind", _listed),
@@ -69,7 +58,7 @@ def worklist(world: World, partition_date: date, now: datetime) -> pd.DataFrame:
     return profiles.assign(
         waited_business_days=since.map(lambda day: business_days_waited(day, today)),
         is_reachable=_reachable(world, profiles["user_profile_id"]),
-    )[list(COLUMNS)]
+    )[list(WORKLIST)]
 
 
 def _reachable(world: World, user_profile_ids: pd.Series[int]) -> pd.Series[bool]:

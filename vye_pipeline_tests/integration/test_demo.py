@@ -257,3 +257,20 @@ def test_commands_that_only_read_load_nothing_heavy(demo: Demo, command: tuple[s
         check=True,
     )
     assert done.stdout.splitlines()[-1] == "set()"
+
+
+def test_the_definitions_load_nothing_heavy(tmp_path: Path) -> None:
+    heavy = {
+        *("alembic", "boto3", "botocore", "cryptography", "datadog", "jinja2", "numpy", "pandas"),
+        *("pandera", "psycopg", "pyarrow", "requests", "rich", "slack_sdk", "sqlalchemy"),
+    }
+    program = f"import sys, vye_pipeline.definitions; print({heavy!r} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | {"VYE_LOCAL_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == "set()"
+    assert not list(tmp_path.iterdir())

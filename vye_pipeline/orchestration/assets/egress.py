@@ -1,17 +1,19 @@
-"""A kind's way out: export_ready, upload_file, delivery (architecture.md, "The flow of a day")."""
+"""A kind's way out: export_ready, upload_file, delivery (architecture.md, "The flow of a day").
+
+What carries records is loaded by the step that runs: whoever only reads the declarations, as
+Dagster's servers do, doesn't wait for it. Dagster evaluates the types of a step's arguments.
+"""
+
+from typing import Any
 
 import dagster as dg
 
-from vye_pipeline import egress
 from vye_pipeline.bdn.file_names import outbound_key
-from vye_pipeline.egress import ExportReady
-from vye_pipeline.ledger.models import LINE, QUARANTINED, REPLACED, SUPERSEDED
 from vye_pipeline.orchestration import checks, metadata, schemas
 from vye_pipeline.orchestration.failures import recorded
 from vye_pipeline.orchestration.partitions import partition_date
 from vye_pipeline.orchestration.resources import Clock, World
 from vye_pipeline.records import Kind
-from vye_pipeline.records.layout import split_lines
 
 
 def export_ready_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
@@ -40,6 +42,9 @@ def export_ready_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.As
         world: dg.ResourceParam[World],
         clock: dg.ResourceParam[Clock],
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster refuses one
+        from vye_pipeline import egress
+        from vye_pipeline.ledger.models import LINE, QUARANTINED, REPLACED, SUPERSEDED
+
         day, now = partition_date(context), clock.now()
         with recorded(world, day, kind, step="export_ready", run_id=context.run.run_id, now=now):
             export = egress.take_export_ready(world, day, kind, now)
@@ -87,10 +92,14 @@ def upload_file_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.Ass
     )
     def upload_file(
         context: dg.AssetExecutionContext,
-        export: ExportReady,
+        export: Any,  # an ExportReady
         world: dg.ResourceParam[World],
         clock: dg.ResourceParam[Clock],
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster refuses one
+        from vye_pipeline import egress
+        from vye_pipeline.ledger.models import LINE
+        from vye_pipeline.records.layout import split_lines
+
         day, now = partition_date(context), clock.now()
         with recorded(world, day, kind, step="upload_file", run_id=context.run.run_id, now=now):
             content = egress.make_upload_file(kind, export)
@@ -140,6 +149,8 @@ def delivery_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.Assets
         world: dg.ResourceParam[World],
         clock: dg.ResourceParam[Clock],
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster refuses one
+        from vye_pipeline import egress
+
         day, now = partition_date(context), clock.now()
         with recorded(world, day, kind, step="delivery", run_id=context.run.run_id, now=now):
             receipt = egress.deliver(world, day, kind, content, now)

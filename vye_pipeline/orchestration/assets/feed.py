@@ -6,7 +6,6 @@ from vye_pipeline.orchestration import checks, metadata
 from vye_pipeline.orchestration.failures import reported
 from vye_pipeline.orchestration.partitions import partition_date
 from vye_pipeline.orchestration.resources import Clock, World
-from vye_pipeline.reconciliation.feed import take_feed
 
 WAVE_FEED, READABLE = "wave_feed", "every_line_is_readable"
 
@@ -32,6 +31,8 @@ def wave_feed_asset(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
         world: dg.ResourceParam[World],
         clock: dg.ResourceParam[Clock],
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster refuses one
+        from vye_pipeline.reconciliation.feed import take_feed
+
         day = partition_date(context)
         with reported(day, WAVE_FEED):
             outcome = take_feed(world, day, clock.now())

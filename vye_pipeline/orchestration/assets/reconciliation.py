@@ -1,25 +1,22 @@
-"""The way back: acknowledgement and reconciliation of a kind, manual_reconciliation of a day."""
+"""The way back: acknowledgement and reconciliation of a kind, manual_reconciliation of a day.
+
+As on the way out, what carries records is loaded by the step that runs.
+"""
+
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
-import pandas as pd
 
-from vye_pipeline.bdn.acknowledgement import Acknowledgement
-from vye_pipeline.ledger.models import REPLACED
 from vye_pipeline.orchestration import checks, metadata, schemas
 from vye_pipeline.orchestration.failures import reported
 from vye_pipeline.orchestration.metrics import Metrics
 from vye_pipeline.orchestration.partitions import partition_date
 from vye_pipeline.orchestration.resources import Clock, World
-from vye_pipeline.reconciliation import manual
-from vye_pipeline.reconciliation.orphans import find_orphans
-from vye_pipeline.reconciliation.reconcile import (
-    load_acknowledgements,
-    receive,
-    reconcile,
-)
 from vye_pipeline.reconciliation.statuses import MANUAL, Status
 from vye_pipeline.records import KINDS, Kind
-from vye_pipeline.redelivery import verify
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SUMS, ACCEPTED, WELL_FORMED, COMPLETE, NOBODY = (
     "every_record_has_one_status",
@@ -56,6 +53,9 @@ def acknowledgement_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg
         world: dg.ResourceParam[World],
         clock: dg.ResourceParam[Clock],
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster refuses one
+        from vye_pipeline.reconciliation.reconcile import load_acknowledgements, receive
+        from vye_pipeline.redelivery import verify
+
         day = partition_date(context)
         with reported(day, kind.name):
             received = receive(world, day, kind, clock.now())
@@ -117,11 +117,14 @@ def reconciliation_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.
     )
     def reconciliation(
         context: dg.AssetExecutionContext,
-        acknowledgements: list[Acknowledgement],
+        acknowledgements: list[Any],  # Acknowledgements
         world: dg.ResourceParam[World],
         clock: dg.ResourceParam[Clock],
         metrics: dg.ResourceParam[Metrics],
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster refuses one
+        from vye_pipeline.ledger.models import REPLACED
+        from vye_pipeline.reconciliation.reconcile import reconcile
+
         day, now = partition_date(context), clock.now()
         with reported(day, kind.name):
             rows = reconcile(world, day, kind, acknowledgements, now)
@@ -185,9 +188,12 @@ def manual_reconciliation_asset(
         world: dg.ResourceParam[World],
         clock: dg.ResourceParam[Clock],
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster refuses one
+        from vye_pipeline.reconciliation.manual import worklist
+        from vye_pipeline.reconciliation.orphans import find_orphans
+
         day = partition_date(context)
         with reported(day, "manual_reconciliation"):
-            profiles = manual.worklist(world, day, clock.now())
+            profiles = worklist(world, day, clock.now())
             claimed = checks.every_record_claimed(world, day)
             orphans = find_orphans(world, day, clock.now())
         return dg.MaterializeResult(
@@ -210,7 +216,7 @@ def manual_reconciliation_asset(
     return manual_reconciliation
 
 
-def _in_words(counts: dict[str, int], affected: pd.DataFrame) -> str | None:
+def _in_words(counts: dict[str, int], affected: "pd.DataFrame") -> str | None:
     if affected.empty:
         return None
     parts = [f"{count} {status}" for status, count in counts.items() if count]
