@@ -1,71 +1,133 @@
-"""Runs every size on both databases, and prints a table or JSON."""
+"""Measures days of some sizes in every place, and what stands beside them; tells, keeps, draws."""
 
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 import sys
-import tempfile
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table
 
-from vye_pipeline_tests.bench.stopwatch import STAGES
+from vye_pipeline_tests.bench import (
+    dagster_runs,
+    floors,
+    history,
+    machine,
+    page,
+    rivals,
+    row_by_row,
+    run,
+    start_up,
+)
+from vye_pipeline_tests.bench.places import PLACES, SERVER, Place, opened
+from vye_pipeline_tests.bench.processes import in_a_process
+from vye_pipeline_tests.bench.world import fill
 
-DATABASES = ("postgresql", "sqlite")
 SIZES = (10_000, 100_000, 1_000_000)
-DISK_BYTES_A_USER = 6_000
-MEBIBYTE = 2**20
+ROW_BY_ROW = 10_000
+LEAST = 1_000  # users: fewer have not lines enough for BDN's faults
+
+
+def measure_day(place: Place, users: int) -> dict[str, Any]:
+    """Runs and verifies a day, then times the floors of its stages; on PostgreSQL rivals too.
+
+    Args:
+        place: where.
+        users: how many verify.
+
+    Returns:
+        The figures, as JSON can hold them.
+    """
+    with opened(place) as (settings,):
+        in_a_process(fill, settings, users)
+        egress, rendered = in_a_process(run.timed_egress, settings)
+        in_a_process(run.answer_all, settings)
+        reconcile = in_a_process(run.timed_reconcile, settings)
+        return {
+            "place": str(place),
+            "users": users,
+            "records": run.verify(settings, users, rendered),
+            "egress": egress.as_json(),
+            "reconcile": reconcile.as_json(),
+            "floors": in_a_process(floors.measure, settings),
+            "identity": in_a_process(floors.identity, settings),
+            **({"rivals": rivals.measure(settings)} if place == SERVER else {}),
+        }
+
+
+def measure_row_by_row(users: int = ROW_BY_ROW) -> dict[str, float]:
+    """Lets the pipeline and the row-by-row writer write the same day."""
+    with opened(SERVER) as (settings,):
+        in_a_process(fill, settings, users)
+        in_a_process(run.timed_egress, settings)
+        return in_a_process(row_by_row.measure, settings)
+
+
+PARTS: dict[str, Callable[[], dict[str, float]]] = {
+    "row by row": measure_row_by_row,
+    "dagster": dagster_runs.measure,
+    "start-up": start_up.measure,
+    "history": history.measure,
+}
 
 
 @click.command()
-@click.option("--size", "sizes", type=click.IntRange(min=1_000), multiple=True, default=SIZES)
-@click.option("--json", "as_json", is_flag=True, help="print JSON")
-def main(sizes: tuple[int, ...], as_json: bool) -> None:
-    """Time days of some sizes, stage by stage."""
-    _refuse_what_does_not_fit(max(sizes))
-    measured = [_run(database, size) for size in sizes for database in DATABASES]
-    if as_json:
-        click.echo(json.dumps(measured, indent=2))
-    else:
-        _show(measured)
+@click.option(
+    "--size",
+    "sizes",
+    type=click.IntRange(min=LEAST),
+    multiple=True,
+    default=SIZES,
+    show_default=True,
+    help="users of a day",
+)
+@click.option(
+    "--part",
+    "parts",
+    type=click.Choice(["days", *PARTS]),
+    multiple=True,
+    help="only this; all by default",
+)
+@click.option("--json", "file", type=click.Path(path_type=Path), help="write the figures there")
+@click.option("--write-page", is_flag=True, help="write docs/performance.md and its plots")
+def main(
+    sizes: tuple[int, ...], parts: tuple[str, ...], file: Path | None, *, write_page: bool
+) -> None:
+    """Time days of some sizes, stage by stage, beside their floors and rivals."""
+    wanted = parts or ("days", *PARTS)
+    if "days" in wanted:
+        machine.refuse_what_does_not_fit(max(sizes))
+    measured: dict[str, Any] = {"command": _command(sizes), "machine": machine.description()}
+    if "days" in wanted:
+        measured["days"] = [
+            _told(f"{users:,} users, {place}", measure_day, place, users)
+            for users in sorted(set(sizes))
+            for place in PLACES
+        ]
+    for name, measure in PARTS.items():
+        if name in wanted:
+            measured[name] = _told(name, measure)
+    page.show(measured, Console(width=110))
+    if file:
+        file.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
+    if write_page:
+        page.write(measured)
 
 
-def _refuse_what_does_not_fit(users: int) -> None:
-    needed, free = users * DISK_BYTES_A_USER, shutil.disk_usage(tempfile.gettempdir()).free
-    if needed > free:
-        raise click.UsageError(
-            f"{users} users need about {needed // MEBIBYTE} MiB in {tempfile.gettempdir()}, "
-            f"{free // MEBIBYTE} are free: set TMPDIR to a larger disk, or --size"
-        )
+def _command(sizes: tuple[int, ...]) -> str:
+    """Returns how to ask for the same again."""
+    if sizes == SIZES:
+        return "make bench"
+    return f'make bench SIZES="{" ".join(f"--size {users}" for users in sizes)}"'
 
 
-def _run(database: str, users: int) -> dict[str, Any]:
-    command = [sys.executable, "-m", "vye_pipeline_tests.bench.run", database, str(users)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
-    measured: dict[str, Any] = json.loads(done.stdout)
-    return measured
-
-
-def _show(measured: list[dict[str, Any]]) -> None:
-    table = Table(box=None, pad_edge=False)
-    table.add_column("seconds", no_wrap=True)
-    for one in measured:
-        table.add_column(f"{one['database']}\n{one['users']:,}", justify="right")
-    for stage in STAGES:
-        table.add_row(stage, *(f"{one['stages'].get(stage, 0):.2f}" for one in measured))
-    for name in ("egress_seconds", "reconcile_seconds"):
-        words = f"{name.removesuffix('_seconds')}, all of it"
-        table.add_row(words, *(f"{one[name]:.2f}" for one in measured))
-    rates = (
-        one["records"] / (one["egress_seconds"] + one["reconcile_seconds"]) for one in measured
-    )
-    table.add_row("records a second", *(f"{rate:,.0f}" for rate in rates))
-    table.add_row("peak MiB", *(f"{one['peak_bytes'] / MEBIBYTE:,.0f}" for one in measured))
-    Console().print(table)
+def _told(what: str, measure: Callable[..., Any], *arguments: Any) -> Any:
+    """Says what is measured while it is: a day of a million users takes minutes."""
+    sys.stderr.write(f"measuring {what} ...\n")
+    return measure(*arguments)
 
 
 if __name__ == "__main__":

@@ -1,125 +1,152 @@
-"""One day of one size on one database, timed and verified; a process of its own for its memory."""
+"""One day in one world: its two steps timed stage by stage, BDN's answer, and what came of it."""
 
 from __future__ import annotations
 
-import json
-import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from datetime import UTC, timedelta
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import date
+from hashlib import sha256
 
-from cryptography.fernet import Fernet
+from numpy.random import default_rng
 
 from vye_pipeline import egress
-from vye_pipeline.business_days import cut_off
+from vye_pipeline.bdn.acknowledgement import render_acknowledgement
+from vye_pipeline.bdn.file_names import acknowledgement_key, outbound_key
 from vye_pipeline.ledger.reports import DELIVERED, calendar
 from vye_pipeline.reconciliation.reconcile import load_acknowledgements, receive, reconcile
-from vye_pipeline.records import KINDS
-from vye_pipeline.settings import Settings, load_settings
-from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
+from vye_pipeline.records import ADDRESS_CHANGES, KINDS, VERIFICATIONS, Kind
+from vye_pipeline.settings import Settings
+from vye_pipeline.simulation.stand_in_bdn import Faults, answer
 from vye_pipeline.world import World
-from vye_pipeline_tests.bench.stopwatch import Stopwatch, peak_memory
-from vye_pipeline_tests.bench.world import DAY, fill
-from vye_pipeline_tests.integration.servers import PostgreSQL
+from vye_pipeline_tests.bench.stopwatch import Step, Stopwatch
+from vye_pipeline_tests.bench.world import DAY, ONE_IN, after_cut_off
 
-FAULTS = Faults(reject=30, drop=30, garble=30, late=30)
-NOW = cut_off(DAY).astimezone(UTC) + timedelta(minutes=1)
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What a day took (seconds; bytes)."""
-
-    database: str
-    users: int
-    records: int
-    egress_seconds: float
-    reconcile_seconds: float
-    stages: dict[str, float]
-    peak_bytes: int
+EACH = 20
+FAULTY = Faults(reject=EACH, drop=EACH, garble=EACH, late=EACH)
+REFUSED = Faults(refuse=True)
+SEED = 0
 
 
-def measure(database: str, users: int) -> Measured:
-    """Runs a day and verifies what came of it before any figure is told.
+def timed_egress(settings: Settings) -> tuple[Step, dict[str, str]]:
+    """Takes DAY's files out to BDN.
+
+    Returns:
+        What it took; and the SHA-256 of what was rendered, by kind.
+    """
+    rendered: dict[str, str] = {}
+
+    def carry(world: World) -> None:
+        for kind in KINDS:
+            content = egress_of(world, kind, DAY)
+            rendered[kind.name] = sha256(content).hexdigest()
+
+    return _timed(carry, settings), rendered
+
+
+def timed_reconcile(settings: Settings) -> Step:
+    """Sets DAY against BDN's acknowledgements."""
+
+    def settle(world: World) -> None:
+        for kind in KINDS:
+            reconcile_of(world, kind, DAY)
+
+    return _timed(settle, settings)
+
+
+def _timed(work: Callable[[World], None], settings: Settings) -> Step:
+    world = opened_world(settings)
+    watch = Stopwatch()
+    with watch.running():
+        work(world)
+    return watch.step()
+
+
+def opened_world(settings: Settings) -> World:
+    """Returns a world whose databases and stores are connected: a run's time begins after that."""
+    world = World(settings)
+    world.ledger.file(DAY, VERIFICATIONS)
+    with world.vye_engine.connect():
+        world.objects.list("outbound/")
+        world.snapshots.exists("nothing")
+    return world
+
+
+def egress_of(world: World, kind: Kind, day: date) -> bytes:
+    """Runs the egress of a kind as the job does, and returns its file."""
+    now = after_cut_off(day)
+    export = egress.take_export_ready(world, day, kind, now)
+    content = egress.make_upload_file(kind, export)
+    egress.keep_upload_file(world, day, kind, content)
+    egress.deliver(world, day, kind, content, now)
+    return content
+
+
+def reconcile_of(world: World, kind: Kind, day: date) -> None:
+    """Reconciles a kind as the job does."""
+    now = after_cut_off(day)
+    receive(world, day, kind, now)
+    reconcile(world, day, kind, load_acknowledgements(world, day, kind), now)
+
+
+def answer_all(settings: Settings) -> None:
+    """Lets BDN answer DAY's files with every kind of fault (see expected_counts)."""
+    world, random, now = World(settings), default_rng(SEED), after_cut_off(DAY)
+    for kind in KINDS:
+        given = answer(
+            kind,
+            DAY,
+            world.objects.get(outbound_key(kind, DAY)),
+            received_at=now,
+            faults=REFUSED if kind is ADDRESS_CHANGES else FAULTY,
+            random=random,
+        )
+        world.objects.put(acknowledgement_key(kind, DAY), render_acknowledgement(given.first))
+        if given.supplement is not None and kind is VERIFICATIONS:
+            supplement = replace(given.supplement, received_at=now)
+            key = acknowledgement_key(kind, DAY, 2)
+            world.objects.put(key, render_acknowledgement(supplement))
+
+
+def expected_counts(users: int) -> dict[str, dict[str, int]]:
+    """Returns how many records must have which status, by kind.
+
+    BDN rejects, drops, garbles and delays lines of the first two kinds. What it delayed of the
+    verifications is there already, so that what it dropped is known to be missing; what it
+    delayed of the direct deposits is not, so that what it dropped is still pending with it. The
+    third file it refuses.
+    """
+    some = users // ONE_IN
+    faults = {"rejected": EACH, "mismatched": EACH}
+    return {
+        "verifications": {**faults, "missing": EACH, "acknowledged": users - 3 * EACH},
+        "direct_deposit_changes": {
+            **faults,
+            "pending": 2 * EACH,
+            "acknowledged": some - 4 * EACH,
+        },
+        "address_changes": {"rejected": some},
+    }
+
+
+def verify(settings: Settings, users: int, rendered: dict[str, str]) -> int:
+    """Holds what came of DAY to what must have come of it.
 
     Args:
-        database: postgresql or sqlite.
-        users: how many verify.
+        settings: of the world.
+        users: who verified.
+        rendered: the SHA-256 of what the egress has rendered, by kind.
+
+    Returns:
+        How many records were sent, each once and with one status.
     """
-    watch, total = Stopwatch(), Stopwatch()
-    with _settings(database) as settings:
-        world = World(settings)
-        fill(world, users)
-        assert world.ledger.engine
-        with watch.running():
-            with total.measured("egress"):
-                _egress(world)
-            answer_partition(world.objects, DAY, FAULTS, received_at=NOW)
-            with total.measured("reconcile"):
-                _reconcile(world)
-        records = _verified(world, users)
-    return Measured(
-        database=database,
-        users=users,
-        records=records,
-        egress_seconds=total.seconds["egress"],
-        reconcile_seconds=total.seconds["reconcile"],
-        stages=dict(watch.seconds),
-        peak_bytes=peak_memory(),
-    )
-
-
-def _egress(world: World) -> None:
-    for kind in KINDS:
-        export = egress.take_export_ready(world, DAY, kind, NOW)
-        content = egress.make_upload_file(kind, export)
-        egress.keep_upload_file(world, DAY, kind, content)
-        egress.deliver(world, DAY, kind, content, NOW)
-
-
-def _reconcile(world: World) -> None:
-    for kind in KINDS:
-        receive(world, DAY, kind, NOW)
-        reconcile(world, DAY, kind, load_acknowledgements(world, DAY, kind), NOW)
-
-
-def _verified(world: World, users: int) -> int:
-    """Counts the records, each delivered once and with one status."""
+    world = World(settings)
     days = world.ledger.read(lambda connection: calendar(connection, [DAY]))
-    assert all(day.delivery == DELIVERED for day in days)
-    assert days[0].lines == users
+    expected = expected_counts(users)
     for day, kind in zip(days, KINDS, strict=True):
-        assert world.objects.get(day.object_key or "").count(b"\n") == day.lines, kind.name
-        assert sum(day.counts.values()) - day.counts["unexpected"] == day.lines
-    assert sum(day.counts["rejected"] for day in days) == FAULTS.reject
+        assert day.delivery == DELIVERED, kind.name
+        content = world.objects.get(day.object_key or "")
+        assert sha256(content).hexdigest() == rendered[kind.name], kind.name
+        assert content.count(b"\n") == day.lines == sum(expected[kind.name].values()), kind.name
+        counts = {status: count for status, count in day.counts.items() if count}
+        assert counts == expected[kind.name], (kind.name, counts)
     return sum(day.lines for day in days)
-
-
-@contextmanager
-def _settings(database: str) -> Iterator[Settings]:
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        tempfile.TemporaryDirectory(prefix="pg", ignore_cleanup_errors=True) as server_folder,
-    ):
-        embedded = load_settings(local_dir=Path(folder), start_date=DAY)
-        if database == "sqlite":
-            yield embedded
-            return
-        server = PostgreSQL(Path(server_folder))
-        source = server.database()
-        yield embedded.model_copy(
-            update={
-                "database_url": source,
-                "database_write_url": source,
-                "ledger_url": server.database(),
-                "snapshot_key": Fernet.generate_key().decode(),
-            }
-        )
-        server.stop()
-
-
-if __name__ == "__main__":
-    sys.stdout.write(json.dumps(asdict(measure(sys.argv[1], int(sys.argv[2])))))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
 
 from vye_pipeline.business_days import cut_off
 from vye_pipeline.frames import append_frame
+from vye_pipeline.settings import Settings
 from vye_pipeline.vye_database.creation import create_tables
 from vye_pipeline.vye_database.tables import Base
 from vye_pipeline.world import World
@@ -20,95 +22,106 @@ ROUTING_NUMBERS = ("021000021", "011401533", "091000019")
 ONE_IN = 10
 
 
-def fill(world: World, users: int) -> None:
-    """Makes VYE's tables with one clone that is ready for DAY.
+def fill(settings: Settings, users: int, days: Sequence[date] = (DAY,)) -> None:
+    """Makes VYE's tables, with one clone a day that is ready for BDN; and the ledger's, empty.
 
     Args:
-        world: VYE's database, empty.
-        users: how many verify.
+        settings: of databases that are empty.
+        users: how many verify a day; each day they are others.
+        days: business days, in order.
     """
-    create_tables(world.vye.engine())
+    world = World(settings)
+    engine = world.vye.engine()
+    create_tables(engine)
+    for number, day in enumerate(days):
+        with engine.begin() as connection:
+            for table, frame in _tables(day, number + 1, users).items():
+                append_frame(connection, Base.metadata.tables[table], frame)
+    settle(engine)
+    settle(world.ledger.engine)
+
+
+def activate(world: World, day: date) -> None:
+    """Leaves only a day's clone ready for BDN, as it is when every day before was delivered."""
+    clones = Base.metadata.tables["vye_bdn_clones"]
     with world.vye.engine().begin() as connection:
-        for table, frame in _tables(users).items():
-            append_frame(connection, Base.metadata.tables[table], frame)
-    _settle(world.vye.engine())
+        connection.execute(update(clones).values(export_ready=clones.c.transact_date == day))
 
 
-def _tables(users: int) -> dict[str, pd.DataFrame]:
-    ids = pd.Series(np.arange(1, users + 1))
+def after_cut_off(day: date) -> datetime:
+    """Returns the time at which a day is run."""
+    return cut_off(day).astimezone(UTC) + timedelta(minutes=1)
+
+
+def _tables(day: date, clone: int, users: int) -> dict[str, pd.DataFrame]:
+    ids = pd.Series(np.arange((clone - 1) * users + 1, clone * users + 1))
     text = ids.astype("str").str.zfill(9)
+    ssns = (ids + NEVER_ISSUED).astype("str")
     some = ids[ids % ONE_IN == 0]
-    return {
-        "vye_bdn_clones": _stamped(
-            pd.DataFrame({"id": [1], "export_ready": [True], "transact_date": [DAY]})
+    tables = {
+        "vye_bdn_clones": pd.DataFrame(
+            {"id": [clone], "export_ready": [True], "transact_date": [day]}
         ),
-        "mpi_identities": pd.DataFrame({"icn": text, "ssn": (ids + NEVER_ISSUED).astype("str")}),
-        "vye_user_profiles": _stamped(pd.DataFrame({"id": ids, "icn": text})),
-        "vye_user_infos": _stamped(
-            pd.DataFrame(
-                {
-                    "id": ids,
-                    "user_profile_id": ids,
-                    "bdn_clone_id": 1,
-                    "file_number": text,
-                    "suffix": "00",
-                    "stub_nm": "A VETER",
-                    "rpo_code": 316,
-                    "fac_code": "11907111",
-                    "indicator": "A",
-                }
-            )
+        "vye_user_profiles": pd.DataFrame({"id": ids, "icn": text}),
+        "vye_user_infos": pd.DataFrame(
+            {
+                "id": ids,
+                "user_profile_id": ids,
+                "bdn_clone_id": clone,
+                "file_number": text,
+                "suffix": "00",
+                "stub_nm": "A VETER",
+                "rpo_code": 316,
+                "fac_code": "11907111",
+                "indicator": "A",
+            }
         ),
-        "vye_verifications": _stamped(
-            pd.DataFrame(
-                {
-                    "id": ids,
-                    "user_profile_id": ids,
-                    "user_info_id": ids,
-                    "transact_date": DAY,
-                    "source_ind": "W",
-                }
-            )
+        "vye_verifications": pd.DataFrame(
+            {
+                "id": ids,
+                "user_profile_id": ids,
+                "user_info_id": ids,
+                "transact_date": day,
+                "source_ind": "W",
+            }
         ),
-        "vye_direct_deposit_changes": _stamped(
-            pd.DataFrame(
-                {
-                    "id": some,
-                    "user_info_id": some,
-                    "full_name": "A VETERAN",
-                    "phone": "5555550100",
-                    "email": "veteran@example.com",
-                    "acct_no": (some + 77_000_000_000).astype("str"),
-                    "acct_type": "checking",
-                    "routing_no": np.resize(np.array(ROUTING_NUMBERS), len(some)),
-                    "bank_name": "A BANK",
-                    "bank_phone": "5555550199",
-                }
-            )
+        "vye_direct_deposit_changes": pd.DataFrame(
+            {
+                "id": some,
+                "user_info_id": some,
+                "full_name": "A VETERAN",
+                "phone": "5555550100",
+                "email": "veteran@example.com",
+                "acct_no": (some + 77_000_000_000).astype("str"),
+                "acct_type": "checking",
+                "routing_no": np.resize(np.array(ROUTING_NUMBERS), len(some)),
+                "bank_name": "A BANK",
+                "bank_phone": "5555550199",
+            }
         ),
-        "vye_address_changes": _stamped(
-            pd.DataFrame(
-                {
-                    "id": some,
-                    "user_info_id": some,
-                    "veteran_name": "A VETERAN",
-                    "address1": some.astype("str") + " MAIN ST",
-                    "city": "ANYTOWN",
-                    "state": "KS",
-                    "zip_code": "66002",
-                    "origin": "frontend",
-                }
-            )
+        "vye_address_changes": pd.DataFrame(
+            {
+                "id": some,
+                "user_info_id": some,
+                "veteran_name": "A VETERAN",
+                "address1": some.astype("str") + " MAIN ST",
+                "city": "ANYTOWN",
+                "state": "KS",
+                "zip_code": "66002",
+                "origin": "frontend",
+            }
         ),
     }
+    identities = {"mpi_identities": pd.DataFrame({"icn": text, "ssn": ssns})}
+    return identities | {name: _stamped(frame, day) for name, frame in tables.items()}
 
 
-def _stamped(frame: pd.DataFrame) -> pd.DataFrame:
-    moment: datetime = cut_off(DAY).astimezone(UTC) - timedelta(hours=6)
-    return frame.assign(created_at=pd.Timestamp(moment), updated_at=pd.Timestamp(moment))
+def _stamped(frame: pd.DataFrame, day: date) -> pd.DataFrame:
+    moment = pd.Timestamp(cut_off(day).astimezone(UTC) - timedelta(hours=6))
+    return frame.assign(created_at=moment, updated_at=moment)
 
 
-def _settle(engine: Engine) -> None:
+def settle(engine: Engine) -> None:
     """Leaves the tables as a server does that has had a night: seen through, and on the disk."""
     statements = {"postgresql": ("VACUUM ANALYZE", "CHECKPOINT"), "sqlite": ("ANALYZE",)}
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:

@@ -1,29 +1,128 @@
-"""The bench runs a whole day, verifies it, and accounts for its time."""
+"""The bench runs whole days, verifies them, and accounts for their time; none is asserted."""
 
 from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
+from vye_pipeline.business_days import business_days_after
 from vye_pipeline_tests.bench import __main__ as bench
-from vye_pipeline_tests.bench.run import measure
-from vye_pipeline_tests.bench.stopwatch import STAGES
+from vye_pipeline_tests.bench import dagster_runs, history, machine, page, rivals, start_up
+from vye_pipeline_tests.bench.places import EMBEDDED, PLACES, SERVER
+from vye_pipeline_tests.bench.processes import in_a_process
+from vye_pipeline_tests.bench.stopwatch import STAGES, THE_REST
+from vye_pipeline_tests.bench.targets import TARGETS, outcomes
+from vye_pipeline_tests.bench.world import DAY
 
 USERS = 1_000
+SPAWNING = (bench, dagster_runs, history, rivals, start_up)
 
 
-def test_a_day_is_verified_and_every_stage_is_timed() -> None:
-    measured = measure("sqlite", USERS)
-    assert measured.records == USERS * 12 // 10
-    assert set(measured.stages) == set(STAGES)
-    whole = measured.egress_seconds + measured.reconcile_seconds
-    assert 0 < sum(measured.stages.values()) < whole
+@pytest.fixture(scope="module", autouse=True)
+def _in_this_process() -> Iterator[None]:
+    """Measures nothing apart: fresh processes are for figures, and take their time."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in SPAWNING:
+            patch.setattr(module, "in_a_process", lambda work, *arguments: work(*arguments))
+        yield
 
 
-def test_a_size_that_does_not_fit_is_refused_with_the_amount(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(bench, "DISK_BYTES_A_USER", 2**40)
+@pytest.fixture(scope="module")
+def measured() -> dict[str, Any]:
+    """A day of each place, its floors, and on PostgreSQL what stands beside it."""
+    return {
+        "command": "make bench",
+        "machine": machine.description(),
+        "days": [bench.measure_day(place, USERS) for place in PLACES],
+        "row by row": bench.measure_row_by_row(USERS),
+    }
+
+
+def test_every_stage_is_timed_and_the_stages_are_the_whole(measured: dict[str, Any]) -> None:
+    for one in measured["days"]:
+        assert one["records"] == USERS * 12 // 10
+        stages = {name for step in page.STEPS for name in one[step]["stages"]}
+        assert stages == set(STAGES)
+        for step in page.STEPS:
+            parts = one[step]["stages"].values()
+            assert sum(part["seconds"] for part in parts) == pytest.approx(one[step]["seconds"])
+            assert all(0 < part["peak_bytes"] <= one[step]["peak_bytes"] for part in parts)
+
+
+def test_every_stage_has_a_floor(measured: dict[str, Any]) -> None:
+    for one in measured["days"]:
+        for step in page.STEPS:
+            assert set(one["floors"][step]) == set(one[step]["stages"]) - {THE_REST}
+            assert all(taken > 0 for taken in one["floors"][step].values())
+        assert one["identity"]["floor"] > 0
+
+
+def test_the_row_by_row_writer_writes_the_same(measured: dict[str, Any]) -> None:
+    assert measured["row by row"]["records"] == USERS * 12 // 10
+
+
+def test_the_page_holds_every_stage_and_target(measured: dict[str, Any], tmp_path: Path) -> None:
+    page.write(measured, tmp_path)
+    text = (tmp_path / "performance.md").read_text(encoding="utf-8")
+    for stage in (*STAGES, "identity"):
+        assert f": {stage} |" in text or f", {stage} |" in text, stage
+    for outcome in outcomes(measured):
+        words, limit, figure, _ = outcome.in_words
+        assert f"| {words} | {limit} | {figure} |" in text
+    plots = {file.name for file in (tmp_path / "performance").glob("*.svg")}
+    assert plots == {page.STAGES_PLOT, page.SIZES_PLOT}
+    kept = json.loads((tmp_path / "performance" / page.DATA).read_text(encoding="utf-8"))
+    assert kept == measured
+
+
+def test_what_was_not_measured_is_said(measured: dict[str, Any]) -> None:
+    unmeasured = [one.target.words for one in outcomes(measured) if one.figure is None]
+    assert len(unmeasured) == sum(
+        any(word in target.words for word in ("Dagster", "dagster", "history", "empty", "largest"))
+        or "backfill" in target.words
+        for target in TARGETS
+    )
+
+
+def test_history_is_put_and_days_run_beside_it() -> None:
+    assert history.measure(users=100, records=1_000, times=0)["with"] > 0
+
+
+def test_dagster_runs_succeed() -> None:
+    figures = dagster_runs.measure(large=100, small=50, backfill=1, times=0)
+    names = ("large day", "bare functions", "small day", "empty runs", "backfilled day")
+    assert all(figures[name] > 0 for name in names)
+    assert dagster_runs.days_from(DAY, 2) == [DAY, business_days_after(DAY, 1)]
+
+
+def test_imports_and_commands_are_timed() -> None:
+    assert set(start_up.measure(times=1)) == {*start_up.IMPORTS, *start_up.COMMANDS}
+
+
+def test_a_size_that_does_not_fit_the_disk_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "DISK_BYTES_A_USER", 2**40)
     result = CliRunner().invoke(bench.main, ["--size", "1000000"])
     assert result.exit_code == 2
-    assert "1000000 users need about 1048576000000 MiB" in result.output
+    assert "1000000 users need about 1048576000000 MiB of disk" in result.output
+
+
+def test_a_size_that_does_not_fit_the_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "_meminfo", {"MemAvailable": 2**30}.get)
+    result = CliRunner().invoke(bench.main, ["--size", "1000000"])
+    assert result.exit_code == 2
+    assert "1000000 users need about 4814 MiB of memory, 1024 are free" in result.output
+
+
+def test_a_figure_comes_from_a_process_of_its_own() -> None:
+    assert in_a_process(os.getpid) != os.getpid()
+
+
+def test_places_are_told_apart() -> None:
+    assert len({str(place) for place in PLACES}) == len(PLACES)
+    assert {SERVER, EMBEDDED} < set(PLACES)
