@@ -290,13 +290,16 @@ def lines_of(content: bytes) -> pa.Table:
 
 
 def diff(rows: Rows) -> Callable[[], object]:
-    """A full join of lines and answers by number, of each kind; nothing is classified."""
+    """A full join of lines and answers, of each kind; nothing is classified."""
     joins = [full_join(rows, kind) for kind in KINDS if len(rows.answers[kind])]
     return lambda: [join() for join in joins]
 
 
 def full_join(rows: Rows, kind: Kind) -> Callable[[], pl.DataFrame]:
-    """The join of one kind, its answers in no order."""
+    """The join of one kind, its answers in no order.
+
+    By the line itself: BDN numbers what it received, so where it lost one, numbers join nothing.
+    """
     lines = split_lines(rows.sent[kind])
     sent = pl.DataFrame({"line_number": np.arange(1, len(lines) + 1), "line": pl.from_arrow(lines)})
     echoes = pd.concat([one.details for one in rows.shuffled(kind)])
@@ -306,7 +309,7 @@ def full_join(rows: Rows, kind: Kind) -> Callable[[], pl.DataFrame]:
             "echo": pl.Series(pa.array(echoes["echo"], pa.string()), dtype=pl.String),
         }
     )
-    return lambda: sent.join(answered, on="line_number", how="full")
+    return lambda: sent.join(answered, left_on="line", right_on="echo", how="full")
 
 
 def _digest(contents: Any) -> list[str]:
