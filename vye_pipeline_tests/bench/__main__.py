@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,13 @@ ROW_BY_ROW = 10_000
 LEAST = 1_000  # users: fewer have not lines enough for BDN's faults
 
 
-def measure_day(place: Place, users: int) -> dict[str, Any]:
-    """Runs and verifies a day, then times the floors of its stages; on PostgreSQL rivals too.
+def measure_day(place: Place, users: int, *, with_rivals: bool) -> dict[str, Any]:
+    """Runs and verifies a day, then times the floors of its stages.
 
     Args:
         place: where.
         users: how many verify.
+        with_rivals: whether to time what else could do the work too; PostgreSQL only.
 
     Returns:
         The figures, as JSON can hold them.
@@ -54,7 +56,7 @@ def measure_day(place: Place, users: int) -> dict[str, Any]:
             "reconcile": reconcile.as_json(),
             "floors": in_a_process(floors.measure, settings),
             "identity": in_a_process(floors.identity, settings),
-            **({"rivals": rivals.measure(settings)} if place == SERVER else {}),
+            **({"rivals": rivals.measure(settings)} if with_rivals else {}),
         }
 
 
@@ -103,7 +105,10 @@ def main(
     measured: dict[str, Any] = {"command": _command(sizes), "machine": machine.description()}
     if "days" in wanted:
         measured["days"] = [
-            _told(f"{users:,} users, {place}", measure_day, place, users)
+            _told(
+                f"{users:,} users, {place}",
+                partial(measure_day, place, users, with_rivals=place == SERVER),
+            )
             for users in sorted(set(sizes))
             for place in PLACES
         ]
@@ -124,10 +129,10 @@ def _command(sizes: tuple[int, ...]) -> str:
     return f'make bench SIZES="{" ".join(f"--size {users}" for users in sizes)}"'
 
 
-def _told(what: str, measure: Callable[..., Any], *arguments: Any) -> Any:
+def _told(what: str, measure: Callable[[], Any]) -> Any:
     """Says what is measured while it is: a day of a million users takes minutes."""
     sys.stderr.write(f"measuring {what} ...\n")
-    return measure(*arguments)
+    return measure()
 
 
 if __name__ == "__main__":

@@ -52,18 +52,16 @@ def measure(
         Seconds: `large day`, `bare functions` (the same without Dagster), `small day`,
         `empty runs` (as many steps that do nothing), `backfilled day`; and how large they were.
     """
-    with opened(SERVER, ledgers=3) as (of_large, of_small, of_backfill):
-        pairs, again = days_from(DAY, 2 * (1 + times)), days_from(DAY, 1 + times)
+    with opened(SERVER, ledgers=2) as (of_large, of_small):
+        pairs, some = days_from(DAY, 2 * (1 + times)), days_from(DAY, 1 + times + backfill)
         in_a_process(fill, of_large, large, pairs)
-        in_a_process(fill, of_small, small, again)
-        in_a_process(fill, of_backfill, small, days_from(DAY, backfill + 1))
+        in_a_process(fill, of_small, small, some)
         return {
             "large day's users": large,
             "small day's users": small,
             "days": backfill,
             **in_a_process(_large_days, of_large, pairs),
-            **in_a_process(_small_days, of_small, again),
-            **in_a_process(_backfill, of_backfill, days_from(DAY, backfill + 1)),
+            **in_a_process(_small_days, of_small, some[: 1 + times], some[1 + times :]),
         }
 
 
@@ -85,19 +83,23 @@ def _large_days(settings: Settings, days: Sequence[date]) -> dict[str, float]:
     return {"large day": with_dagster, "bare functions": without}
 
 
-def _small_days(settings: Settings, days: Sequence[date]) -> dict[str, float]:
-    """Runs small days and as many empty ones in turn."""
+def _small_days(
+    settings: Settings, days: Sequence[date], backfilled: Sequence[date]
+) -> dict[str, float]:
+    """Runs small days and as many empty ones in turn, then the others as one backfill."""
     world = World(settings)
     jobs = [_empty_job(settings, steps) for steps in STEPS]
     doubled = [day for day in days for _ in range(2)]  # what does nothing takes no day of its own
-    with _session(settings, world, days) as session, open_instance(settings) as instance:
+    with _session(settings, world, backfilled) as session, open_instance(settings) as instance:
         small, empty = _in_turn(
             doubled,
             lambda day: _run(session, day),
             lambda day: _run_empty(jobs, instance, day),
             before=lambda day: activate(world, day),
         )
-    return {"small day": small, "empty runs": empty}
+        activate(world, *backfilled)
+        a_day = _backfill(session, backfilled)
+    return {"small day": small, "empty runs": empty, "backfilled day": a_day}
 
 
 def _in_turn(
@@ -121,16 +123,14 @@ def _in_turn(
     return [median(mine[1:] or mine) for mine in taken]
 
 
-def _backfill(settings: Settings, days: Sequence[date]) -> dict[str, float]:
-    """Runs all days in one process, the first of them to warm up."""
-    with _session(settings, World(settings), days) as session:
-        _succeed([problems for _, problems in session.backfill(days[:1], only_failed=False)])
-        began = perf_counter()
-        outcomes = list(session.backfill(days[1:], only_failed=False))
-        taken = perf_counter() - began
+def _backfill(session: Session, days: Sequence[date]) -> float:
+    """Runs all days in one go, and returns the seconds a day."""
+    began = perf_counter()
+    outcomes = list(session.backfill(days, only_failed=False))
+    taken = perf_counter() - began
     _succeed([problems for _, problems in outcomes])
-    assert len(outcomes) == len(days) - 1
-    return {"backfilled day": taken / len(outcomes)}
+    assert [day for day, _ in outcomes] == list(days)
+    return taken / len(days)
 
 
 def _session(settings: Settings, world: World, days: Sequence[date]) -> Session:

@@ -69,9 +69,11 @@ def outcomes(measurements: Measurements) -> Iterable[Outcome]:
     return [target.outcome(measurements) for target in TARGETS]
 
 
-def day(measurements: Measurements, place: str = str(SERVER), users: int = 0) -> dict[str, Any]:
-    """Returns the day of some users at a place; the largest one that was measured by default."""
-    days = [one for one in measurements["days"] if one["place"] == place]
+def day(
+    measurements: Measurements, database: str = SERVER.database, users: int = 0
+) -> dict[str, Any]:
+    """Returns the day of some users on a database, the largest by default; on a folder if both."""
+    days = [one for one in measurements["days"] if one["place"].startswith(database)]
     largest = max((one["users"] for one in days), default=0)
     return next(one for one in days if one["users"] == (users or largest))
 
@@ -130,7 +132,7 @@ def _memory(given: Measurements) -> float:
 
 
 def _embedded(given: Measurements) -> float:
-    embedded = day(given, str(EMBEDDED))
+    embedded = day(given, EMBEDDED.database)
     return embedded["egress"]["seconds"] / day(given, users=embedded["users"])["egress"]["seconds"]
 
 

@@ -41,11 +41,11 @@ def fill(settings: Settings, users: int, days: Sequence[date] = (DAY,)) -> None:
     settle(world.ledger.engine)
 
 
-def activate(world: World, day: date) -> None:
-    """Leaves only a day's clone ready for BDN, as it is when every day before was delivered."""
+def activate(world: World, *days: date) -> None:
+    """Leaves only some days' clones ready for BDN, as it is when every other day is delivered."""
     clones = Base.metadata.tables["vye_bdn_clones"]
     with world.vye.engine().begin() as connection:
-        connection.execute(update(clones).values(export_ready=clones.c.transact_date == day))
+        connection.execute(update(clones).values(export_ready=clones.c.transact_date.in_(days)))
 
 
 def after_cut_off(day: date) -> datetime:

@@ -35,11 +35,15 @@ def _in_this_process() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def measured() -> dict[str, Any]:
-    """A day of each place, its floors, and on PostgreSQL what stands beside it."""
+    """A day on PostgreSQL and S3, with what stands beside it, and one on SQLite and a folder."""
     return {
         "command": "make bench",
         "machine": machine.description(),
-        "days": [bench.measure_day(place, USERS) for place in PLACES],
+        "days": [
+            bench.measure_day(place, USERS, with_rivals=place != EMBEDDED)
+            for place in PLACES
+            if place != SERVER
+        ],
         "row by row": bench.measure_row_by_row(USERS),
     }
 
@@ -94,6 +98,7 @@ def test_history_is_put_and_days_run_beside_it() -> None:
     assert history.measure(users=100, records=1_000, times=0)["with"] > 0
 
 
+@pytest.mark.long
 def test_dagster_runs_succeed() -> None:
     figures = dagster_runs.measure(large=100, small=50, backfill=1, times=0)
     names = ("large day", "bare functions", "small day", "empty runs", "backfilled day")
