@@ -115,7 +115,7 @@ def main(
     for name, measure in PARTS.items():
         if name in wanted:
             measured[name] = _told(name, measure)
-    page.show(measured, Console(width=110))
+    page.show(measured, Console(width=120))
     if file:
         file.write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
     if write_page:

