@@ -32,8 +32,6 @@ from vye_pipeline.binary_copy import binary_copy
 from vye_pipeline.database import Query, UtcDateTime
 from vye_pipeline.text import text_series
 
-IDS_TOGETHER = 10_000
-
 
 def read_frame(connection: Connection, query: Query) -> pd.DataFrame:
     """Runs a query and returns its rows as a frame.
@@ -116,12 +114,11 @@ def _sqlite_array(values: Any, kind: pa.DataType) -> pa.Array:
 def read_ids(connection: Connection, query: Query) -> NDArray[np.int64]:
     """Runs a query for one column of ids and returns them, in no order.
 
-    The database joins them into long texts: to fetch a row takes longer than to read a number.
+    The database joins them into one text: to fetch a row takes longer than to read a number.
     """
     (ids,) = query.subquery().c
-    together = select(func.aggregate_strings(cast(ids, String), ",")).group_by(ids // IDS_TOGETHER)
-    texts = connection.scalars(together).all()
-    return np.fromstring(",".join(texts), dtype=np.int64, sep=",")
+    together = select(func.aggregate_strings(cast(ids, String), ","))
+    return np.fromstring(connection.scalar(together) or "", dtype=np.int64, sep=",")
 
 
 def append_frame(connection: Connection, table: Table, frame: pd.DataFrame) -> None:

@@ -80,6 +80,11 @@ def from_matrix(codes: Codes) -> pa.Array:
     return Characters(codes.ravel(), np.arange(count + 1, dtype=np.int32) * np.int32(width)).array()
 
 
+def cut(values: pa.Array, start: int, stop: int) -> pa.Array:
+    """Takes some characters of ASCII values. Arrow 26 fails where it is given no end."""
+    return pc.binary_slice(values.view(pa.binary()), start, stop).view(pa.string())
+
+
 def rstripped(values: pa.Array) -> pa.Array:
     """Returns text without the blanks at its end; what has none is not copied."""
     return pc.ascii_rtrim(values, " ") if _ends_blank(values) else values

@@ -20,7 +20,7 @@ from vye_pipeline.bdn.disposition import Disposition
 from vye_pipeline.business_days import CHICAGO
 from vye_pipeline.errors import Cause, PipelineError
 from vye_pipeline.records.layout import split_lines
-from vye_pipeline.text import Codes, characters, matrix, text_series
+from vye_pipeline.text import Codes, characters, cut, matrix, text_series
 
 NAME_WIDTH, TIME_WIDTH, COUNT_WIDTH, CODE_WIDTH = 24, 14, 9, 4
 HEADER_WIDTH = 1 + NAME_WIDTH + TIME_WIDTH + COUNT_WIDTH + 1 + CODE_WIDTH
@@ -237,7 +237,7 @@ def _details(lines: _Lines, header: dict[str, Any]) -> pd.DataFrame:
     lengths = characters(values).lengths
     padded = pc.ascii_rpad(values, HEAD_WIDTH, " ") if lengths.min() < HEAD_WIDTH else values
     # A character of all lines lies behind the other: they are looked at one after the other.
-    heads = np.ascontiguousarray(matrix(_cut(padded, 0, HEAD_WIDTH), HEAD_WIDTH).T)
+    heads = np.ascontiguousarray(matrix(cut(padded, 0, HEAD_WIDTH), HEAD_WIDTH).T)
     digits, status, code = heads[1:STATUS_AT], heads[STATUS_AT], heads[STATUS_AT + 1 :]
     is_accepted = status == ord("A")
     is_detail = (
@@ -258,20 +258,15 @@ def _details(lines: _Lines, header: dict[str, Any]) -> pd.DataFrame:
         (numbers < 1) | (numbers > received),
         f"the line number is not between 1 and the {received} lines received",
     )
-    codes = pc.ascii_trim(_cut(padded, STATUS_AT + 1, HEAD_WIDTH), " ")
+    codes = pc.ascii_trim(cut(padded, STATUS_AT + 1, HEAD_WIDTH), " ")
     return pd.DataFrame(
         {
             "line_number": numbers,
             "is_accepted": is_accepted,
             "reason_code": text_series(codes),
-            "echo": text_series(_cut(padded, HEAD_WIDTH, _longest(padded))),
+            "echo": text_series(cut(padded, HEAD_WIDTH, _longest(padded))),
         }
     )
-
-
-def _cut(values: pa.Array, start: int, stop: int) -> pa.Array:
-    """Takes some characters of ASCII values. Arrow 26 fails where it is given no end."""
-    return pc.binary_slice(values.view(pa.binary()), start, stop).view(pa.string())
 
 
 def _longest(values: pa.Array) -> int:

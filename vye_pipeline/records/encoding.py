@@ -82,7 +82,9 @@ def acct_type(values: pa.Array) -> pa.Array:
     """Writes checking as C and savings as S."""
     import pyarrow.compute as pc
 
-    return pc.ascii_upper(pc.utf8_slice_codeunits(values, 0, 1))
+    from vye_pipeline.text import cut
+
+    return pc.ascii_upper(cut(values, 0, 1))
 
 
 def routing_number_body(values: pa.Array) -> pa.Array:

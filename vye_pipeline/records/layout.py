@@ -71,7 +71,8 @@ def _spaced(values: pa.Array) -> pa.Array:
     given = characters(values)
     if (given.lengths > 0).all() and (given.codes != ord(" ")).all():
         return values
-    return pc.if_else(pc.equal(pc.ascii_trim(values, " "), ""), " ", values)
+    is_blank = pc.equal(pc.ascii_trim(values, " "), "")
+    return pc.if_else(is_blank, " ", values) if pc.any(is_blank).as_py() else values
 
 
 def _padded(values: pa.Array, width: int) -> pa.Array:

@@ -38,7 +38,7 @@ class Rule:
 
 def blank(values: Text) -> Mask:
     """Says which values hold nothing but spaces."""
-    return values.str.fullmatch(" *")
+    return values.str.strip(" ") == ""
 
 
 def matching(code: str, meaning: str, pattern: str) -> Rule:
@@ -49,6 +49,18 @@ def matching(code: str, meaning: str, pattern: str) -> Rule:
 def at_most(width: int) -> Rule:
     """Returns the rule that a value fits into a fixed width."""
     return Rule(TOO_WIDE, MEANINGS[TOO_WIDE], lambda values: values.str.len() <= width)
+
+
+def _is_printable_ascii(values: Text) -> Mask:
+    """Looks at all characters at once, and at each value only where some character is bad."""
+    import pandas as pd
+
+    from vye_pipeline.text import characters, text_array
+
+    codes = characters(text_array(values)).codes
+    if ((codes >= ord(" ")) & (codes <= ord("~"))).all():
+        return pd.Series(True, index=values.index)
+    return values.str.fullmatch("[ -~]*")
 
 
 def _has_valid_check_digit(values: Text) -> Mask:
@@ -66,7 +78,7 @@ REQUIRED = Rule("required", "is required and is blank", lambda values: ~blank(va
 PRINTABLE_ASCII = Rule(
     "not_ascii",
     "holds characters that BDN can't read",
-    lambda values: values.str.fullmatch("[ -~]*"),
+    _is_printable_ascii,
 )
 SSN = matching("ssn", "is not a number of at most 9 digits", "[0-9]{1,9}")
 DATE = matching("date", "is not a date", "[0-9]{4}-[0-9]{2}-[0-9]{2}")

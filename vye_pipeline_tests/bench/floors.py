@@ -64,7 +64,6 @@ def measure(settings: Settings) -> Floors:
         "normalise": normalise(rows),
         "validate": validate(rows),
         "claim": write_again(rows, "claims"),
-        "read claims": read_claims(rows),
         "render": render(rows),
         "digest": lambda: _digest([*snapshots.values(), *files.values()]),
         "snapshot": lambda: _keep(place, snapshots),

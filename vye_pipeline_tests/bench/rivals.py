@@ -18,9 +18,10 @@ from vye_pipeline.ledger.models import Base
 from vye_pipeline.reconciliation.diff import compare
 from vye_pipeline.records import KINDS, VERIFICATIONS, Kind, checking
 from vye_pipeline.records.direct_deposit_change import DIRECT_DEPOSIT_CHANGES
+from vye_pipeline.records.layout import parse as parse_fields
 from vye_pipeline.records.layout import render, split_lines
 from vye_pipeline.settings import Settings
-from vye_pipeline.text import text_series
+from vye_pipeline.text import text_array, text_series
 from vye_pipeline_tests.bench import floors
 from vye_pipeline_tests.bench.processes import in_a_process, seconds
 from vye_pipeline_tests.bench.rows import Rows
@@ -115,10 +116,10 @@ def diff(settings: Settings) -> Measured:
     answers = rows.shuffled(VERIFICATIONS)
     sent = rows.sent[VERIFICATIONS]
     lines = text_series(split_lines(sent))
-    ours = pd.DataFrame({"line_number": range(1, len(lines) + 1), "line": lines})
-    theirs = pd.concat([one.details for one in answers])[["line_number", "echo"]]
-    theirs = theirs.rename(columns={"echo": "line"}).drop_duplicates("line_number")
+    echoes = pd.concat([one.details for one in answers])["echo"]
+    ours, theirs = (_fields(values) for values in (lines, echoes))
     polars = (pl.from_pandas(ours), pl.from_pandas(theirs))
+    key = list(VERIFICATIONS.identity)
     join = floors.full_join(rows, VERIFICATIONS)
     assert len(join()) >= len(lines)
     whole = [_with_nothing_lost(answers[0], lines)]
@@ -126,8 +127,8 @@ def diff(settings: Settings) -> Measured:
         lambda: compare(VERIFICATIONS, sent, answers, is_overdue=False),
         lambda: compare(VERIFICATIONS, sent, whole, is_overdue=False),
         join,
-        lambda: datacompy.PandasCompare(ours, theirs, join_columns=["line_number"]),
-        lambda: datacompy.PolarsCompare(*polars, join_columns=["line_number"]),
+        lambda: datacompy.PandasCompare(ours, theirs, join_columns=key),
+        lambda: datacompy.PolarsCompare(*polars, join_columns=key),
     )
     return {
         "ours": compared,
@@ -136,6 +137,16 @@ def diff(settings: Settings) -> Measured:
         "datacompy": in_pandas,
         "datacompy on polars": in_polars,
     }
+
+
+def _fields(lines: pd.Series[str]) -> pd.DataFrame:
+    """Takes lines apart for a comparison that joins them by identity, field by field."""
+    return pd.DataFrame(
+        {
+            name: text_series(values)
+            for name, values in parse_fields(VERIFICATIONS, text_array(lines)).items()
+        }
+    )
 
 
 def _with_nothing_lost(one: Acknowledgement, lines: pd.Series[str]) -> Acknowledgement:

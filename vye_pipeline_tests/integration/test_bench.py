@@ -94,6 +94,7 @@ def test_what_was_not_measured_is_said(measured: dict[str, Any]) -> None:
     )
 
 
+@pytest.mark.long
 def test_history_is_put_and_days_run_beside_it() -> None:
     assert history.measure(users=100, records=1_000, times=0)["with"] > 0
 
@@ -106,6 +107,7 @@ def test_dagster_runs_succeed() -> None:
     assert dagster_runs.days_from(DAY, 2) == [DAY, business_days_after(DAY, 1)]
 
 
+@pytest.mark.long
 def test_imports_and_commands_are_timed() -> None:
     assert set(start_up.measure(times=1)) == {*start_up.IMPORTS, *start_up.COMMANDS}
 
