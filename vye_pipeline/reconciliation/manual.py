@@ -21,6 +21,13 @@ from vye_pipeline.ledger.views import open_items
 from vye_pipeline.vye_database.contacts import reachable
 from vye_pipeline.world import World
 
+LISTED = {
+    "kinds": "kind",
+    "statuses": "status",
+    "reasons": "reason",
+    "suggested_actions": "suggested_action",
+    "evidence": "evidence",
+}
 TYPES = {
     "user_profile_id": "int64",
     "waited_business_days": "int64",
@@ -45,15 +52,12 @@ def worklist(world: World, partition_date: date, now: datetime) -> pd.DataFrame:
     if items.empty:
         return pd.DataFrame({name: pd.Series(dtype=TYPES.get(name, "str")) for name in WORKLIST})
     today = now.astimezone(NEW_YORK).date()
-    profiles = items.groupby("user_profile_id", as_index=False).agg(
-        kinds=("kind", _listed),
-        statuses=("status", _listed),
-        reasons=("reason", _listed),
-        suggested_actions=("suggested_action", _listed),
-        evidence=("evidence", _listed),
-        since=("since", "min"),
-        is_moot=("is_moot", "all"),
+    profiles = items.groupby("user_profile_id").agg(
+        since=("since", "min"), is_moot=("is_moot", "all")
     )
+    profiles = profiles.assign(
+        **{name: _listed(items, column) for name, column in LISTED.items()}
+    ).reset_index()
     since = profiles["since"].dt.tz_convert(NEW_YORK).dt.date
     return profiles.assign(
         waited_business_days=since.map(lambda day: business_days_waited(day, today)),
@@ -70,8 +74,15 @@ def _reachable(world: World, user_profile_ids: pd.Series[int]) -> pd.Series[bool
     return user_profile_ids.isin(list(known)).astype("boolean")
 
 
-def _listed(values: pd.Series[str]) -> str:
-    return "; ".join(values.dropna().drop_duplicates())
+def _listed(items: pd.DataFrame, column: str) -> pd.Series[str]:
+    """Returns by user profile what a column says of its records, each once, empty for nothing.
+
+    Repeats are dropped from the whole column at once: a profile at a time takes a millisecond each.
+    """
+    profile = "user_profile_id"
+    values = items[[profile, column]].dropna().drop_duplicates()
+    listed = values.groupby(profile)[column].agg("; ".join)
+    return listed.reindex(items[profile].unique(), fill_value="")
 
 
 def resolve(
