@@ -2,8 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
-# What `make bench` measures, where it is not the usual: SIZES="--size 100000 --size 5000000"
-SIZES ?=
+# What `make bench` measures, where it is not everything: ASKED="--size 5000000 --part days"
+ASKED ?=
 # A shell without a terminal lets what it starts in the background ignore INT and TERM.
 HEED_SIGNALS = $(shell env --default-signal=INT,TERM true 2>/dev/null && echo env --default-signal=INT,TERM)
 
@@ -20,7 +20,7 @@ trials: $(READY) ## kill runs at every point and set them against each other; wr
 	@$(VENV)/bin/pytest -m long -n 2 --write-page
 
 bench: $(READY) ## time days of 10,000 to 1,000,000 users beside their floors; writes docs/performance.md
-	@$(VENV)/bin/python -W ignore -m vye_pipeline_tests.bench --write-page $(SIZES)
+	@$(VENV)/bin/python -W ignore -m vye_pipeline_tests.bench --write-page $(ASKED)
 
 docs: $(READY) ## write what commands print, and the pictures, into docs/ anew
 	@$(VENV)/bin/pytest -q -m long vye_pipeline_tests/integration/test_documentation.py --write-docs

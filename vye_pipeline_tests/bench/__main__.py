@@ -102,7 +102,10 @@ def main(
     wanted = parts or ("days", *PARTS)
     if "days" in wanted:
         machine.refuse_what_does_not_fit(max(sizes))
-    measured: dict[str, Any] = {"command": _command(sizes), "machine": machine.description()}
+    measured: dict[str, Any] = {
+        "command": _command(sizes, parts),
+        "machine": machine.description(),
+    }
     if "days" in wanted:
         measured["days"] = [
             _told(
@@ -122,11 +125,11 @@ def main(
         page.write(measured)
 
 
-def _command(sizes: tuple[int, ...]) -> str:
+def _command(sizes: tuple[int, ...], parts: tuple[str, ...]) -> str:
     """Returns how to ask for the same again."""
-    if sizes == SIZES:
-        return "make bench"
-    return f'make bench SIZES="{" ".join(f"--size {users}" for users in sizes)}"'
+    asked = [] if sizes == SIZES else [f"--size {users}" for users in sizes]
+    asked += [f"--part '{part}'" for part in parts]
+    return f'make bench ASKED="{" ".join(asked)}"' if asked else "make bench"
 
 
 def _told(what: str, measure: Callable[[], Any]) -> Any:
