@@ -17,7 +17,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import aliased
 
 from vye_pipeline.ledger.connection import (
-    is_delivered,
+    has_receipt,
     of_partition,
 )
 from vye_pipeline.ledger.models import (
@@ -47,7 +47,7 @@ def supersede(connection: Connection, kind: Kind, partition_dates: Sequence[date
             newer.created_at > Claim.created_at,
             and_(newer.created_at == Claim.created_at, newer.record_id > Claim.record_id),
         ),
-        is_delivered(newer),
+        has_receipt(newer),
     ]
     if kind.is_dated:
         conditions.append(newer.transact_date >= Claim.transact_date)

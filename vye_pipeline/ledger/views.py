@@ -28,6 +28,7 @@ from sqlalchemy.sql.expression import Subquery
 
 from vye_pipeline.database import Query
 from vye_pipeline.ledger.columns import PARTITION, RECORD
+from vye_pipeline.ledger.connection import has_receipt
 from vye_pipeline.ledger.models import (
     LINE,
     REPLACED,
@@ -294,7 +295,7 @@ def _explained(each: Subquery) -> Subquery:
         newer.user_profile_id == own.user_profile_id,
         newer.created_at > own.created_at,
         newer.disposition == LINE,
-        exists().where(same_partition(Delivery, newer)),
+        has_receipt(newer),
     )
     return (
         select(

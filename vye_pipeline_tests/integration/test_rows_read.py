@@ -1,0 +1,83 @@
+"""How many rows of the ledger a day reads: in proportion to its own records.
+
+Counted by PostgreSQL itself, in the state right after a day of many records: its statistics still
+speak of empty tables, so that its plans are made without knowing what was just written.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet
+from sqlalchemy import create_engine, text
+
+from vye_pipeline.business_days import business_days_after, deadline
+from vye_pipeline.ledger.reports import affected, calendar
+from vye_pipeline.reconciliation.manual import worklist
+from vye_pipeline.reconciliation.reconcile import reconcile
+from vye_pipeline.records import KINDS
+from vye_pipeline.settings import load_settings
+from vye_pipeline.world import World
+from vye_pipeline_tests.bench.dagster_runs import run_bare
+from vye_pipeline_tests.bench.world import DAY, activate, fill
+from vye_pipeline_tests.integration.servers import PostgreSQL
+
+USERS = 500
+RECORDS = USERS * 12 // 10
+READS_A_RECORD = 40
+OLDER, NEWER = DAY, business_days_after(DAY, 1)
+ROWS_READ = """
+SELECT (SELECT sum(seq_tup_read) FROM pg_stat_user_tables)
+     + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes)
+"""
+
+
+@pytest.fixture
+def world(postgresql: PostgreSQL, tmp_path: Path) -> World:
+    source = postgresql.database()
+    settings = load_settings(
+        local_dir=tmp_path,
+        start_date=DAY,
+        database_url=source,
+        database_write_url=source,
+        ledger_url=postgresql.database(),
+        snapshot_key=Fernet.generate_key().decode(),
+    )
+    fill(settings, USERS, (OLDER, NEWER))
+    return World(settings)
+
+
+def rows_read(world: World) -> int:
+    """Counts the rows that all finished sessions have read of the ledger."""
+    world.ledger.engine.dispose()
+    with create_engine(world.ledger.engine.url).connect() as connection:
+        return int(connection.scalar(text(ROWS_READ)))
+
+
+def run(world: World, day: date) -> int:
+    activate(world, day)
+    before = rows_read(world)
+    run_bare(world, day)
+    return rows_read(world) - before
+
+
+def test_a_day_behind_a_delivered_one_reads_its_own_records(world: World) -> None:
+    assert run(world, NEWER) < READS_A_RECORD * RECORDS
+    assert run(world, OLDER) < READS_A_RECORD * RECORDS
+
+
+def test_a_worklist_of_a_whole_day_reads_its_own_records(world: World) -> None:
+    run(world, OLDER)
+    late = deadline(OLDER) + timedelta(minutes=1)
+    for kind in KINDS:
+        reconcile(world, OLDER, kind, [], late)
+    before = rows_read(world)
+    answers = (
+        worklist(world, OLDER, late),
+        world.ledger.read(lambda connection: affected(connection, OLDER, OLDER)),
+        world.ledger.read(lambda connection: calendar(connection, [OLDER])),
+    )
+    assert [len(answer) for answer in answers] == [USERS, RECORDS, len(KINDS)]
+    assert rows_read(world) - before < READS_A_RECORD * RECORDS
