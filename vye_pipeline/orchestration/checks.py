@@ -90,7 +90,7 @@ def settled(partition_date: date, rows: pd.DataFrame, now: datetime) -> dg.Asset
         else None,
         metadata={
             "due_at": dg.MetadataValue.timestamp(due_at),
-            "open_user_profiles": metadata.profiles(open_rows),
+            "open_user_profiles": metadata.profiles(open_rows if is_late else open_rows.head(0)),
         },
     )
 

@@ -10,16 +10,19 @@ from vye_pipeline.business_days import NEW_YORK, business_days_after, holidays_o
 from vye_pipeline.settings import Settings
 
 DATE_FORMAT = "%Y-%m-%d"
-YEARS_AHEAD = 30
+YEARS_AHEAD = 2  # Dagster writes all exclusions into each event that plans a check
 
 
 def business_day_partitions(settings: Settings) -> dg.TimeWindowPartitionsDefinition:
     """Returns the partitions from the first to the last business day of the settings.
 
-    A key exists on its own day, from midnight in New York.
+    A key exists on its own day, from midnight in New York. Which days have come Dagster tells by
+    its own clock; the holidays are known for two years from now on, so that a process has to be
+    started anew within that time.
     """
     first, last = settings.start_date, settings.end_date
-    years = range(first.year, (last.year if last else first.year + YEARS_AHEAD) + 1)
+    final_year = last.year if last else datetime.now(NEW_YORK).year + YEARS_AHEAD
+    years = range(first.year, final_year + 1)
     return dg.TimeWindowPartitionsDefinition(
         cron_schedule="0 0 * * 1-5",
         fmt=DATE_FORMAT,
