@@ -1,8 +1,12 @@
-"""Dagster's own cost: warm runs of a large day, of a small one, of nothing, and a backfill."""
+"""Dagster's own cost: warm runs of a large day, of a small one, of nothing, and a backfill.
+
+Each day is run at its own time, as the schedule does; a backfill at the time of its last day.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import date
 from statistics import median
 from time import perf_counter
@@ -11,12 +15,9 @@ from typing import Any
 import dagster as dg
 
 from vye_pipeline.business_days import business_days_after
+from vye_pipeline.definitions import build_definitions
 from vye_pipeline.orchestration.instance import open_instance
-from vye_pipeline.orchestration.jobs import (
-    EGRESS_STAGES,
-    OF_NO_KIND,
-    RECONCILE_STAGES,
-)
+from vye_pipeline.orchestration.jobs import EGRESS, RECONCILE
 from vye_pipeline.orchestration.partitions import business_day_partitions
 from vye_pipeline.orchestration.resources import Clock
 from vye_pipeline.orchestration.runs import QUIET, Session
@@ -29,10 +30,6 @@ from vye_pipeline_tests.bench.run import egress_of, reconcile_of
 from vye_pipeline_tests.bench.world import DAY, activate, after_cut_off, fill
 
 ALL = tuple(kind.name for kind in KINDS)
-STEPS = (
-    len(ALL) * len(EGRESS_STAGES),
-    len(ALL) * len(RECONCILE_STAGES) + len(OF_NO_KIND),
-)
 LARGE, SMALL = 83_334, 334  # users: 100,000 and 400 records
 BACKFILL = 30
 
@@ -50,7 +47,8 @@ def measure(
 
     Returns:
         Seconds: `large day`, `bare functions` (the same without Dagster), `small day`,
-        `empty runs` (as many steps that do nothing), `backfilled day`; and how large they were.
+        `empty runs` (as many steps and checks that do nothing), `empty runs without checks`,
+        `backfilled day`; and how large they were.
     """
     with opened(SERVER, ledgers=2) as (of_large, of_small):
         pairs, some = days_from(DAY, 2 * (1 + times)), days_from(DAY, 1 + times + backfill)
@@ -70,56 +68,84 @@ def days_from(first: date, count: int) -> list[date]:
     return [business_days_after(first, number) if number else first for number in range(count)]
 
 
+@dataclass
+class _Runs:
+    """Runs days with Dagster and without, each at its own time."""
+
+    world: World
+    session: Session
+    clock: _Clock
+
+    @classmethod
+    def of(cls, settings: Settings) -> _Runs:
+        world, clock = World(settings), _Clock(DAY)
+        return cls(world, Session(settings, world, Clock(lambda: after_cut_off(clock.day))), clock)
+
+    def begin(self, *days: date) -> None:
+        """Lets VYE's clones of some days be ready, and the last of them be today."""
+        activate(self.world, *days)
+        self.clock.day = days[-1]
+
+    def with_dagster(self, day: date) -> None:
+        for step in (self.session.egress, self.session.reconcile):
+            _succeed([step(day, ALL).problems])
+
+    def without(self, day: date) -> None:
+        run_bare(self.world, day)
+
+
+@dataclass
+class _Clock:
+    """Which day it is."""
+
+    day: date
+
+
 def _large_days(settings: Settings, days: Sequence[date]) -> dict[str, float]:
     """Runs days in turn with Dagster and without."""
-    world = World(settings)
-    with _session(settings, world, days) as session:
-        with_dagster, without = _in_turn(
-            days,
-            lambda day: _run(session, day),
-            lambda day: run_bare(world, day),
-            before=lambda day: activate(world, day),
-        )
-    return {"large day": with_dagster, "bare functions": without}
+    runs = _Runs.of(settings)
+    with runs.session:
+        taken = _in_turn(days, [runs.with_dagster, runs.without], before=runs.begin)
+    return dict(zip(("large day", "bare functions"), taken, strict=True))
 
 
 def _small_days(
     settings: Settings, days: Sequence[date], backfilled: Sequence[date]
 ) -> dict[str, float]:
-    """Runs small days and as many empty ones in turn, then the others as one backfill."""
-    world = World(settings)
-    jobs = [_empty_job(settings, steps) for steps in STEPS]
-    doubled = [day for day in days for _ in range(2)]  # what does nothing takes no day of its own
-    with _session(settings, world, backfilled) as session, open_instance(settings) as instance:
-        small, empty = _in_turn(
-            doubled,
-            lambda day: _run(session, day),
-            lambda day: _run_empty(jobs, instance, day),
-            before=lambda day: activate(world, day),
-        )
-        activate(world, *backfilled)
-        a_day = _backfill(session, backfilled)
-    return {"small day": small, "empty runs": empty, "backfilled day": a_day}
+    """Runs small days and empty ones in turn, then the others as one backfill."""
+    runs = _Runs.of(settings)
+    checked, unchecked = (_empty_jobs(runs.world, with_checks=checks) for checks in (True, False))
+    with runs.session, open_instance(settings) as instance:
+        ways = [
+            runs.with_dagster,
+            lambda day: _run_empty(checked, instance, day),
+            lambda day: _run_empty(unchecked, instance, day),
+        ]
+        # What does nothing takes no day of its own.
+        taken = _in_turn([day for day in days for _ in ways], ways, before=runs.begin)
+        runs.begin(*backfilled)
+        a_day = _backfill(runs.session, backfilled)
+    names = ("small day", "empty runs", "empty runs without checks")
+    return {**dict(zip(names, taken, strict=True)), "backfilled day": a_day}
 
 
 def _in_turn(
     days: Sequence[date],
-    one: Callable[[date], object],
-    other: Callable[[date], object],
+    ways: Sequence[Callable[[date], object]],
     *,
     before: Callable[[date], None],
 ) -> list[float]:
-    """Times two ways to run days in turn, after a day of each to warm up.
+    """Times some ways to run days in turn, after a day of each to warm up.
 
     Returns:
         The median seconds of each.
     """
-    taken: list[list[float]] = [[], []]
+    taken: list[list[float]] = [[] for _ in ways]
     for number, day in enumerate(days):
         before(day)
         began = perf_counter()
-        (one, other)[number % 2](day)
-        taken[number % 2].append(perf_counter() - began)
+        ways[number % len(ways)](day)
+        taken[number % len(ways)].append(perf_counter() - began)
     return [median(mine[1:] or mine) for mine in taken]
 
 
@@ -133,14 +159,6 @@ def _backfill(session: Session, days: Sequence[date]) -> float:
     return taken / len(days)
 
 
-def _session(settings: Settings, world: World, days: Sequence[date]) -> Session:
-    return Session(settings, world, Clock(lambda: after_cut_off(days[-1])))
-
-
-def _run(session: Session, day: date) -> None:
-    _succeed([session.egress(day, ALL).problems, session.reconcile(day, ALL).problems])
-
-
 def run_bare(world: World, day: date) -> None:
     """Runs a day without Dagster."""
     for work in (egress_of, reconcile_of):
@@ -152,18 +170,50 @@ def _succeed(problems: list[list[str]]) -> None:
     assert not any(problems), problems
 
 
-def _empty_job(settings: Settings, steps: int) -> dg.JobDefinition:
-    """Returns a job of so many assets that do nothing, partitioned as the pipeline's are."""
-    partitions = business_day_partitions(settings)
-    assets = [_nothing(f"nothing_{number}", partitions) for number in range(steps)]
+def _empty_jobs(world: World, *, with_checks: bool) -> list[dg.JobDefinition]:
+    """Returns jobs of as many assets as the pipeline's have; they do nothing."""
+    partitions = business_day_partitions(world.settings)
+    definitions = build_definitions(world)
+    jobs = [definitions.resolve_job_def(name) for name in (EGRESS, RECONCILE)]
+    return [
+        _empty_job(
+            [
+                _nothing(f"nothing_{number}", partitions, count if with_checks else 0)
+                for number, count in enumerate(_check_counts(job))
+            ]
+        )
+        for job in jobs
+    ]
+
+
+def _check_counts(job: dg.JobDefinition) -> list[int]:
+    """Returns how many checks each of a job's assets has."""
+    layer = job.asset_layer
+    return [len(layer.asset_graph.get(key).check_keys) for key in layer.executable_asset_keys]
+
+
+def _empty_job(assets: list[dg.AssetsDefinition]) -> dg.JobDefinition:
     job = dg.define_asset_job("nothing", executor_def=dg.in_process_executor)
     return dg.Definitions(assets=assets, jobs=[job]).resolve_job_def("nothing")
 
 
-def _nothing(name: str, partitions: dg.PartitionsDefinition[Any]) -> dg.AssetsDefinition:
-    @dg.asset(name=name, partitions_def=partitions)
-    def nothing() -> None:
+def _nothing(
+    name: str, partitions: dg.PartitionsDefinition[Any], check_count: int
+) -> dg.AssetsDefinition:
+    names = [f"nothing_{number}" for number in range(check_count)]
+
+    @dg.asset(
+        name=name,
+        partitions_def=partitions,
+        check_specs=[
+            dg.AssetCheckSpec(one, asset=name, partitions_def=partitions) for one in names
+        ],
+    )
+    def nothing() -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster refuses one
         """Does nothing."""
+        return dg.MaterializeResult(
+            check_results=[dg.AssetCheckResult(check_name=one, passed=True) for one in names]
+        )
 
     return nothing
 

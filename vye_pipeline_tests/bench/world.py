@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import Engine, update
+from sqlalchemy import Engine, case, update
 
 from vye_pipeline.business_days import cut_off
 from vye_pipeline.frames import append_frame
@@ -42,10 +42,11 @@ def fill(settings: Settings, users: int, days: Sequence[date] = (DAY,)) -> None:
 
 
 def activate(world: World, *days: date) -> None:
-    """Leaves only some days' clones ready for BDN, as it is when every other day is delivered."""
+    """Leaves only some days' clones ready for BDN: the others are handed back or not active yet."""
     clones = Base.metadata.tables["vye_bdn_clones"]
+    is_ready = case((clones.c.transact_date.in_(days), True), else_=None)
     with world.vye.engine().begin() as connection:
-        connection.execute(update(clones).values(export_ready=clones.c.transact_date.in_(days)))
+        connection.execute(update(clones).values(export_ready=is_ready))
 
 
 def after_cut_off(day: date) -> datetime:

@@ -100,10 +100,10 @@ def test_history_is_put_and_days_run_beside_it() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.filterwarnings("ignore::dagster.PreviewWarning")
 def test_dagster_runs_succeed() -> None:
     figures = dagster_runs.measure(large=100, small=50, backfill=1, times=0)
-    names = ("large day", "bare functions", "small day", "empty runs", "backfilled day")
-    assert all(figures[name] > 0 for name in names)
+    assert all(taken > 0 for taken in figures.values())
     assert dagster_runs.days_from(DAY, 2) == [DAY, business_days_after(DAY, 1)]
 
 
