@@ -38,7 +38,7 @@ def unclaimed_records(
     """
     query = _query(kind, clone_ids, before)
     ids = _read_ids(world, query.with_only_columns(query.selected_columns["record_id"]))
-    unclaimed = np.setdiff1d(ids, world.ledger.claimed_ids(kind, clone_ids))
+    unclaimed = np.setdiff1d(ids, world.ledger.claimed_ids(kind, clone_ids), assume_unique=True)
     if not len(unclaimed):  # as a rule: then nobody needs to know whose the records are
         return pd.DataFrame(columns=["record_id", "user_profile_id"], dtype="int64")
     records = _read_records(world, query)
