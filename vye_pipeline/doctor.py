@@ -19,8 +19,8 @@ from vye_pipeline.database import Database
 from vye_pipeline.errors import Cause, PipelineError, UsageError
 from vye_pipeline.health import Finding, Health
 from vye_pipeline.ledger import schema
-from vye_pipeline.ledger.connection import ledger_database, table_of
-from vye_pipeline.ledger.models import ContactLookup
+from vye_pipeline.ledger.connection import ledger_database
+from vye_pipeline.ledger.models import CONTACT_LOOKUPS
 from vye_pipeline.settings import Settings
 from vye_pipeline.vye_database.tables import Base, BdnClone
 from vye_pipeline.world import World
@@ -135,10 +135,9 @@ def _ledger(settings: Settings) -> Finding:
 
 def _try_insert(connection: Connection) -> None:
     """Adds no row: the select that it is made from is empty."""
-    table = table_of(ContactLookup)
-    columns = [column for column in table.c if not column.primary_key]
+    columns = [column for column in CONTACT_LOOKUPS.c if not column.primary_key]
     nothing = select(*columns).where(false())
-    connection.execute(insert(table).from_select(columns, nothing))
+    connection.execute(insert(CONTACT_LOOKUPS).from_select(columns, nothing))
 
 
 def _object_store(world: World) -> Finding:

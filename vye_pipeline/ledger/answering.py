@@ -14,7 +14,6 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.orm import aliased
 
 from vye_pipeline.frames import append_frame, read_frame
 from vye_pipeline.ledger import history
@@ -22,16 +21,15 @@ from vye_pipeline.ledger.connection import (
     LedgerConnection,
     insert_once,
     of_partition,
-    table_of,
 )
 from vye_pipeline.ledger.models import (
-    Acknowledgement,
-    ContactLookup,
-    Evidence,
-    Feed,
-    OrphanedAcknowledgement,
-    Reconciliation,
-    Resolution,
+    ACKNOWLEDGEMENTS,
+    CONTACT_LOOKUPS,
+    EVIDENCE,
+    FEEDS,
+    ORPHANED_ACKNOWLEDGEMENTS,
+    RECONCILIATIONS,
+    RESOLUTIONS,
 )
 from vye_pipeline.ledger.rows import Orphan
 from vye_pipeline.records import Kind
@@ -44,19 +42,18 @@ class AnsweringVerbs(LedgerConnection):
     @retried
     def record_acknowledgement(self, *, read_at: datetime, **row: object) -> None:
         """Keeps what an acknowledgement says of itself; of a known one, when it was read last."""
-        table = table_of(Acknowledgement)
-        key = {column.name: row[column.name] for column in table.primary_key}
-        again = update(table).filter_by(**key).values(read_at=read_at)
+        key = {column.name: row[column.name] for column in ACKNOWLEDGEMENTS.primary_key}
+        again = update(ACKNOWLEDGEMENTS).filter_by(**key).values(read_at=read_at)
         with self.transaction() as connection:
             if not connection.execute(again).rowcount:
                 connection.execute(
-                    insert(table).values(**row, recorded_at=read_at, read_at=read_at)
+                    insert(ACKNOWLEDGEMENTS).values(**row, recorded_at=read_at, read_at=read_at)
                 )
 
     @retried
     def record_orphans(self, partition_date: date, orphans: Sequence[Orphan]) -> None:
         """Replaces the orphaned acknowledgements that a business day has found."""
-        table = table_of(OrphanedAcknowledgement)
+        table = ORPHANED_ACKNOWLEDGEMENTS
         with self.transaction() as connection:
             connection.execute(delete(table).where(table.c.partition_date == partition_date))
             if orphans:
@@ -65,20 +62,20 @@ class AnsweringVerbs(LedgerConnection):
     @retried
     def acknowledgements(self, partition_date: date, kind: Kind) -> pd.DataFrame:
         """Returns object_key, revision, snapshot_name of what was read last at each place."""
-        newest = aliased(Acknowledgement)
+        newest = ACKNOWLEDGEMENTS.alias()
         is_overtaken = exists().where(
             *of_partition(newest, partition_date, kind),
-            newest.object_key == Acknowledgement.object_key,
-            newest.read_at > Acknowledgement.read_at,
+            newest.c.object_key == ACKNOWLEDGEMENTS.c.object_key,
+            newest.c.read_at > ACKNOWLEDGEMENTS.c.read_at,
         )
         query = (
             select(
-                Acknowledgement.object_key,
-                Acknowledgement.revision,
-                Acknowledgement.snapshot_name,
+                ACKNOWLEDGEMENTS.c.object_key,
+                ACKNOWLEDGEMENTS.c.revision,
+                ACKNOWLEDGEMENTS.c.snapshot_name,
             )
-            .where(*of_partition(Acknowledgement, partition_date, kind), ~is_overtaken)
-            .order_by(Acknowledgement.revision, Acknowledgement.sequence)
+            .where(*of_partition(ACKNOWLEDGEMENTS, partition_date, kind), ~is_overtaken)
+            .order_by(ACKNOWLEDGEMENTS.c.revision, ACKNOWLEDGEMENTS.c.sequence)
         )
         with self.transaction() as connection:
             return read_frame(connection, query)
@@ -86,10 +83,10 @@ class AnsweringVerbs(LedgerConnection):
     @retried
     def record_feed(self, **row: object) -> None:
         """Keeps what a feed is; of a known one nothing."""
-        key = (Feed.feed_date == row["feed_date"], Feed.sha256 == row["sha256"])
+        key = (FEEDS.c.feed_date == row["feed_date"], FEEDS.c.sha256 == row["sha256"])
         with self.transaction() as connection:
             if not connection.scalar(select(exists().where(*key))):
-                connection.execute(insert(Feed).values(**row))
+                connection.execute(insert(FEEDS).values(**row))
 
     @retried
     def unanswered(self, before: date, statuses: Sequence[str]) -> pd.DataFrame:
@@ -100,14 +97,14 @@ class AnsweringVerbs(LedgerConnection):
             statuses: those that count as open.
         """
         query = select(
-            Reconciliation.partition_date,
-            Reconciliation.kind,
-            Reconciliation.record_id,
-            Reconciliation.line_number,
+            RECONCILIATIONS.c.partition_date,
+            RECONCILIATIONS.c.kind,
+            RECONCILIATIONS.c.record_id,
+            RECONCILIATIONS.c.line_number,
         ).where(
-            Reconciliation.partition_date < before,
-            Reconciliation.replaced_at.is_(None),
-            Reconciliation.status.in_(statuses),
+            RECONCILIATIONS.c.partition_date < before,
+            RECONCILIATIONS.c.replaced_at.is_(None),
+            RECONCILIATIONS.c.status.in_(statuses),
         )
         with self.transaction() as connection:
             return read_frame(connection, query)
@@ -123,11 +120,10 @@ class AnsweringVerbs(LedgerConnection):
             feed_date: of the feed.
             recorded_at: now.
         """
-        table = table_of(Evidence)
         owner: dict[str, Any] = {"feed_date": feed_date, "recorded_at": recorded_at}
         with self.transaction() as connection:
-            connection.execute(delete(table).where(table.c.feed_date == feed_date))
-            append_frame(connection, table, evidence.assign(**owner))
+            connection.execute(delete(EVIDENCE).where(EVIDENCE.c.feed_date == feed_date))
+            append_frame(connection, EVIDENCE, evidence.assign(**owner))
 
     @retried
     def reconcile(
@@ -169,10 +165,10 @@ class AnsweringVerbs(LedgerConnection):
         }
         with self.transaction() as connection:
             for kind in kinds:
-                insert_once(connection, Resolution, **closed, kind=kind)
+                insert_once(connection, RESOLUTIONS, **closed, kind=kind)
 
     @retried
     def record_contact_lookup(self, **row: object) -> None:
         """Records who looks up a veteran's contact details: user_profile_id, who, when and why."""
         with self.transaction() as connection:
-            insert_once(connection, ContactLookup, **row)
+            insert_once(connection, CONTACT_LOOKUPS, **row)

@@ -26,15 +26,14 @@ from vye_pipeline.ledger.connection import (
     LedgerConnection,
     is_delivered,
     of_partition,
-    table_of,
 )
 from vye_pipeline.ledger.models import (
-    Claim,
-    Delivery,
-    Failure,
-    File,
-    Finding,
-    PartitionClone,
+    CLAIMS,
+    DELIVERIES,
+    FAILURES,
+    FILES,
+    FINDINGS,
+    PARTITION_CLONES,
 )
 from vye_pipeline.ledger.rows import FileRow, Receipt
 from vye_pipeline.ledger.superseding import number_lines, supersede
@@ -50,7 +49,7 @@ class ClaimingVerbs(LedgerConnection):
         """Returns the file of a partition, None where the partition was never read."""
         with self.transaction() as connection:
             row = connection.execute(
-                file_query().where(*of_partition(File, partition_date, kind))
+                file_query().where(*of_partition(FILES, partition_date, kind))
             ).one_or_none()
         return FileRow(**row._mapping) if row else None
 
@@ -66,8 +65,8 @@ class ClaimingVerbs(LedgerConnection):
         with self.transaction() as connection:
             return list(
                 connection.scalars(
-                    select(PartitionClone.bdn_clone_id).where(
-                        *of_partition(PartitionClone, partition_date, kind)
+                    select(PARTITION_CLONES.c.bdn_clone_id).where(
+                        *of_partition(PARTITION_CLONES, partition_date, kind)
                     )
                 )
             )
@@ -75,7 +74,9 @@ class ClaimingVerbs(LedgerConnection):
     @retried
     def claims_in_clones(self, kind: Kind, clone_ids: Sequence[int]) -> pd.DataFrame:
         """Returns record_id and partition_date (ISO text) of all claims in some BDN clones."""
-        query = select(Claim.record_id, Claim.partition_date).where(*_in_clones(kind, clone_ids))
+        query = select(CLAIMS.c.record_id, CLAIMS.c.partition_date).where(
+            *_in_clones(kind, clone_ids)
+        )
         with self.transaction() as connection:
             return read_frame(connection, query)
 
@@ -83,7 +84,9 @@ class ClaimingVerbs(LedgerConnection):
     def claimed_ids(self, kind: Kind, clone_ids: Sequence[int]) -> NDArray[np.int64]:
         """Returns the ids of all records in some BDN clones that are claimed."""
         with self.transaction() as connection:
-            return read_ids(connection, select(Claim.record_id).where(*_in_clones(kind, clone_ids)))
+            return read_ids(
+                connection, select(CLAIMS.c.record_id).where(*_in_clones(kind, clone_ids))
+            )
 
     @retried
     def claim(
@@ -117,22 +120,22 @@ class ClaimingVerbs(LedgerConnection):
         """
         owner: dict[str, Any] = {"partition_date": file.partition_date, "kind": kind.name}
         with self.transaction() as connection:
-            for table in (Claim, PartitionClone):
+            for table in (CLAIMS, PARTITION_CLONES):
                 connection.execute(
                     delete(table).where(*of_partition(table, file.partition_date, kind))
                 )
             values = {**vars(file), "claimed_at": claimed_at}
             if not connection.execute(
-                update(File).where(*of_partition(File, file.partition_date, kind)).values(values)
+                update(FILES).where(*of_partition(FILES, file.partition_date, kind)).values(values)
             ).rowcount:
-                connection.execute(insert(File).values({**values, "first_claimed_at": claimed_at}))
+                connection.execute(insert(FILES).values({**values, "first_claimed_at": claimed_at}))
             if clone_ids:
                 connection.execute(
-                    insert(PartitionClone),
+                    insert(PARTITION_CLONES),
                     [owner | {"bdn_clone_id": clone} for clone in clone_ids],
                 )
-            append_frame(connection, table_of(Claim), claims.assign(**owner))
-            append_frame(connection, table_of(Finding), findings.assign(kind=kind.name))
+            append_frame(connection, CLAIMS, claims.assign(**owner))
+            append_frame(connection, FINDINGS, findings.assign(kind=kind.name))
             overtaken = supersede(connection, kind, [file.partition_date])
             if overtaken:
                 number_lines(connection, kind, file.partition_date)
@@ -142,13 +145,15 @@ class ClaimingVerbs(LedgerConnection):
     def findings(self, partition_date: date, kind: Kind) -> pd.DataFrame:
         """Returns record_id, field, code, is_quarantining of a partition's records."""
         query = (
-            select(Finding.record_id, Finding.field, Finding.code, Finding.is_quarantining)
-            .join(
-                Claim,
-                and_(Claim.kind == Finding.kind, Claim.record_id == Finding.record_id),
+            select(
+                FINDINGS.c.record_id, FINDINGS.c.field, FINDINGS.c.code, FINDINGS.c.is_quarantining
             )
-            .where(*of_partition(Claim, partition_date, kind))
-            .order_by(Finding.record_id, Finding.field, Finding.code)
+            .join(
+                CLAIMS,
+                and_(CLAIMS.c.kind == FINDINGS.c.kind, CLAIMS.c.record_id == FINDINGS.c.record_id),
+            )
+            .where(*of_partition(CLAIMS, partition_date, kind))
+            .order_by(FINDINGS.c.record_id, FINDINGS.c.field, FINDINGS.c.code)
         )
         with self.transaction() as connection:
             return read_frame(connection, query)
@@ -157,12 +162,12 @@ class ClaimingVerbs(LedgerConnection):
     def claims(self, partition_date: date, kind: Kind) -> pd.DataFrame:
         """Returns record_id, user_profile_id, disposition, line_number, is_vanished."""
         query = select(
-            Claim.record_id,
-            Claim.user_profile_id,
-            Claim.disposition,
-            Claim.line_number,
-            Claim.is_vanished,
-        ).where(*of_partition(Claim, partition_date, kind))
+            CLAIMS.c.record_id,
+            CLAIMS.c.user_profile_id,
+            CLAIMS.c.disposition,
+            CLAIMS.c.line_number,
+            CLAIMS.c.is_vanished,
+        ).where(*of_partition(CLAIMS, partition_date, kind))
         with self.transaction() as connection:
             return read_frame(connection, query)
 
@@ -176,41 +181,41 @@ class ClaimingVerbs(LedgerConnection):
         failed = (
             select(func.count())
             .where(
-                Failure.partition_date == PartitionClone.partition_date,
-                Failure.kind == PartitionClone.kind,
+                FAILURES.c.partition_date == PARTITION_CLONES.c.partition_date,
+                FAILURES.c.kind == PARTITION_CLONES.c.kind,
             )
             .scalar_subquery()
         )
-        is_open = ~is_delivered(PartitionClone)
+        is_open = ~is_delivered(PARTITION_CLONES)
         query = select(
-            PartitionClone.bdn_clone_id,
-            func.count(PartitionClone.kind.distinct()).label("kind_count"),
+            PARTITION_CLONES.c.bdn_clone_id,
+            func.count(PARTITION_CLONES.c.kind.distinct()).label("kind_count"),
             func.count().filter(is_open).label("open_count"),
             func.count().filter(is_open, failed > 0).label("failure_count"),
-        ).group_by(PartitionClone.bdn_clone_id)
+        ).group_by(PARTITION_CLONES.c.bdn_clone_id)
         with self.transaction() as connection:
             return read_frame(connection, query)
 
 
 def _in_clones(kind: Kind, clone_ids: Sequence[int]) -> tuple[ColumnElement[bool], ...]:
     """Returns the conditions that a claim is of some clones, by the partitions that read them."""
-    readers = select(PartitionClone.partition_date).where(
-        PartitionClone.kind == kind.name, PartitionClone.bdn_clone_id.in_(clone_ids)
+    readers = select(PARTITION_CLONES.c.partition_date).where(
+        PARTITION_CLONES.c.kind == kind.name, PARTITION_CLONES.c.bdn_clone_id.in_(clone_ids)
     )
     return (
-        Claim.kind == kind.name,
-        Claim.partition_date.in_(readers),
-        Claim.bdn_clone_id.in_(clone_ids),
+        CLAIMS.c.kind == kind.name,
+        CLAIMS.c.partition_date.in_(readers),
+        CLAIMS.c.bdn_clone_id.in_(clone_ids),
     )
 
 
 def receipt_of(connection: Connection, partition_date: date, kind: Kind) -> Receipt | None:
     """Returns the receipt of a partition, None where it isn't delivered."""
-    query = select(*table_of(Delivery).c).where(*of_partition(Delivery, partition_date, kind))
+    query = select(*DELIVERIES.c).where(*of_partition(DELIVERIES, partition_date, kind))
     row = connection.execute(query).one_or_none()
     return Receipt(**row._mapping) if row else None
 
 
 def file_query() -> Query:
     """Selects the columns of a FileRow."""
-    return select(*(File.__table__.c[name] for name in FileRow.__dataclass_fields__))
+    return select(*(FILES.c[name] for name in FileRow.__dataclass_fields__))

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import date
 from functools import cached_property
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
     Engine,
+    FromClause,
     Table,
     exists,
     func,
@@ -24,8 +25,7 @@ from vye_pipeline.errors import Cause
 from vye_pipeline.ledger import schema
 from vye_pipeline.ledger.lock import exclusive
 from vye_pipeline.ledger.models import (
-    Base,
-    Delivery,
+    DELIVERIES,
 )
 from vye_pipeline.records import Kind
 from vye_pipeline.retries import retried
@@ -100,38 +100,34 @@ def opened(ledger_type: type[Opened], settings: Settings) -> Opened:
     return ledger
 
 
-def table_of(model: type[Base]) -> Table:
-    """Returns a model's table."""
-    return cast(Table, model.__table__)
-
-
-def of_partition(model: Any, partition_date: date, kind: Kind) -> tuple[ColumnElement[bool], ...]:
+def of_partition(
+    rows: FromClause, partition_date: date, kind: Kind
+) -> tuple[ColumnElement[bool], ...]:
     """Returns the conditions that a row is of a partition and kind."""
-    return (model.partition_date == partition_date, model.kind == kind.name)
+    return (rows.c.partition_date == partition_date, rows.c.kind == kind.name)
 
 
-def insert_once(connection: Connection, model: type[Base], **values: Any) -> None:
+def insert_once(connection: Connection, table: Table, **values: Any) -> None:
     """Adds a row that isn't there: a repeat after a lost answer must not add it again."""
-    table = table_of(model)
     same = [table.c[name].is_not_distinct_from(value) for name, value in values.items()]
     if not connection.scalar(select(exists().where(*same))):
         connection.execute(insert(table).values(values))
 
 
-def is_delivered(model: Any) -> ColumnElement[bool]:
+def is_delivered(rows: FromClause) -> ColumnElement[bool]:
     """Returns the condition that a row's partition and kind have a receipt."""
-    return exists().where(*_receipt_of(model))
+    return exists().where(*_receipt_of(rows))
 
 
-def has_receipt(model: Any) -> ColumnElement[bool]:
+def has_receipt(rows: FromClause) -> ColumnElement[bool]:
     """Returns the same condition, looked up for each row that the others have left.
 
     PostgreSQL makes a join of the other one. Where few rows of many are asked about, and its
     statistics lag behind what was just written, it may begin that with all records of all
     delivered days.
     """
-    return select(func.count()).where(*_receipt_of(model)).scalar_subquery() > 0
+    return select(func.count()).where(*_receipt_of(rows)).scalar_subquery() > 0
 
 
-def _receipt_of(model: Any) -> tuple[ColumnElement[bool], ...]:
-    return (Delivery.partition_date == model.partition_date, Delivery.kind == model.kind)
+def _receipt_of(rows: FromClause) -> tuple[ColumnElement[bool], ...]:
+    return (DELIVERIES.c.partition_date == rows.c.partition_date, DELIVERIES.c.kind == rows.c.kind)

@@ -19,15 +19,14 @@ from vye_pipeline.ledger.connection import (
     insert_once,
     is_delivered,
     of_partition,
-    table_of,
 )
 from vye_pipeline.ledger.models import (
+    CLAIMS,
+    DELIVERIES,
+    FAILURES,
+    FILES,
     LINE,
-    Claim,
-    Delivery,
-    Failure,
-    File,
-    Redelivery,
+    REDELIVERIES,
 )
 from vye_pipeline.ledger.news import waiting
 from vye_pipeline.ledger.rows import FileRow, Receipt, RedeliveryRow, SentObject
@@ -52,8 +51,8 @@ class DeliveringVerbs(LedgerConnection):
     ) -> None:
         """Records what the file's bytes are, before anything is put; a delivered one stays."""
         values = {"sha256": sha256, "byte_count": byte_count, "line_count": line_count}
-        announced = update(File).where(
-            *of_partition(File, partition_date, kind), ~is_delivered(File)
+        announced = update(FILES).where(
+            *of_partition(FILES, partition_date, kind), ~is_delivered(FILES)
         )
         with self.transaction() as connection:
             connection.execute(announced.values(values))
@@ -62,7 +61,7 @@ class DeliveringVerbs(LedgerConnection):
     def line_count(self, partition_date: date, kind: Kind) -> int:
         """Counts the records of a partition that are to be sent as things stand."""
         query = select(func.count()).where(
-            *of_partition(Claim, partition_date, kind), Claim.disposition == LINE
+            *of_partition(CLAIMS, partition_date, kind), CLAIMS.c.disposition == LINE
         )
         with self.transaction() as connection:
             return connection.scalar(query) or 0
@@ -76,8 +75,8 @@ class DeliveringVerbs(LedgerConnection):
         """
         query = (
             file_query()
-            .where(File.kind == kind.name, File.sha256.is_not(None), ~is_delivered(File))
-            .order_by(File.partition_date)
+            .where(FILES.c.kind == kind.name, FILES.c.sha256.is_not(None), ~is_delivered(FILES))
+            .order_by(FILES.c.partition_date)
         )
         with self.transaction() as connection:
             return [FileRow(**row._mapping) for row in connection.execute(query)]
@@ -102,12 +101,12 @@ class DeliveringVerbs(LedgerConnection):
             known = receipt_of(connection, file.partition_date, kind)
             if known is not None:
                 return known
-            connection.execute(insert(Delivery).values(vars(receipt)))
+            connection.execute(insert(DELIVERIES).values(vars(receipt)))
             older = connection.scalars(
-                select(File.partition_date).where(
-                    File.kind == kind.name,
-                    File.partition_date < file.partition_date,
-                    ~is_delivered(File),
+                select(FILES.c.partition_date).where(
+                    FILES.c.kind == kind.name,
+                    FILES.c.partition_date < file.partition_date,
+                    ~is_delivered(FILES),
                 )
             ).all()
             supersede(connection, kind, older)
@@ -129,7 +128,7 @@ class DeliveringVerbs(LedgerConnection):
             records, profiles = waiting(connection, partition_date, kind)
             insert_once(
                 connection,
-                Failure,
+                FAILURES,
                 partition_date=partition_date,
                 kind=kind.name,
                 step=step,
@@ -158,13 +157,13 @@ class DeliveringVerbs(LedgerConnection):
 
         A request that has not been carried out yet is taken up again in place of a new one.
         """
-        query = select(*table_of(Redelivery).c).where(
-            *of_partition(Redelivery, receipt.partition_date, kind)
+        query = select(*REDELIVERIES.c).where(
+            *of_partition(REDELIVERIES, receipt.partition_date, kind)
         )
         with self.transaction() as connection:
             known = [
                 RedeliveryRow(**row._mapping)
-                for row in connection.execute(query.order_by(Redelivery.revision))
+                for row in connection.execute(query.order_by(REDELIVERIES.c.revision))
             ]
             if known and known[-1].redelivered_at is None:
                 return known[-1]
@@ -180,14 +179,15 @@ class DeliveringVerbs(LedgerConnection):
                 requested_at=requested_at,
                 redelivered_at=None,
             )
-            connection.execute(insert(Redelivery).values(vars(requested)))
+            connection.execute(insert(REDELIVERIES).values(vars(requested)))
         return requested
 
     @retried
     def redeliver(self, requested: RedeliveryRow, redelivered_at: datetime) -> None:
         """Records that a redelivery lies in the object store."""
-        done = update(Redelivery).where(
-            Redelivery.object_key == requested.object_key, Redelivery.redelivered_at.is_(None)
+        done = update(REDELIVERIES).where(
+            REDELIVERIES.c.object_key == requested.object_key,
+            REDELIVERIES.c.redelivered_at.is_(None),
         )
         with self.transaction() as connection:
             connection.execute(done.values(redelivered_at=redelivered_at))
@@ -195,8 +195,8 @@ class DeliveringVerbs(LedgerConnection):
     @retried
     def revision(self, partition_date: date, kind: Kind) -> int:
         """Returns the newest revision of a partition's file that BDN can have seen."""
-        query = select(func.max(Redelivery.revision)).where(
-            *of_partition(Redelivery, partition_date, kind)
+        query = select(func.max(REDELIVERIES.c.revision)).where(
+            *of_partition(REDELIVERIES, partition_date, kind)
         )
         with self.transaction() as connection:
             return connection.scalar(query) or 1
@@ -206,12 +206,12 @@ class DeliveringVerbs(LedgerConnection):
         """Returns what must lie in the object store for some days, redeliveries too, by day."""
         columns = ("partition_date", "kind", "object_key", "sha256")
         delivered, again = (
-            select(*(getattr(model, name) for name in columns)).where(
-                model.partition_date.between(first, last)
+            select(*(table.c[name] for name in columns)).where(
+                table.c.partition_date.between(first, last)
             )
-            for model in (Delivery, Redelivery)
+            for table in (DELIVERIES, REDELIVERIES)
         )
-        query = delivered.union_all(again.where(Redelivery.redelivered_at.is_not(None)))
+        query = delivered.union_all(again.where(REDELIVERIES.c.redelivered_at.is_not(None)))
         with self.transaction() as connection:
             rows = [SentObject(**row._mapping) for row in connection.execute(query)]
         return sorted(rows, key=lambda row: (row.partition_date, row.object_key))

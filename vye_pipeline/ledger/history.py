@@ -7,20 +7,19 @@ and the history has a row a change.
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any, cast
+from typing import Any
 
 import pandas as pd
 from sqlalchemy import Column, Connection, MetaData, Table, select, update
 
 from vye_pipeline.errors import defect
 from vye_pipeline.frames import append_frame, read_frame
-from vye_pipeline.ledger.models import Identifier, Reconciliation
+from vye_pipeline.ledger.models import RECONCILIATIONS, Identifier
 from vye_pipeline.reconciliation.statuses import MOVES, Status
 from vye_pipeline.records import Kind
 
 KEY = "acknowledgement_key"  # whence a status came: the same status from elsewhere is no change
 CONTENT = ("record_id", "user_profile_id", "line_number", "status", "reason_code", "fields")
-TABLE = cast(Table, Reconciliation.__table__)
 CLOSING = Table(
     "closing_reconciliations",
     MetaData(),
@@ -53,10 +52,10 @@ def replace(
     known = _typed(
         read_frame(
             connection,
-            select(TABLE.c.id, *(TABLE.c[name] for name in CONTENT)).where(
-                TABLE.c.partition_date == partition_date,
-                TABLE.c.kind == kind.name,
-                TABLE.c.replaced_at.is_(None),
+            select(RECONCILIATIONS.c.id, *(RECONCILIATIONS.c[name] for name in CONTENT)).where(
+                RECONCILIATIONS.c.partition_date == partition_date,
+                RECONCILIATIONS.c.kind == kind.name,
+                RECONCILIATIONS.c.replaced_at.is_(None),
             ),
         )
     )
@@ -66,7 +65,7 @@ def replace(
     _close(connection, pd.concat([gone["id"], gone_lines["id"]]), reconciled_at)
     owner: dict[str, Any] = {"partition_date": partition_date, "kind": kind.name}
     added = pd.concat([new, new_lines])[[*CONTENT, KEY]]
-    append_frame(connection, TABLE, added.assign(**owner, reconciled_at=reconciled_at))
+    append_frame(connection, RECONCILIATIONS, added.assign(**owner, reconciled_at=reconciled_at))
 
 
 def _typed(rows: pd.DataFrame) -> pd.DataFrame:
@@ -119,6 +118,8 @@ def _close(connection: Connection, ids: pd.Series[int], replaced_at: datetime) -
     CLOSING.create(connection)
     append_frame(connection, CLOSING, ids.to_frame())
     connection.execute(
-        update(TABLE).where(TABLE.c.id.in_(select(CLOSING.c.id))).values(replaced_at=replaced_at)
+        update(RECONCILIATIONS)
+        .where(RECONCILIATIONS.c.id.in_(select(CLOSING.c.id)))
+        .values(replaced_at=replaced_at)
     )
     CLOSING.drop(connection)

@@ -13,16 +13,16 @@ from sqlalchemy import Connection, and_, exists, func, select, union
 from vye_pipeline.bdn.file_names import FEED_NAME, inbound_prefix
 from vye_pipeline.ledger.connection import is_delivered
 from vye_pipeline.ledger.models import (
+    ACKNOWLEDGEMENTS,
+    CLAIMS,
+    DELIVERIES,
+    FAILURES,
+    FEEDS,
+    FILES,
     IS_OPEN,
     LINE,
-    Acknowledgement,
-    Claim,
-    Delivery,
-    Failure,
-    Feed,
-    File,
-    OrphanedAcknowledgement,
-    Reconciliation,
+    ORPHANED_ACKNOWLEDGEMENTS,
+    RECONCILIATIONS,
 )
 from vye_pipeline.ledger.standing import needs_a_person_now, newest_evidence, same_partition
 from vye_pipeline.reconciliation.statuses import Status
@@ -55,21 +55,21 @@ class OpenItems:
 def failed_files(connection: Connection) -> list[FailedFile]:
     """Returns the files whose last failure still holds, oldest day first."""
     last = (
-        select(func.max(Failure.id))
-        .where(~is_delivered(Failure))
-        .group_by(Failure.partition_date, Failure.kind)
+        select(func.max(FAILURES.c.id))
+        .where(~is_delivered(FAILURES))
+        .group_by(FAILURES.c.partition_date, FAILURES.c.kind)
     )
     query = (
         select(
-            Failure.partition_date,
-            Failure.kind,
-            Failure.cause,
-            Failure.what,
-            Failure.next_step,
-            Failure.run_id,
+            FAILURES.c.partition_date,
+            FAILURES.c.kind,
+            FAILURES.c.cause,
+            FAILURES.c.what,
+            FAILURES.c.next_step,
+            FAILURES.c.run_id,
         )
-        .where(Failure.id.in_(last))
-        .order_by(Failure.partition_date, Failure.id)
+        .where(FAILURES.c.id.in_(last))
+        .order_by(FAILURES.c.partition_date, FAILURES.c.id)
     )
     return [FailedFile(**row._mapping) for row in connection.execute(query)]
 
@@ -78,24 +78,28 @@ def waiting(
     connection: Connection, partition_date: date, kind: Kind | None = None
 ) -> tuple[int, int]:
     """Counts the records of a day that were to be sent and were not, and their user profiles."""
-    query = select(func.count(), func.count(Claim.user_profile_id.distinct())).where(
-        Claim.partition_date == partition_date, Claim.disposition == LINE, ~is_delivered(Claim)
+    query = select(func.count(), func.count(CLAIMS.c.user_profile_id.distinct())).where(
+        CLAIMS.c.partition_date == partition_date,
+        CLAIMS.c.disposition == LINE,
+        ~is_delivered(CLAIMS),
     )
     if kind is not None:
-        query = query.where(Claim.kind == kind.name)
+        query = query.where(CLAIMS.c.kind == kind.name)
     records, profiles = connection.execute(query).one()
     return records, profiles
 
 
 def delivered_kinds(connection: Connection, partition_date: date) -> set[str]:
     """Returns the kinds of a day that are delivered."""
-    query = select(Delivery.kind).where(Delivery.partition_date == partition_date)
+    query = select(DELIVERIES.c.kind).where(DELIVERIES.c.partition_date == partition_date)
     return set(connection.scalars(query))
 
 
 def last_delivered(connection: Connection) -> dict[str, date]:
     """Returns the newest day of each kind that is delivered."""
-    query = select(Delivery.kind, func.max(Delivery.partition_date)).group_by(Delivery.kind)
+    query = select(DELIVERIES.c.kind, func.max(DELIVERIES.c.partition_date)).group_by(
+        DELIVERIES.c.kind
+    )
     delivered: dict[str, date] = dict(iter(connection.execute(query)))
     return delivered
 
@@ -103,7 +107,7 @@ def last_delivered(connection: Connection) -> dict[str, date]:
 def open_items(connection: Connection) -> list[OpenItems]:
     """Returns what needs a person and has not been resolved, oldest day first."""
     said = newest_evidence()
-    held = select(Reconciliation).where(IS_OPEN).subquery().c
+    held = select(RECONCILIATIONS).where(IS_OPEN).subquery().c
     each = (
         select(
             held.partition_date,
@@ -128,22 +132,26 @@ def open_items(connection: Connection) -> list[OpenItems]:
 
 def unsettled_days(connection: Connection) -> list[date]:
     """Returns the days with a file that is undelivered, pending or was never reconciled."""
-    each = select(Reconciliation).where(IS_OPEN).subquery().c
+    each = select(RECONCILIATIONS).where(IS_OPEN).subquery().c
     pending = select(each.partition_date).where(each.status == str(Status.PENDING))
-    never_reconciled = select(File.partition_date).where(
-        File.line_count > 0, ~exists().where(same_partition(Reconciliation, File))
+    never_reconciled = select(FILES.c.partition_date).where(
+        FILES.c.line_count > 0, ~exists().where(same_partition(RECONCILIATIONS, FILES))
     )
-    undelivered = select(File.partition_date).where(~is_delivered(File))
+    undelivered = select(FILES.c.partition_date).where(~is_delivered(FILES))
     return sorted(connection.scalars(union(pending, never_reconciled, undelivered)))
 
 
 def known_inbound_keys(connection: Connection) -> set[str]:
     """Returns the keys of what has been read of BDN's answers and feeds."""
-    answers = select(Acknowledgement.object_key).union(select(OrphanedAcknowledgement.object_key))
-    feeds = (inbound_prefix(day) + FEED_NAME for day in connection.scalars(select(Feed.feed_date)))
+    answers = select(ACKNOWLEDGEMENTS.c.object_key).union(
+        select(ORPHANED_ACKNOWLEDGEMENTS.c.object_key)
+    )
+    feeds = (
+        inbound_prefix(day) + FEED_NAME for day in connection.scalars(select(FEEDS.c.feed_date))
+    )
     return {*connection.scalars(answers), *feeds}
 
 
 def failure_is_known(connection: Connection, run_id: str) -> bool:
     """Says whether a run has recorded why it failed."""
-    return bool(connection.scalar(select(exists().where(Failure.run_id == run_id))))
+    return bool(connection.scalar(select(exists().where(FAILURES.c.run_id == run_id))))

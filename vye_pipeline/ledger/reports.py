@@ -13,18 +13,17 @@ from typing import Any
 from sqlalchemy import Connection, and_, func, select, union_all
 
 from vye_pipeline.bdn.disposition import Disposition
-from vye_pipeline.ledger.connection import table_of
 from vye_pipeline.ledger.models import (
+    ACKNOWLEDGEMENTS,
+    CLAIMS,
+    DELIVERIES,
+    FAILURES,
+    FILES,
+    FINDINGS,
+    ORPHANED_ACKNOWLEDGEMENTS,
+    REASON_CODES,
     REPLACED,
-    Acknowledgement,
-    Claim,
-    Delivery,
-    Failure,
-    File,
-    Finding,
-    OrphanedAcknowledgement,
-    ReasonCode,
-    Resolution,
+    RESOLUTIONS,
 )
 from vye_pipeline.ledger.rows import Orphan
 from vye_pipeline.ledger.standing import (
@@ -178,9 +177,9 @@ def _last_causes(
     connection: Connection, first: date, last: date, known_at: datetime
 ) -> dict[tuple[date, str], str]:
     query = (
-        select(Failure.partition_date, Failure.kind, Failure.cause)
-        .where(Failure.partition_date.between(first, last), Failure.failed_at <= known_at)
-        .order_by(Failure.id)
+        select(FAILURES.c.partition_date, FAILURES.c.kind, FAILURES.c.cause)
+        .where(FAILURES.c.partition_date.between(first, last), FAILURES.c.failed_at <= known_at)
+        .order_by(FAILURES.c.id)
     )
     return {(day, kind): cause for day, kind, cause in connection.execute(query)}
 
@@ -189,11 +188,11 @@ def _files(
     connection: Connection, first: date, last: date, known_at: datetime
 ) -> dict[tuple[date, str], tuple[str, str | None]]:
     """Returns object key and delivered digest of each file, the digest null if undelivered."""
-    delivered = and_(same_partition(Delivery, File), Delivery.delivered_at <= known_at)
+    delivered = and_(same_partition(DELIVERIES, FILES), DELIVERIES.c.delivered_at <= known_at)
     query = (
-        select(File.partition_date, File.kind, File.object_key, Delivery.sha256)
-        .outerjoin(Delivery, delivered)
-        .where(File.partition_date.between(first, last), File.first_claimed_at <= known_at)
+        select(FILES.c.partition_date, FILES.c.kind, FILES.c.object_key, DELIVERIES.c.sha256)
+        .outerjoin(DELIVERIES, delivered)
+        .where(FILES.c.partition_date.between(first, last), FILES.c.first_claimed_at <= known_at)
     )
     return {(day, kind): (key, sha256) for day, kind, key, sha256 in connection.execute(query)}
 
@@ -201,15 +200,15 @@ def _files(
 def rejections(connection: Connection, kind: str, before: date, day_count: int) -> list[Rejections]:
     """Returns how much BDN rejected of the last files before a day that it answered."""
     query = (
-        select(func.max(Acknowledgement.rejected_count), func.max(Delivery.line_count))
-        .join(Delivery, same_partition(Delivery, Acknowledgement))
+        select(func.max(ACKNOWLEDGEMENTS.c.rejected_count), func.max(DELIVERIES.c.line_count))
+        .join(DELIVERIES, same_partition(DELIVERIES, ACKNOWLEDGEMENTS))
         .where(
-            Acknowledgement.kind == kind,
-            Acknowledgement.partition_date < before,
-            Acknowledgement.disposition != Disposition.REFUSED.value,
+            ACKNOWLEDGEMENTS.c.kind == kind,
+            ACKNOWLEDGEMENTS.c.partition_date < before,
+            ACKNOWLEDGEMENTS.c.disposition != Disposition.REFUSED.value,
         )
-        .group_by(Acknowledgement.partition_date)
-        .order_by(Acknowledgement.partition_date.desc())
+        .group_by(ACKNOWLEDGEMENTS.c.partition_date)
+        .order_by(ACKNOWLEDGEMENTS.c.partition_date.desc())
         .limit(day_count)
     )
     return [Rejections(rejected, lines) for rejected, lines in connection.execute(query)]
@@ -217,7 +216,7 @@ def rejections(connection: Connection, kind: str, before: date, day_count: int) 
 
 def orphans(connection: Connection, first: date, last: date) -> list[Orphan]:
     """Returns the orphaned acknowledgements of some days, by key."""
-    table = table_of(OrphanedAcknowledgement)
+    table = ORPHANED_ACKNOWLEDGEMENTS
     columns = [table.c[name] for name in Orphan.__dataclass_fields__]
     query = select(*columns).where(table.c.partition_date.between(first, last))
     query = query.order_by(table.c.object_key)
@@ -247,29 +246,29 @@ class _Reasons:
     """Puts a record's status into words; everything it needs is read once."""
 
     def __init__(self, connection: Connection, first: date, last: date) -> None:
-        codes = connection.execute(select(ReasonCode.code, ReasonCode.meaning))
+        codes = connection.execute(select(REASON_CODES.c.code, REASON_CODES.c.meaning))
         self._codes: dict[str, str] = dict(iter(codes))
         self._findings = _quarantining_findings(connection, first, last)
         self._evidence = _evidence(connection, first, last)
         self._failures = {
             (day, kind): what
             for day, kind, what in connection.execute(
-                select(Failure.partition_date, Failure.kind, Failure.what)
-                .where(Failure.partition_date.between(first, last))
-                .order_by(Failure.id)
+                select(FAILURES.c.partition_date, FAILURES.c.kind, FAILURES.c.what)
+                .where(FAILURES.c.partition_date.between(first, last))
+                .order_by(FAILURES.c.id)
             )
         }
         self._resolutions: dict[tuple[date, str, int | None], datetime] = {
             (day, kind, profile): resolved_at
             for day, kind, profile, resolved_at in connection.execute(
                 select(
-                    Resolution.partition_date,
-                    Resolution.kind,
-                    Resolution.user_profile_id,
-                    Resolution.resolved_at,
+                    RESOLUTIONS.c.partition_date,
+                    RESOLUTIONS.c.kind,
+                    RESOLUTIONS.c.user_profile_id,
+                    RESOLUTIONS.c.resolved_at,
                 )
-                .where(Resolution.partition_date.between(first, last))
-                .order_by(Resolution.id)
+                .where(RESOLUTIONS.c.partition_date.between(first, last))
+                .order_by(RESOLUTIONS.c.id)
             )
         }
 
@@ -330,8 +329,8 @@ def _evidence(
     said = newest_evidence()
     query = (
         select(said)
-        .join(Claim, and_(Claim.kind == said.c.kind, Claim.record_id == said.c.record_id))
-        .where(Claim.partition_date.between(first, last))
+        .join(CLAIMS, and_(CLAIMS.c.kind == said.c.kind, CLAIMS.c.record_id == said.c.record_id))
+        .where(CLAIMS.c.partition_date.between(first, last))
     )
     return {
         (kind, record_id): (evidence, fields)
@@ -343,13 +342,13 @@ def _quarantining_findings(
     connection: Connection, first: date, last: date
 ) -> dict[tuple[str, int | None], list[tuple[str, str]]]:
     query = (
-        select(Finding.kind, Finding.record_id, Finding.field, Finding.code)
+        select(FINDINGS.c.kind, FINDINGS.c.record_id, FINDINGS.c.field, FINDINGS.c.code)
         .join(
-            Claim,
-            and_(Claim.kind == Finding.kind, Claim.record_id == Finding.record_id),
+            CLAIMS,
+            and_(CLAIMS.c.kind == FINDINGS.c.kind, CLAIMS.c.record_id == FINDINGS.c.record_id),
         )
-        .where(Claim.partition_date.between(first, last), Finding.is_quarantining)
-        .order_by(Finding.kind, Finding.record_id, Finding.field, Finding.code)
+        .where(CLAIMS.c.partition_date.between(first, last), FINDINGS.c.is_quarantining)
+        .order_by(FINDINGS.c.kind, FINDINGS.c.record_id, FINDINGS.c.field, FINDINGS.c.code)
     )
     found: dict[tuple[str, int | None], list[tuple[str, str]]] = {}
     for kind, record_id, name, code in connection.execute(query):

@@ -7,21 +7,19 @@ then the one that follows from that. What was known at an earlier moment is aske
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, exists, func, or_, select, true
-from sqlalchemy.orm import aliased
+from sqlalchemy import ColumnElement, FromClause, and_, case, exists, func, or_, select, true
 from sqlalchemy.sql.expression import Subquery
 
 from vye_pipeline.database import Query
 from vye_pipeline.ledger.models import (
+    CLAIMS,
+    DELIVERIES,
+    EVIDENCE,
+    FILES,
     LINE,
-    Claim,
-    Delivery,
-    Evidence,
-    File,
-    Reconciliation,
-    Resolution,
+    RECONCILIATIONS,
+    RESOLUTIONS,
 )
 from vye_pipeline.reconciliation.statuses import CONFIRMED, MANUAL, Status
 
@@ -36,55 +34,55 @@ def records(known_at: datetime = NOW) -> Query:
     """
     return (
         select(
-            Claim.partition_date,
-            Claim.kind,
-            Claim.record_id,
-            Claim.user_profile_id,
-            Claim.line_number,
+            CLAIMS.c.partition_date,
+            CLAIMS.c.kind,
+            CLAIMS.c.record_id,
+            CLAIMS.c.user_profile_id,
+            CLAIMS.c.line_number,
             _status(known_at).label("status"),
-            Reconciliation.reason_code,
-            Reconciliation.fields,
-            func.coalesce(Reconciliation.reconciled_at, File.first_claimed_at).label("since"),
+            RECONCILIATIONS.c.reason_code,
+            RECONCILIATIONS.c.fields,
+            func.coalesce(RECONCILIATIONS.c.reconciled_at, FILES.c.first_claimed_at).label("since"),
         )
-        .select_from(Claim)
-        .join(File, same_partition(File, Claim))
+        .select_from(CLAIMS)
+        .join(FILES, same_partition(FILES, CLAIMS))
         .outerjoin(
-            Reconciliation,
+            RECONCILIATIONS,
             and_(
-                Reconciliation.kind == Claim.kind,
-                Reconciliation.record_id == Claim.record_id,
+                RECONCILIATIONS.c.kind == CLAIMS.c.kind,
+                RECONCILIATIONS.c.record_id == CLAIMS.c.record_id,
                 _holds(known_at),
             ),
         )
-        .where(File.first_claimed_at <= known_at)
+        .where(FILES.c.first_claimed_at <= known_at)
     )
 
 
 def unexpected(known_at: datetime = NOW) -> Query:
     """Returns a row an unexpected line of BDN's, with the columns of `records`."""
     return select(
-        Reconciliation.partition_date,
-        Reconciliation.kind,
-        Reconciliation.record_id,
-        Reconciliation.user_profile_id,
-        Reconciliation.line_number,
-        Reconciliation.status,
-        Reconciliation.reason_code,
-        Reconciliation.fields,
-        Reconciliation.reconciled_at.label("since"),
-    ).where(Reconciliation.record_id.is_(None), _holds(known_at))
+        RECONCILIATIONS.c.partition_date,
+        RECONCILIATIONS.c.kind,
+        RECONCILIATIONS.c.record_id,
+        RECONCILIATIONS.c.user_profile_id,
+        RECONCILIATIONS.c.line_number,
+        RECONCILIATIONS.c.status,
+        RECONCILIATIONS.c.reason_code,
+        RECONCILIATIONS.c.fields,
+        RECONCILIATIONS.c.reconciled_at.label("since"),
+    ).where(RECONCILIATIONS.c.record_id.is_(None), _holds(known_at))
 
 
 def newest_evidence() -> Subquery:
     """Returns kind, record_id, evidence, fields: what the newest feed that speaks of it says."""
-    newer = aliased(Evidence)
+    newer = EVIDENCE.alias()
     is_overtaken = exists().where(
-        newer.kind == Evidence.kind,
-        newer.record_id == Evidence.record_id,
-        newer.feed_date > Evidence.feed_date,
+        newer.c.kind == EVIDENCE.c.kind,
+        newer.c.record_id == EVIDENCE.c.record_id,
+        newer.c.feed_date > EVIDENCE.c.feed_date,
     )
     return (
-        select(Evidence.kind, Evidence.record_id, Evidence.evidence, Evidence.fields)
+        select(EVIDENCE.c.kind, EVIDENCE.c.record_id, EVIDENCE.c.evidence, EVIDENCE.c.fields)
         .where(~is_overtaken)
         .subquery()
     )
@@ -98,9 +96,9 @@ def needs_a_person_now(each: Subquery) -> ColumnElement[bool]:
     """
     took_effect = and_(each.c.status == str(Status.MISSING), each.c.evidence == CONFIRMED)
     is_resolved = exists().where(
-        same_partition(Resolution, each.c),
-        Resolution.user_profile_id == each.c.user_profile_id,
-        Resolution.resolved_at >= each.c.since,
+        same_partition(RESOLUTIONS, each),
+        RESOLUTIONS.c.user_profile_id == each.c.user_profile_id,
+        RESOLUTIONS.c.resolved_at >= each.c.since,
     )
     return and_(
         each.c.status.in_([str(status) for status in MANUAL]),
@@ -109,31 +107,33 @@ def needs_a_person_now(each: Subquery) -> ColumnElement[bool]:
     )
 
 
-def same_partition(one: Any, other: Any) -> ColumnElement[bool]:
+def same_partition(one: FromClause, other: FromClause) -> ColumnElement[bool]:
     """Says whether two rows are of the same day and kind."""
-    return and_(one.partition_date == other.partition_date, one.kind == other.kind)
+    return and_(one.c.partition_date == other.c.partition_date, one.c.kind == other.c.kind)
 
 
 def _status(known_at: datetime) -> ColumnElement[str]:
-    delivered = exists().where(same_partition(Delivery, Claim), Delivery.delivered_at <= known_at)
+    delivered = exists().where(
+        same_partition(DELIVERIES, CLAIMS), DELIVERIES.c.delivered_at <= known_at
+    )
     unsent = [str(Status.QUARANTINED), str(Status.SUPERSEDED), str(Status.UNDELIVERED)]
-    earlier = func.coalesce(Reconciliation.status, Claim.disposition)
+    earlier = func.coalesce(RECONCILIATIONS.c.status, CLAIMS.c.disposition)
     return case(
-        (Claim.disposition != LINE, Claim.disposition if known_at == NOW else earlier),
+        (CLAIMS.c.disposition != LINE, CLAIMS.c.disposition if known_at == NOW else earlier),
         (~delivered, str(Status.UNDELIVERED)),
         (
-            or_(Reconciliation.status.is_(None), Reconciliation.status.in_(unsent)),
+            or_(RECONCILIATIONS.c.status.is_(None), RECONCILIATIONS.c.status.in_(unsent)),
             str(Status.PENDING),
         ),
-        else_=Reconciliation.status,
+        else_=RECONCILIATIONS.c.status,
     )
 
 
 def _holds(known_at: datetime) -> ColumnElement[bool]:
     """Whether a reconciliation held at a moment."""
     if known_at == NOW:
-        return Reconciliation.replaced_at.is_(None)
+        return RECONCILIATIONS.c.replaced_at.is_(None)
     return and_(
-        Reconciliation.reconciled_at <= known_at,
-        or_(Reconciliation.replaced_at.is_(None), Reconciliation.replaced_at > known_at),
+        RECONCILIATIONS.c.reconciled_at <= known_at,
+        or_(RECONCILIATIONS.c.replaced_at.is_(None), RECONCILIATIONS.c.replaced_at > known_at),
     )

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from sqlalchemy import Connection, select
 
 from vye_pipeline.business_days import NEW_YORK, deadline
-from vye_pipeline.ledger.models import Acknowledgement, Delivery, Failure, File, Redelivery
+from vye_pipeline.ledger.models import ACKNOWLEDGEMENTS, DELIVERIES, FAILURES, FILES, REDELIVERIES
 from vye_pipeline.ledger.reports import DELIVERED, FAILED, MISSING, Day, calendar
 from vye_pipeline.reconciliation.statuses import MANUAL, Status
 
@@ -49,7 +49,7 @@ def story(connection: Connection, partition_date: date) -> list[str]:
 
 
 def _read(connection: Connection, day: date) -> list[Event]:
-    query = select(File.first_claimed_at, File.kind).where(File.partition_date == day)
+    query = select(FILES.c.first_claimed_at, FILES.c.kind).where(FILES.c.partition_date == day)
     return [
         Event(at, kind, "the records were read and claimed")
         for at, kind in connection.execute(query)
@@ -58,14 +58,14 @@ def _read(connection: Connection, day: date) -> list[Event]:
 
 def _failed(connection: Connection, day: date) -> list[Event]:
     query = select(
-        Failure.failed_at,
-        Failure.kind,
-        Failure.step,
-        Failure.cause,
-        Failure.what,
-        Failure.record_count,
-        Failure.profile_count,
-    ).where(Failure.partition_date == day)
+        FAILURES.c.failed_at,
+        FAILURES.c.kind,
+        FAILURES.c.step,
+        FAILURES.c.cause,
+        FAILURES.c.what,
+        FAILURES.c.record_count,
+        FAILURES.c.profile_count,
+    ).where(FAILURES.c.partition_date == day)
     return [
         Event(
             at,
@@ -79,8 +79,11 @@ def _failed(connection: Connection, day: date) -> list[Event]:
 
 def _delivered(connection: Connection, day: date) -> list[Event]:
     query = select(
-        Delivery.delivered_at, Delivery.kind, Delivery.line_count, Delivery.object_key
-    ).where(Delivery.partition_date == day)
+        DELIVERIES.c.delivered_at,
+        DELIVERIES.c.kind,
+        DELIVERIES.c.line_count,
+        DELIVERIES.c.object_key,
+    ).where(DELIVERIES.c.partition_date == day)
     return [
         Event(at, kind, f"{lines} lines were delivered as {key}")
         for at, kind, lines, key in connection.execute(query)
@@ -89,12 +92,12 @@ def _delivered(connection: Connection, day: date) -> list[Event]:
 
 def _delivered_again(connection: Connection, day: date) -> list[Event]:
     query = select(
-        Redelivery.requested_at,
-        Redelivery.kind,
-        Redelivery.object_key,
-        Redelivery.requested_by,
-        Redelivery.reason,
-    ).where(Redelivery.partition_date == day)
+        REDELIVERIES.c.requested_at,
+        REDELIVERIES.c.kind,
+        REDELIVERIES.c.object_key,
+        REDELIVERIES.c.requested_by,
+        REDELIVERIES.c.reason,
+    ).where(REDELIVERIES.c.partition_date == day)
     return [
         Event(at, kind, f"{who} had it delivered again as {key}: {reason}")
         for at, kind, key, who, reason in connection.execute(query)
@@ -103,13 +106,13 @@ def _delivered_again(connection: Connection, day: date) -> list[Event]:
 
 def _answered(connection: Connection, day: date) -> list[Event]:
     query = select(
-        Acknowledgement.recorded_at,
-        Acknowledgement.kind,
-        Acknowledgement.disposition,
-        Acknowledgement.accepted_count,
-        Acknowledgement.rejected_count,
-        Acknowledgement.reason_code,
-    ).where(Acknowledgement.partition_date == day)
+        ACKNOWLEDGEMENTS.c.recorded_at,
+        ACKNOWLEDGEMENTS.c.kind,
+        ACKNOWLEDGEMENTS.c.disposition,
+        ACKNOWLEDGEMENTS.c.accepted_count,
+        ACKNOWLEDGEMENTS.c.rejected_count,
+        ACKNOWLEDGEMENTS.c.reason_code,
+    ).where(ACKNOWLEDGEMENTS.c.partition_date == day)
     return [
         Event(
             at,

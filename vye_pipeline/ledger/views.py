@@ -23,23 +23,22 @@ from sqlalchemy import (
     text,
     union_all,
 )
-from sqlalchemy.orm import aliased
 from sqlalchemy.sql.expression import Subquery
 
 from vye_pipeline.database import Query
 from vye_pipeline.ledger.columns import PARTITION, RECORD
 from vye_pipeline.ledger.connection import has_receipt
 from vye_pipeline.ledger.models import (
+    CLAIMS,
+    DELIVERIES,
+    FAILURES,
+    FILES,
     LINE,
+    REASON_CODES,
+    RECONCILIATIONS,
+    REDELIVERIES,
     REPLACED,
-    Claim,
-    Delivery,
-    Failure,
-    File,
-    ReasonCode,
-    Reconciliation,
-    Redelivery,
-    Resolution,
+    RESOLUTIONS,
 )
 from vye_pipeline.ledger.standing import (
     needs_a_person_now,
@@ -78,27 +77,27 @@ class View:
 
 
 def _by_day() -> View:
-    each = union_all(records(), unexpected()).subquery().c
+    each = union_all(records(), unexpected()).subquery()
     counts = {
-        f"{status}_count": func.count().filter(each.status == str(status)) for status in Status
+        f"{status}_count": func.count().filter(each.c.status == str(status)) for status in Status
     }
-    lines = func.count().filter(each.status.in_([str(status) for status in OF_A_LINE]))
-    is_delivered = func.max(case((Delivery.sha256.is_not(None), 1), else_=0))
-    unsettled = func.count().filter(each.status.in_([str(status) for status in UNSETTLED]))
+    lines = func.count().filter(each.c.status.in_([str(status) for status in OF_A_LINE]))
+    is_delivered = func.max(case((DELIVERIES.c.sha256.is_not(None), 1), else_=0))
+    unsettled = func.count().filter(each.c.status.in_([str(status) for status in UNSETTLED]))
     query = (
         select(
-            each.partition_date,
-            each.kind,
+            each.c.partition_date,
+            each.c.kind,
             case((is_delivered == 1, "delivered"), else_="failed"),
-            func.max(Delivery.delivered_at),
-            func.count().filter(each.status.not_in([REPLACED, str(Status.UNEXPECTED)])),
-            func.count().filter(each.status == REPLACED),
+            func.max(DELIVERIES.c.delivered_at),
+            func.count().filter(each.c.status.not_in([REPLACED, str(Status.UNEXPECTED)])),
+            func.count().filter(each.c.status == REPLACED),
             lines,
             *counts.values(),
             and_(is_delivered == 1, unsettled == 0),
         )
-        .outerjoin(Delivery, same_partition(Delivery, each))
-        .group_by(each.partition_date, each.kind)
+        .outerjoin(DELIVERIES, same_partition(DELIVERIES, each))
+        .group_by(each.c.partition_date, each.c.kind)
     )
     return View(
         "reconciliation_by_day",
@@ -145,26 +144,26 @@ def _manual_open() -> View:
 
 def _manual_history() -> View:
     claimed = select(
-        Reconciliation.partition_date,
-        Reconciliation.kind,
-        Reconciliation.user_profile_id,
-        Reconciliation.record_id,
-        Reconciliation.line_number,
-        Reconciliation.status,
-        Reconciliation.reason_code,
-        Reconciliation.acknowledgement_key,
-        Reconciliation.reconciled_at.label("since"),
-        Reconciliation.replaced_at.label("until"),
-    ).where(Reconciliation.status.in_([str(status) for status in MANUAL]))
-    each = claimed.subquery().c
+        RECONCILIATIONS.c.partition_date,
+        RECONCILIATIONS.c.kind,
+        RECONCILIATIONS.c.user_profile_id,
+        RECONCILIATIONS.c.record_id,
+        RECONCILIATIONS.c.line_number,
+        RECONCILIATIONS.c.status,
+        RECONCILIATIONS.c.reason_code,
+        RECONCILIATIONS.c.acknowledgement_key,
+        RECONCILIATIONS.c.reconciled_at.label("since"),
+        RECONCILIATIONS.c.replaced_at.label("until"),
+    ).where(RECONCILIATIONS.c.status.in_([str(status) for status in MANUAL]))
+    each = claimed.subquery()
     closing = and_(
-        same_partition(Resolution, each),
-        Resolution.user_profile_id == each.user_profile_id,
-        Resolution.resolved_at >= each.since,
-        or_(each.until.is_(None), Resolution.resolved_at < each.until),
+        same_partition(RESOLUTIONS, each),
+        RESOLUTIONS.c.user_profile_id == each.c.user_profile_id,
+        RESOLUTIONS.c.resolved_at >= each.c.since,
+        or_(each.c.until.is_(None), RESOLUTIONS.c.resolved_at < each.c.until),
     )
-    closings = (Resolution.resolved_at, Resolution.resolved_by, Resolution.note)
-    query = select(*each, *closings).outerjoin(Resolution, closing)
+    closings = (RESOLUTIONS.c.resolved_at, RESOLUTIONS.c.resolved_by, RESOLUTIONS.c.note)
+    query = select(*each.c, *closings).outerjoin(RESOLUTIONS, closing)
     kept = ("user_profile_id", "record_id", "line_number", "status", "reason_code")
     return View(
         "manual_reconciliation_history",
@@ -190,19 +189,19 @@ def _rejection_reasons() -> View:
             each.partition_date,
             each.kind,
             each.reason_code,
-            ReasonCode.meaning,
-            ReasonCode.suggested_action,
+            REASON_CODES.c.meaning,
+            REASON_CODES.c.suggested_action,
             func.count(),
             func.count(each.user_profile_id.distinct()),
         )
-        .outerjoin(ReasonCode, ReasonCode.code == each.reason_code)
+        .outerjoin(REASON_CODES, REASON_CODES.c.code == each.reason_code)
         .where(each.status == str(Status.REJECTED))
         .group_by(
             each.partition_date,
             each.kind,
             each.reason_code,
-            ReasonCode.meaning,
-            ReasonCode.suggested_action,
+            REASON_CODES.c.meaning,
+            REASON_CODES.c.suggested_action,
         )
     )
     return View(
@@ -222,38 +221,38 @@ def _rejection_reasons() -> View:
 
 def _delivery_history() -> View:
     delivered = select(
-        Delivery.partition_date,
-        Delivery.kind,
+        DELIVERIES.c.partition_date,
+        DELIVERIES.c.kind,
         literal("delivered").label("event"),
-        Delivery.delivered_at.label("at"),
-        Delivery.object_key,
-        Delivery.sha256,
-        Delivery.line_count,
+        DELIVERIES.c.delivered_at.label("at"),
+        DELIVERIES.c.object_key,
+        DELIVERIES.c.sha256,
+        DELIVERIES.c.line_count,
         null().label("cause"),
         null().label("what"),
     )
     again = select(
-        Redelivery.partition_date,
-        Redelivery.kind,
+        REDELIVERIES.c.partition_date,
+        REDELIVERIES.c.kind,
         literal("delivered again"),
-        Redelivery.redelivered_at,
-        Redelivery.object_key,
-        Redelivery.sha256,
-        Delivery.line_count,
+        REDELIVERIES.c.redelivered_at,
+        REDELIVERIES.c.object_key,
+        REDELIVERIES.c.sha256,
+        DELIVERIES.c.line_count,
         null(),
-        Redelivery.reason,
-    ).join(Delivery, same_partition(Delivery, Redelivery))
+        REDELIVERIES.c.reason,
+    ).join(DELIVERIES, same_partition(DELIVERIES, REDELIVERIES))
     failed = select(
-        Failure.partition_date,
-        Failure.kind,
+        FAILURES.c.partition_date,
+        FAILURES.c.kind,
         literal("failed"),
-        Failure.failed_at,
-        File.object_key,
+        FAILURES.c.failed_at,
+        FILES.c.object_key,
         null(),
-        Failure.record_count,
-        Failure.cause,
-        Failure.what,
-    ).outerjoin(File, same_partition(File, Failure))
+        FAILURES.c.record_count,
+        FAILURES.c.cause,
+        FAILURES.c.what,
+    ).outerjoin(FILES, same_partition(FILES, FAILURES))
     each = union_all(delivered, again, failed).subquery()
     return View(
         "delivery_history",
@@ -280,21 +279,21 @@ def _explained(each: Subquery) -> Subquery:
             each.c.reason_code.is_(None),
             case(*((each.c.status == str(status), text) for status, text in REASONS.items())),
         ),
-        else_=ReasonCode.meaning,
+        else_=REASON_CODES.c.meaning,
     )
     action = case(
         *((each.c.status == str(status), step) for status, step in NEXT_STEPS.items()),
     )
     said = newest_evidence()
-    newer = aliased(Claim)
-    own = aliased(Claim)
+    newer = CLAIMS.alias()
+    own = CLAIMS.alias()
     is_moot = exists().where(
-        own.kind == each.c.kind,
-        own.record_id == each.c.record_id,
-        newer.kind == own.kind,
-        newer.user_profile_id == own.user_profile_id,
-        newer.created_at > own.created_at,
-        newer.disposition == LINE,
+        own.c.kind == each.c.kind,
+        own.c.record_id == each.c.record_id,
+        newer.c.kind == own.c.kind,
+        newer.c.user_profile_id == own.c.user_profile_id,
+        newer.c.created_at > own.c.created_at,
+        newer.c.disposition == LINE,
         has_receipt(newer),
     )
     return (
@@ -308,13 +307,13 @@ def _explained(each: Subquery) -> Subquery:
             each.c.reason_code,
             meaning.label("reason"),
             each.c.fields,
-            func.coalesce(ReasonCode.suggested_action, action).label("suggested_action"),
+            func.coalesce(REASON_CODES.c.suggested_action, action).label("suggested_action"),
             each.c.since,
             is_moot.label("is_moot"),
             said.c.evidence,
             said.c.fields.label("evidence_fields"),
         )
-        .outerjoin(ReasonCode, ReasonCode.code == each.c.reason_code)
+        .outerjoin(REASON_CODES, REASON_CODES.c.code == each.c.reason_code)
         .outerjoin(said, and_(said.c.kind == each.c.kind, said.c.record_id == each.c.record_id))
         .subquery()
     )

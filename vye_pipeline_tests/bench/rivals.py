@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from vye_pipeline.bdn.acknowledgement import Acknowledgement
 from vye_pipeline.frames import read_frame
-from vye_pipeline.ledger.models import Base
+from vye_pipeline.ledger.models import METADATA
 from vye_pipeline.reconciliation.diff import compare
 from vye_pipeline.records import KINDS, VERIFICATIONS, Kind, checking
 from vye_pipeline.records.direct_deposit_change import DIRECT_DEPOSIT_CHANGES
@@ -198,7 +198,7 @@ def write_results(settings: Settings) -> Measured:
     """How long pandas' to_sql takes for the first of the day's results."""
     rows = Rows(settings)
     engine = rows.world.ledger.engine
-    table: Any = Base.metadata.tables["reconciliations"]
+    table: Any = METADATA.tables["reconciliations"]
     query = select(*(column for column in table.c if column.name != "id")).limit(SAMPLE)
     with engine.begin() as connection:
         results = read_frame(connection, query)

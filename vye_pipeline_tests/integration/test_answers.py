@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from vye_pipeline import cli
 from vye_pipeline.bdn.file_names import acknowledgement_key, file_name
 from vye_pipeline.business_days import business_days_after
-from vye_pipeline.ledger.models import Acknowledgement, Reconciliation
+from vye_pipeline.ledger.models import ACKNOWLEDGEMENTS, RECONCILIATIONS
 from vye_pipeline.ledger.reports import orphans
 from vye_pipeline.reconciliation.orphans import (
     NEVER_SENT,
@@ -95,7 +95,7 @@ def test_answers_of_every_shape_become_the_statuses_they_say(rehearsal: Rehearsa
         rehearsal.outage.put(KEY, content)
         assert statuses(rehearsal, SOON + timedelta(minutes=number)) == expected, name
     with rehearsal.world.ledger.transaction() as connection:
-        known = connection.scalar(select(func.count()).select_from(Acknowledgement))
+        known = connection.scalar(select(func.count()).select_from(ACKNOWLEDGEMENTS))
     assert known == len(shapes), "each that was replaced is kept"
 
 
@@ -130,7 +130,7 @@ def test_the_same_answer_from_elsewhere_is_no_change(rehearsal: Rehearsal) -> No
     statuses(rehearsal)
     with rehearsal.world.ledger.transaction() as connection:
         acknowledged = connection.scalar(
-            select(func.count()).where(Reconciliation.status == "acknowledged")
+            select(func.count()).where(RECONCILIATIONS.c.status == "acknowledged")
         )
     assert acknowledged == len(lines_of(rehearsal))
 

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from vye_pipeline.bdn.file_names import outbound_key
 from vye_pipeline.business_days import business_days_after, end_of_day
 from vye_pipeline.errors import PipelineError, UsageError
-from vye_pipeline.ledger.models import Reconciliation
+from vye_pipeline.ledger.models import RECONCILIATIONS
 from vye_pipeline.ledger.reports import Affected, Day, affected, calendar
 from vye_pipeline.reconciliation.manual import resolve
 from vye_pipeline.reconciliation.statuses import Status
@@ -88,7 +88,7 @@ def test_only_changes_are_written(rehearsal: Rehearsal) -> None:
     for _ in range(3):
         reconciled(rehearsal, DAY)
     with rehearsal.world.ledger.transaction() as connection:
-        rows = connection.execute(select(Reconciliation.record_id, Reconciliation.kind)).all()
+        rows = connection.execute(select(RECONCILIATIONS.c.record_id, RECONCILIATIONS.c.kind)).all()
     assert len(rows) == len(set(rows))
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import select, text
 
 from vye_pipeline import cli
 from vye_pipeline.business_days import business_days_after, end_of_day
-from vye_pipeline.ledger.models import ContactLookup
+from vye_pipeline.ledger.models import CONTACT_LOOKUPS
 from vye_pipeline.ledger.reports import affected
 from vye_pipeline.reconciliation.manual import resolve, worklist
 from vye_pipeline.records import KINDS
@@ -113,7 +113,7 @@ def test_who_looks_a_veteran_up_is_recorded_even_if_nothing_can_be_read(
     world = rehearsal.world
     look_up(world, 1, looked_up_by="analyst", reason="BDN lost it", now=KNOWN)
     with world.ledger.transaction() as connection:
-        rows = connection.execute(select(*ContactLookup.__table__.c)).mappings().all()
+        rows = connection.execute(select(*CONTACT_LOOKUPS.c)).mappings().all()
     assert [dict(row) for row in rows] == [
         {
             "id": 1,

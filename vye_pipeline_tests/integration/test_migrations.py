@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from vye_pipeline.database import Database
 from vye_pipeline.errors import Cause
-from vye_pipeline.ledger.models import Base
+from vye_pipeline.ledger.models import METADATA
 from vye_pipeline.ledger.schema import MIGRATIONS, REVISION, upgrade
 from vye_pipeline.settings import Settings
 from vye_pipeline.world import World
@@ -54,7 +54,7 @@ def reflected(connection: Connection) -> list[Table]:
     """Returns the ledger's tables as they are in the database, those referred to first."""
     tables = MetaData()
     tables.reflect(connection)
-    return [tables.tables[one.name] for one in Base.metadata.sorted_tables if one.name in tables]
+    return [tables.tables[one.name] for one in METADATA.sorted_tables if one.name in tables]
 
 
 def rank(table: Table) -> int:
@@ -65,7 +65,7 @@ def rank(table: Table) -> int:
 def differences(connection: Connection) -> list[tuple[Any, ...]]:
     """Returns what the models have and the tables lack, or the other way round."""
     context = MigrationContext.configure(connection, opts={"compare_type": False})
-    found = compare_metadata(context, Base.metadata)
+    found = compare_metadata(context, METADATA)
     if connection.dialect.name == "sqlite":
         return found
     return [(what, key) for what, key in found if (what, key.parent.name) != ("add_fk", "claims")]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from vye_pipeline.ledger.models import Reconciliation, Redelivery
+from vye_pipeline.ledger.models import RECONCILIATIONS, REDELIVERIES
 from vye_pipeline.records import KINDS, VERIFICATIONS
 from vye_pipeline.redelivery import redeliver
 from vye_pipeline.settings import Settings
@@ -77,7 +77,7 @@ def test_a_reconciliation_killed_anywhere_is_finished_by_the_next(
             reconcile(again)
             assert [again.day(DAY, kind) for kind in KINDS] == expected
             with again.world.ledger.transaction() as connection:
-                history = connection.scalar(select(func.count()).select_from(Reconciliation))
+                history = connection.scalar(select(func.count()).select_from(RECONCILIATIONS))
             assert history == sum(day.export_ready + day.counts["unexpected"] for day in expected)
             outcome(again, sqlite_worlds.reference, row)
     assert (row.lost, row.twice) == (0, 0)
@@ -123,7 +123,7 @@ def test_a_redelivery_killed_anywhere_is_finished_by_the_next(
 def _is_open(rehearsal: Rehearsal) -> bool:
     """Says whether a redelivery is recorded and not finished: what an operator would repeat."""
     with rehearsal.world.ledger.transaction() as connection:
-        query = select(func.count()).where(Redelivery.redelivered_at.is_(None))
+        query = select(func.count()).where(REDELIVERIES.c.redelivered_at.is_(None))
         return bool(connection.scalar(query))
 
 

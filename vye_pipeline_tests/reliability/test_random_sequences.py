@@ -13,7 +13,7 @@ from sqlalchemy import select
 from vye_pipeline.bdn.file_names import outbound_key
 from vye_pipeline.errors import PipelineError
 from vye_pipeline.frames import read_frame
-from vye_pipeline.ledger.models import Claim, Failure
+from vye_pipeline.ledger.models import CLAIMS, FAILURES
 from vye_pipeline.records import KINDS, Kind
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
 from vye_pipeline_tests.reliability.page import Row
@@ -133,7 +133,7 @@ def look_at(sequence: Sequence, row: Row) -> None:
     rehearsal, days = sequence.rehearsal, DAYS[: sequence.dawned]
     assert all_delivered(rehearsal, days)
     assert {rehearsal.flag(clone) for clone in range(1, sequence.dawned + 1)} == {None}
-    columns = [Claim.__table__.c[name] for name in COLUMNS]
+    columns = [CLAIMS.c[name] for name in COLUMNS]
     claims = rehearsal.world.ledger.read(lambda one: read_frame(one, select(*columns)))
     assert not claims.duplicated(["kind", "record_id"]).any()
     for kind in KINDS:
@@ -148,7 +148,7 @@ def look_at(sequence: Sequence, row: Row) -> None:
         row.lost += max(expected - lines, 0)
         row.twice += max(lines - expected, 0)
     failures = rehearsal.world.ledger.read(
-        lambda one: one.execute(select(Failure.partition_date, Failure.kind)).all()
+        lambda one: one.execute(select(FAILURES.c.partition_date, FAILURES.c.kind)).all()
     )
     assert {(day, kind) for day, kind in failures} == sequence.failed, "failures stay in history"
 

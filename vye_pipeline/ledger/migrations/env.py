@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from alembic import context
 
-from vye_pipeline.ledger.models import Base
+from vye_pipeline.ledger.models import METADATA
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=Base.metadata)
+context.configure(connection=context.config.attributes["connection"], target_metadata=METADATA)
 with context.begin_transaction():
     context.run_migrations()
