@@ -11,19 +11,65 @@ from datetime import date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-import holidays
-
 NEW_YORK = ZoneInfo("America/New_York")
 CHICAGO = ZoneInfo("America/Chicago")
 CUT_OFF_TIME = time(5, 45)
 DEADLINE_BUSINESS_DAYS = 3
-SATURDAY = 5
+MONDAY, THURSDAY, FRIDAY, SATURDAY = 0, 3, 4, 5
+
+# The federal holidays by law, 5 U.S.C. 6103(a), as they have been since 1986: those of a date, ...
+NEW_YEAR, JUNETEENTH = "New Year's Day", "Juneteenth National Independence Day"
+DATED_HOLIDAYS = {
+    NEW_YEAR: (1, 1),
+    JUNETEENTH: (6, 19),
+    "Independence Day": (7, 4),
+    "Veterans Day": (11, 11),
+    "Christmas Day": (12, 25),
+}
+FIRST_JUNETEENTH = 2021
+# ... and those of a weekday, the first one from a date on: the third Monday is that from the 15th.
+WEEKDAY_HOLIDAYS = {
+    "Martin Luther King Jr. Day": (1, 15, MONDAY),
+    "Washington's Birthday": (2, 15, MONDAY),
+    "Memorial Day": (5, 25, MONDAY),
+    "Labor Day": (9, 1, MONDAY),
+    "Columbus Day": (10, 8, MONDAY),
+    "Thanksgiving Day": (11, 22, THURSDAY),
+}
 
 
 @lru_cache
 def holidays_of_year(year: int) -> dict[date, str]:
-    """Returns the federal holidays observed in a year, by date, with their names."""
-    return dict(holidays.country_holidays("US", years=year, observed=True).items())
+    """Returns the federal holidays of a year and the days observed in their stead, with names.
+
+    For one on a Saturday that is the Friday before (5 U.S.C. 6103(b)), for one on a Sunday the
+    Monday after (Executive Order 11582). A New Year's Day may be observed in the year before.
+    """
+    days = {
+        date(year, month, day): name
+        for name, (month, day) in DATED_HOLIDAYS.items()
+        if name != JUNETEENTH or year >= FIRST_JUNETEENTH
+    }
+    observed = {
+        _observed(day): f"{name} (observed)"
+        for day, name in days.items()
+        if day.weekday() >= SATURDAY and _observed(day).year == year
+    }
+    if (last := date(year, 12, 31)).weekday() == FRIDAY:
+        observed[last] = f"{NEW_YEAR} (observed)"
+    for name, (month, earliest, weekday) in WEEKDAY_HOLIDAYS.items():
+        days[_first(weekday, date(year, month, earliest))] = name
+    return days | observed
+
+
+def _observed(day: date) -> date:
+    """Returns the day observed in place of one at the weekend."""
+    return day + timedelta(days=-1 if day.weekday() == SATURDAY else 1)
+
+
+def _first(weekday: int, earliest: date) -> date:
+    """Returns the first day that is a weekday, from a date on."""
+    return earliest + timedelta(days=(weekday - earliest.weekday()) % 7)
 
 
 def holiday_name(day: date) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 
+import holidays
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from vye_pipeline.business_days import (
     cut_off,
     deadline,
     holiday_name,
+    holidays_of_year,
     is_business_day,
     latest_business_day,
     previous_cut_off,
@@ -34,6 +36,16 @@ DAYS = st.dates(date(2024, 1, 1), date(2035, 12, 31))
 def test_holidays_are_left_out_as_observed(day: date, name: str) -> None:
     assert holiday_name(day) == name
     assert not is_business_day(day)
+
+
+def test_the_holidays_of_each_year_are_those_that_others_know() -> None:
+    for year in range(1986, 2101):
+        assert holidays_of_year(year) == dict(holidays.country_holidays("US", years=year).items())
+
+
+@pytest.mark.parametrize("year", [date.min.year, date.max.year])
+def test_no_year_is_too_far_away_to_be_asked_about(year: int) -> None:
+    assert holiday_name(date(year, 7, 4)) == "Independence Day"
 
 
 def test_the_cut_off_is_a_quarter_to_six_in_new_york_in_winter_and_summer() -> None:
