@@ -1,7 +1,8 @@
 """The ledger's tables: what this pipeline remembers of each day, kind and record.
 
 No column holds personal data (architecture.md, rule 7). Constraints and triggers, not care, keep a
-record in one partition and a delivered file as it is (rule 5); the migrations make them.
+record in one partition and a delivered file as it is (rule 5); the migrations make them, and the
+indexes that queries go by.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from sqlalchemy import (
     Column,
     Date,
     ForeignKeyConstraint,
-    Index,
     Integer,
     MetaData,
     PrimaryKeyConstraint,
@@ -79,8 +79,6 @@ CLAIMS = Table(
         name="disposition",
     ),
     CheckConstraint(f"(disposition = '{LINE}') = (line_number IS NOT NULL)", name="line_number"),
-    Index("claims_by_partition", "kind", "partition_date"),
-    Index("claims_by_profile", "kind", "user_profile_id"),
 )
 
 # One row a fault or normalisation of a claimed record's field.
@@ -159,7 +157,6 @@ FAILURES = Table(
     Column("record_count", Identifier, nullable=False),
     Column("profile_count", Identifier, nullable=False),
     CheckConstraint("cause IN ('upload', 'source', 'defect')", name="cause"),
-    Index("failures_by_partition", "partition_date", "kind"),
 )
 
 # One row an acknowledgement as it came; its bytes lie in a snapshot.
@@ -217,22 +214,6 @@ RECONCILIATIONS = Table(
     Column("reconciled_at", UtcDateTime, nullable=False),
     Column("replaced_at", UtcDateTime),
     CheckConstraint("(record_id IS NULL) = (status = 'unexpected')", name="unexpected"),
-    Index(
-        "reconciliations_by_record",
-        "kind",
-        "record_id",
-        unique=True,
-        sqlite_where=text("replaced_at IS NULL"),
-        postgresql_where=text("replaced_at IS NULL"),
-    ),
-    Index("reconciliations_by_partition", "partition_date", "kind"),
-    Index(
-        "reconciliations_open",
-        "partition_date",
-        "kind",
-        sqlite_where=IS_OPEN,
-        postgresql_where=IS_OPEN,
-    ),
 )
 
 # One row a time that a person has closed an item of manual reconciliation.
@@ -248,7 +229,6 @@ RESOLUTIONS = Table(
     Column("resolved_by", String, nullable=False),
     Column("note", String, nullable=False),
     PrimaryKeyConstraint("id", name="resolutions_by_id"),
-    Index("resolutions_by_partition", "partition_date", "kind"),
 )
 
 # One row a time that a person looked up how a veteran can be reached.

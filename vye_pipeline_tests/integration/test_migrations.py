@@ -35,6 +35,16 @@ CHOSEN = {
     "evidence": "confirmed_by_feed",
 }
 MOMENT = datetime(2025, 4, 1, 9, 45, tzinfo=UTC)
+# Table, columns, whether it is unique, whether it has only some of the rows.
+INDEXES = {
+    "claims_by_partition": ("claims", ["kind", "partition_date"], False, False),
+    "claims_by_profile": ("claims", ["kind", "user_profile_id"], False, False),
+    "failures_by_partition": ("failures", ["partition_date", "kind"], False, False),
+    "reconciliations_by_partition": ("reconciliations", ["partition_date", "kind"], False, False),
+    "reconciliations_by_record": ("reconciliations", ["kind", "record_id"], True, True),
+    "reconciliations_open": ("reconciliations", ["partition_date", "kind"], False, True),
+    "resolutions_by_partition": ("resolutions", ["partition_date", "kind"], False, False),
+}
 
 
 def value(column: Column[Any]) -> Any:
@@ -63,12 +73,33 @@ def rank(table: Table) -> int:
 
 
 def differences(connection: Connection) -> list[tuple[Any, ...]]:
-    """Returns what the models have and the tables lack, or the other way round."""
-    context = MigrationContext.configure(connection, opts={"compare_type": False})
+    """Returns what the models have and the tables lack, or the other way round, but indexes."""
+    context = MigrationContext.configure(
+        connection,
+        opts={
+            "compare_type": False,
+            "include_object": lambda _object, _name, what, *_: what != "index",
+        },
+    )
     found = compare_metadata(context, METADATA)
     if connection.dialect.name == "sqlite":
         return found
     return [(what, key) for what, key in found if (what, key.parent.name) != ("add_fk", "claims")]
+
+
+def indexes(connection: Connection) -> dict[str | None, tuple[str, list[str], bool, bool]]:
+    """Returns the indexes of all tables, as INDEXES has them."""
+    where = f"{connection.dialect.name}_where"
+    return {
+        index.name: (
+            table.name,
+            [column.name for column in index.columns],
+            index.unique,
+            index.dialect_kwargs.get(where) is not None,
+        )
+        for table in reflected(connection)
+        for index in table.indexes
+    }
 
 
 def fill(connection: Connection) -> None:
@@ -101,6 +132,7 @@ def test_a_ledger_of_any_revision_keeps_its_rows_and_becomes_the_newest(
     with World(settings).ledger.transaction() as connection:
         after = contents(connection)
         assert differences(connection) == []
+        assert indexes(connection) == INDEXES
     for table, rows in before.items():
         assert [{name: row[name] for name in rows[0]} for row in after[table]] == rows
     engine.dispose()
