@@ -31,13 +31,8 @@ from vye_pipeline.trying_out import database, simulate
 SUCCESS, FAILED, BAD_USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
-def main() -> None:
-    """Runs a command and ends the process with its exit code; errors are one line on stderr."""
-    sys.exit(run(sys.argv[1:]))
-
-
 def run(arguments: Sequence[str]) -> int:
-    """Runs a command and returns its exit code."""
+    """Runs a command and returns its exit code; errors are one line on stderr."""
     try:
         return vye.main(list(arguments), prog_name="vye", standalone_mode=False) or SUCCESS
     except (click.ClickException, UsageError) as error:

@@ -17,7 +17,7 @@ import dagster as dg
 import pytest
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
-from vye_pipeline.cli import run
+from vye_pipeline.cli import BAD_USAGE, run
 from vye_pipeline.orchestration.instance import open_instance
 from vye_pipeline.orchestration.partitions import business_day_partitions
 from vye_pipeline.settings import load_settings
@@ -243,20 +243,34 @@ def test_an_unreachable_database_is_one_line(tmp_path: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
+def test_a_process_ends_with_the_exit_code_of_its_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "vye_pipeline", "status", "--from", "yesterday"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (BAD_USAGE, "")
+    assert done.stderr.startswith("vye: ")
+    assert done.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize("command", [("status",), ("affected",), ("explain", "2025-04-03")])
 def test_commands_that_only_read_load_nothing_heavy(demo: Demo, command: tuple[str, ...]) -> None:
-    program = (
-        f"import sys; from vye_pipeline.cli import run; run({list(command)!r}); "
-        "print({'dagster', 'pandas', 'pyarrow', 'numpy', 'boto3'} & set(sys.modules))"
-    )
+    heavy = {
+        *("boto3", "dagster", "holidays", "numpy", "pandas", "pyarrow"),
+        *("sqlalchemy.dialects.postgresql", "sqlalchemy.orm"),
+    }
     done = subprocess.run(
-        [sys.executable, "-c", program],
+        [sys.executable, "-X", "importtime", "-m", "vye_pipeline", *command],
         env=os.environ | {"VYE_LOCAL_DIR": str(demo.folder)},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert done.stdout.splitlines()[-1] == "set()"
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "vye_pipeline.cli" in loaded
+    assert not heavy & loaded
 
 
 def test_the_definitions_load_nothing_heavy(tmp_path: Path) -> None:

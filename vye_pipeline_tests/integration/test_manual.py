@@ -152,7 +152,7 @@ def test_contact_details_go_to_a_terminal_and_nowhere_else(
     assert out == ""
     assert "at a terminal only" in err
     own_end, terminal = pty.openpty()
-    program = [sys.executable, "-c", "from vye_pipeline.cli import main; main()"]
+    program = [sys.executable, "-m", "vye_pipeline"]
     subprocess.run([*program, *command], stdout=terminal, check=True)
     os.close(terminal)
     assert b"first@example.org" in os.read(own_end, 1000)
