@@ -9,13 +9,13 @@ from __future__ import annotations
 import csv
 import getpass
 import json
+import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from vye_pipeline.business_days import (
     business_days,
@@ -57,7 +57,11 @@ TO = click.option("--to", "last", type=IsoDate(), help="the last day")
 AS_JSON = click.option("--json", "as_json", is_flag=True, help="print JSON")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+# https://no-color.org; without a terminal nothing is coloured anyway.
+COLOUR = False if os.environ.get("NO_COLOR") else None
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "color": COLOUR})
 def vye() -> None:
     """A business day's submissions, carried from VYE to BDN and accounted for one by one."""
 
@@ -67,7 +71,7 @@ def demo() -> int:
     """Run ten sample days with failures, and repair them."""
     from vye_pipeline.simulation.demo import run_demo
 
-    run_demo(load_settings(), Console())
+    run_demo(load_settings())
     return SUCCESS
 
 
@@ -77,7 +81,7 @@ def demo() -> int:
 def egress(partition_date: date, kind: str | None) -> int:
     """Read, render and deliver a day's files."""
     from vye_pipeline.orchestration.runs import Session
-    from vye_pipeline.terminal import waiting
+    from vye_pipeline.progress import waiting
 
     with waiting(f"the egress of {partition_date}"), Session(load_settings()) as session:
         outcome = session.egress(partition_date, _kinds(kind))
@@ -89,7 +93,7 @@ def egress(partition_date: date, kind: str | None) -> int:
 def reconcile(partition_date: date) -> int:
     """Set a day against BDN's acknowledgements."""
     from vye_pipeline.orchestration.runs import Session
-    from vye_pipeline.terminal import waiting
+    from vye_pipeline.progress import waiting
 
     with waiting(f"reconciling {partition_date}"), Session(load_settings()) as session:
         outcome = session.reconcile(partition_date, _kinds(None))
@@ -103,7 +107,7 @@ def reconcile(partition_date: date) -> int:
 def backfill(only_failed: bool, first: date | None, last: date | None) -> int:
     """Run the egress of failed or missing days again, oldest first, then reconcile them."""
     from vye_pipeline.orchestration.runs import Session
-    from vye_pipeline.terminal import watched
+    from vye_pipeline.progress import watched
 
     settings = load_settings()
     with Session(settings) as session:
@@ -166,18 +170,18 @@ def status(
     if as_json:
         click.echo(json.dumps([row.as_json() for row in rows], indent=2))
     else:
-        show_calendar(Console(), rows)
+        show_calendar(rows)
         found = ledger.read(
             lambda connection: orphans(connection, days[0], days[-1]) if days else []
         )
-        show_lines(Console(), (orphan.in_words() for orphan in found))
+        show_lines(orphan.in_words() for orphan in found)
     return SUCCESS
 
 
 def _verify(settings: Settings, days: Sequence[date], *, as_json: bool) -> int:
     """Compares what lies in the object store with the ledger, and names what differs."""
+    from vye_pipeline.progress import waiting
     from vye_pipeline.redelivery import ObjectState, verify
-    from vye_pipeline.terminal import waiting
     from vye_pipeline.world import World
 
     with waiting("reading every object"):
@@ -204,7 +208,7 @@ def doctor() -> int:
     worst = SUCCESS
     for examination in (examine, examine_surroundings):
         for finding in examination(settings, now):
-            show_finding(Console(), finding)
+            show_finding(finding)
             worst = FAILED if finding.health == Health.BAD else worst
     return worst
 
@@ -219,7 +223,7 @@ def explain(partition_date: date) -> int:
 
     ledger = opened(LedgerConnection, load_settings())
     lines = ledger.read(lambda connection: story(connection, partition_date))
-    show_lines(Console(), lines)
+    show_lines(lines)
     return SUCCESS
 
 
@@ -255,7 +259,7 @@ def affected(
     if as_json:
         click.echo(json.dumps([item.as_json() for item in items], indent=2))
     elif csv_file is None:
-        show_affected(Console(), items)
+        show_affected(items)
     return SUCCESS
 
 

@@ -1,118 +1,127 @@
-"""How the ledger's answers look at a terminal of 80 columns."""
+"""How the ledger's answers look at a terminal of 80 columns.
+
+Tables are laid out here: what is made for it takes longer to load than the ledger to answer.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import groupby
 from textwrap import fill
-from typing import TypeVar
 
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
-from rich.text import Text
+import click
 
 from vye_pipeline.health import Finding, Health
 from vye_pipeline.ledger.reports import DELIVERED, FAILED, MISSING, Affected, Day
 from vye_pipeline.reconciliation.statuses import MANUAL, Status
 
-COLOURS = {DELIVERED: "green", FAILED: "bold red", MISSING: "dim"}
+Paint = Callable[[str], str]
+
+BOLD, DIM = partial(click.style, bold=True), partial(click.style, dim=True)
+GREEN, YELLOW, RED = (partial(click.style, fg=colour) for colour in ("green", "yellow", "red"))
+ALARMING = partial(click.style, fg="red", bold=True)
+COLOURS: dict[str, Paint] = {DELIVERED: GREEN, FAILED: ALARMING, MISSING: DIM}
 MARKS = {
-    Health.GOOD: ("✓", "green"),
-    Health.WARNING: ("!", "yellow"),
-    Health.BAD: ("✗", "bold red"),
+    Health.GOOD: GREEN("✓"),
+    Health.WARNING: YELLOW("!"),
+    Health.BAD: ALARMING("✗"),
 }
-Item = TypeVar("Item")
-STATUS_COLOURS = {
-    Status.ACKNOWLEDGED: "green",
-    Status.PENDING: "yellow",
-    Status.UNDELIVERED: "bold red",
-    **dict.fromkeys(MANUAL, "red"),
+STATUS_COLOURS: dict[str, Paint] = {
+    Status.ACKNOWLEDGED: GREEN,
+    Status.PENDING: YELLOW,
+    Status.UNDELIVERED: ALARMING,
+    **dict.fromkeys(MANUAL, RED),
 }
+GAP = "  "
+NARROWEST = 20
 
 
-def show_calendar(console: Console, days: Sequence[Day]) -> None:
+def show_calendar(days: Sequence[Day]) -> None:
     """Prints a row a partition and kind; stretches of days that never ran take one row."""
-    table = Table(box=None, pad_edge=False)
-    for name in ("partition", "kind", "delivery", "records"):
-        table.add_column(name, no_wrap=name != "records")
+    rows: list[tuple[str, ...]] = []
     for never_ran, group in groupby(_by_date(days), key=_never_ran):
         if never_ran:
-            table.add_row(*_missing(list(group)))
+            rows.append(_missing(list(group)))
             continue
         for kinds in group:
             for number, day in enumerate(kinds):
                 first = str(day.partition_date) if number == 0 else ""
-                table.add_row(first, day.kind, _delivery(day), _counts(day))
-    console.print(table)
+                rows.append((first, day.kind, _delivery(day), _counts(day)))
+    _show_table(("partition", "kind", "delivery", "records"), rows)
 
 
-def show_lines(console: Console, lines: Iterable[str]) -> None:
+def show_affected(items: Sequence[Affected], rows_shown: int | None = None) -> None:
+    """Prints a row a record, the first ones or all, and how many user profiles they are."""
+    rows = [
+        (
+            "—" if item.user_profile_id is None else str(item.user_profile_id),
+            str(item.partition_date),
+            item.kind,
+            (DIM if item.resolved_at else STATUS_COLOURS[item.status])(item.status),
+            item.reason,
+        )
+        for item in items[:rows_shown]
+    ]
+    if rows:
+        _show_table(("profile", "partition", "kind", "status", "reason"), rows)
+    profiles = {item.user_profile_id for item in items} - {None}
+    manual = sum(item.is_open for item in items)
+    click.echo(
+        f"{len(items)} records of {len(profiles)} user profiles; {manual} of them need a person"
+    )
+
+
+def show_lines(lines: Iterable[str]) -> None:
     """Prints lines, each folded at the terminal's width; a key is never broken."""
     for line in lines:
-        console.print(_folded(console, line, ""), soft_wrap=True, highlight=False, markup=False)
+        click.echo(_folded(line, ""))
 
 
-def show_finding(console: Console, finding: Finding) -> None:
+def show_finding(finding: Finding) -> None:
     """Prints what the doctor found of one thing, and the remedy under it."""
-    mark, colour = MARKS[finding.health]
-    words = _folded(console, f"{finding.subject}: {finding.words}", "  ")
-    console.print(Text.assemble((mark, colour), words.removeprefix(" ")), soft_wrap=True)
+    words = _folded(f"{finding.subject}: {finding.words}", "  ")
+    click.echo(MARKS[finding.health] + words.removeprefix(" "))
     if finding.remedy:
-        remedy = _folded(console, finding.remedy, "    ")
-        console.print(remedy, soft_wrap=True, highlight=False, markup=False)
+        click.echo(_folded(finding.remedy, "    "))
 
 
-def _folded(console: Console, text: str, indent: str) -> str:
+def show_text(text: str, indent: str = "") -> None:
+    """Prints a text, folded at the terminal's width; what paints it takes no place."""
+    click.echo(click.wrap_text(text, _width(), initial_indent=indent, subsequent_indent=indent))
+
+
+def _show_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Prints rows of cells under their names; the last column is folded in the place left to it."""
+    table = [[BOLD(name) for name in header], *rows]
+    widths = [max(map(_length, column)) for column in zip(*table, strict=True)][:-1]
+    indent = " " * sum(width + len(GAP) for width in widths)
+    whole = max(_width(), len(indent) + NARROWEST)
+    for *cells, last in table:
+        padded = (
+            cell + " " * (width - _length(cell)) + GAP
+            for cell, width in zip(cells, widths, strict=True)
+        )
+        click.echo(click.wrap_text("".join(padded) + last, whole, subsequent_indent=indent))
+
+
+def _length(cell: str) -> int:
+    return len(click.unstyle(cell))
+
+
+def _width() -> int:
+    return shutil.get_terminal_size().columns
+
+
+def _folded(text: str, indent: str) -> str:
     return fill(
         text,
-        console.width,
+        _width(),
         initial_indent=indent,
         subsequent_indent=indent or "    ",
         break_long_words=False,
         break_on_hyphens=False,
-    )
-
-
-def watched(items: Iterable[Item], what: str) -> Iterable[Item]:
-    """Yields the items; at a terminal a bar on stderr shows that something is going on."""
-    console = Console(stderr=True)
-    return track(
-        items, what, total=None, console=console, transient=True, disable=not console.is_terminal
-    )
-
-
-@contextmanager
-def waiting(what: str) -> Iterator[None]:
-    """Shows on stderr, at a terminal, that something takes its time."""
-    with Console(stderr=True).status(what):
-        yield
-
-
-def show_affected(
-    console: Console, items: Sequence[Affected], rows_shown: int | None = None
-) -> None:
-    """Prints a row a record, the first ones or all, and how many user profiles they are."""
-    table = Table(box=None, pad_edge=False)
-    for name in ("profile", "partition", "kind", "status", "reason"):
-        table.add_column(name, no_wrap=name != "reason")
-    for item in items[:rows_shown]:
-        profile = "—" if item.user_profile_id is None else str(item.user_profile_id)
-        colour = "dim" if item.resolved_at else STATUS_COLOURS[Status(item.status)]
-        table.add_row(
-            profile,
-            str(item.partition_date),
-            item.kind,
-            Text(item.status, colour),
-            item.reason,
-        )
-    if items:
-        console.print(table)
-    profiles = {item.user_profile_id for item in items} - {None}
-    manual = sum(item.is_open for item in items)
-    console.print(
-        f"{len(items)} records of {len(profiles)} user profiles; {manual} of them need a person"
     )
 
 
@@ -124,21 +133,21 @@ def _never_ran(kinds: list[Day]) -> bool:
     return all(day.delivery == MISSING for day in kinds)
 
 
-def _missing(group: list[list[Day]]) -> tuple[str, str, Text, str]:
+def _missing(group: list[list[Day]]) -> tuple[str, ...]:
     first, last = group[0][0].partition_date, group[-1][0].partition_date
     extent = f"{len(group)} days, to {last}" if len(group) > 1 else "all kinds"
-    return str(first), extent, Text(MISSING, COLOURS[MISSING]), ""
+    return str(first), extent, COLOURS[MISSING](MISSING), ""
 
 
-def _delivery(day: Day) -> Text:
+def _delivery(day: Day) -> str:
     cause = f": {day.cause}" if day.cause else ""
-    return Text(day.delivery + cause, COLOURS[day.delivery])
+    return COLOURS[day.delivery](day.delivery + cause)
 
 
-def _counts(day: Day) -> Text:
+def _counts(day: Day) -> str:
     parts = [
-        Text(f"{count} {status}", STATUS_COLOURS.get(Status(status), ""))
+        STATUS_COLOURS.get(status, str)(f"{count} {status}")
         for status, count in day.counts.items()
         if count
     ]
-    return Text(", ").join(parts) if parts else Text("none", "dim")
+    return ", ".join(parts) or DIM("none")

@@ -14,11 +14,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
-from io import StringIO
 from pathlib import Path
 from urllib.request import urlopen
 
-from rich.console import Console
 from tenacity import retry, stop_after_delay, wait_fixed
 
 from vye_pipeline.orchestration.instance import dagster_home
@@ -61,7 +59,7 @@ def _outage(settings: Settings) -> None:
     world, store = prepare(settings)
     time = Time()
     with Session(settings, world, Clock(lambda: time.now)) as session:
-        run_days(session, store, time, Console(file=StringIO()))
+        run_days(session, store, time)
     page = report(world.ledger, SAMPLE_DAYS, datetime.now(UTC))
     settings.report_file.write_text(page, encoding="utf-8")
 

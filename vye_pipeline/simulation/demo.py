@@ -6,7 +6,7 @@ import shutil
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
-from rich.console import Console
+import click
 
 from vye_pipeline.bdn.file_names import outbound_key
 from vye_pipeline.business_days import cut_off
@@ -21,7 +21,16 @@ from vye_pipeline.simulation.outage import Outage
 from vye_pipeline.simulation.sample import SAMPLE_DAYS, SAMPLE_FOLDER
 from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
 from vye_pipeline.simulation.vye_application import activate_next_clone
-from vye_pipeline.terminal import show_affected, show_calendar
+from vye_pipeline.terminal import (
+    ALARMING,
+    BOLD,
+    DIM,
+    GREEN,
+    RED,
+    show_affected,
+    show_calendar,
+    show_text,
+)
 from vye_pipeline.vye_database.creation import create_tables, import_folder
 from vye_pipeline.world import World
 
@@ -60,7 +69,7 @@ PLANS = {
 }
 
 
-def run_demo(settings: Settings, console: Console) -> None:
+def run_demo(settings: Settings) -> None:
     """Runs the sample days, shows what an operator would see, repairs them and shows that again.
 
     Raises:
@@ -68,32 +77,36 @@ def run_demo(settings: Settings, console: Console) -> None:
     """
     world, outage = prepare(settings)
     time = Time()
-    console.print("[bold]Ten business days of April 2025[/bold], a day's files at each cut-off")
+    show_text(BOLD("Ten business days of April 2025") + ", a day's files at each cut-off")
     with Session(settings, world, Clock(lambda: time.now)) as session:
-        run_days(session, outage, time, console)
-        console.print("\n[bold]How the days stand[/bold] (vye status)")
-        _show_calendar(world, console)
-        console.print("\n[bold]Who is affected[/bold] (vye affected), the first of them")
-        _show_affected(world, console)
+        run_days(session, outage, time)
+        _head("How the days stand", " (vye status)")
+        _show_calendar(world)
+        _head("Who is affected", " (vye affected), the first of them")
+        _show_affected(world)
         before = _objects(outage)
         outage.refused = frozenset()
-        console.print(
-            "\n[bold]The bucket's policy is repaired.[/bold] One command sends what was held back: "
-            "vye backfill --failed"
+        _head(
+            "The bucket's policy is repaired.",
+            " One command sends what was held back: vye backfill --failed",
         )
         for day, problems in session.backfill(SAMPLE_DAYS, only_failed=True):
-            console.print(f"  {day} {'[red]failed' if problems else '[green]delivered'}")
+            show_text(f"{day} {RED('failed') if problems else GREEN('delivered')}", "  ")
             answer_partition(outage, day, Faults(), received_at=time.now)
             session.reconcile(day, NAMES)
-        _show_calendar(world, console)
-        _show_nothing_sent_twice(world, before, _objects(outage), console)
+        _show_calendar(world)
+        _show_nothing_sent_twice(world, before, _objects(outage))
     page = report(world.ledger, SAMPLE_DAYS, time.now)
     settings.report_file.write_text(page, encoding="utf-8")
-    console.print(
-        "\n[bold]make dev[/bold] shows the same in the Dagster UI: under Runs the failed ones of 3 "
-        "and 8 April, under each delivery the day that was red and is delivered now.\n"
-        "[bold]vye affected[/bold] lists whose records still need a person, and why; the analysts' "
-        "page with all of it is report.html beside the ledger (vye report writes it anew)."
+    _head(
+        "make dev",
+        " shows the same in the Dagster UI: under Runs the failed ones of 3 and 8 April, under "
+        "each delivery the day that was red and is delivered now.",
+    )
+    show_text(
+        BOLD("vye affected")
+        + " lists whose records still need a person, and why; the analysts' page with all of it is "
+        "report.html beside the ledger (vye report writes it anew)."
     )
 
 
@@ -148,7 +161,7 @@ def _start_afresh(settings: Settings) -> None:
     (folder / MARK).touch()
 
 
-def run_days(session: Session, outage: Outage, time: Time, console: Console) -> None:
+def run_days(session: Session, outage: Outage, time: Time) -> None:
     """Runs the sample days, each with what goes wrong on it, and prints how they end."""
     late: dict[date, date] = {}
     for number, day in enumerate(SAMPLE_DAYS):
@@ -168,10 +181,9 @@ def run_days(session: Session, outage: Outage, time: Time, console: Console) -> 
         if day in late:
             answer_partition(outage, late[day], Faults(), received_at=time.now)
             problems += session.reconcile(late[day], NAMES).problems
-        mark = "[bold red]✗[/bold red]" if problems else "[green]✓[/green]"
-        console.print(f"  {mark} {day} {plan.story}")
+        show_text(f"{ALARMING('✗') if problems else GREEN('✓')} {day} {plan.story}", "  ")
         for problem in problems[:1]:
-            console.print(f"      [dim]{problem}[/dim]")
+            show_text(DIM(problem), "      ")
 
 
 def _activate(world: World) -> None:
@@ -179,16 +191,21 @@ def _activate(world: World) -> None:
         activate_next_clone(connection)
 
 
-def _show_calendar(world: World, console: Console) -> None:
-    days = world.ledger.read(lambda connection: calendar(connection, SAMPLE_DAYS))
-    show_calendar(console, days)
+def _head(bold: str, rest: str) -> None:
+    """Prints what comes next, after an empty line."""
+    click.echo()
+    show_text(BOLD(bold) + rest)
 
 
-def _show_affected(world: World, console: Console) -> None:
+def _show_calendar(world: World) -> None:
+    show_calendar(world.ledger.read(lambda connection: calendar(connection, SAMPLE_DAYS)))
+
+
+def _show_affected(world: World) -> None:
     items = world.ledger.read(
         lambda connection: affected(connection, SAMPLE_DAYS[0], SAMPLE_DAYS[-1])
     )
-    show_affected(console, items, rows_shown=ROWS_SHOWN)
+    show_affected(items, rows_shown=ROWS_SHOWN)
 
 
 def _objects(outage: Outage) -> dict[str, str | None]:
@@ -197,14 +214,15 @@ def _objects(outage: Outage) -> dict[str, str | None]:
 
 
 def _show_nothing_sent_twice(
-    world: World, before: dict[str, str | None], after: dict[str, str | None], console: Console
+    world: World, before: dict[str, str | None], after: dict[str, str | None]
 ) -> None:
     """Compares what lies in the object store with what lay there before, and with the ledger."""
     unchanged = sum(after[key] == digest for key, digest in before.items())
     days = world.ledger.read(lambda connection: calendar(connection, SAMPLE_DAYS))
     agreeing = sum(after.get(day.object_key or "") == day.sha256 for day in days)
-    console.print(
-        f"\n{unchanged} of the {len(before)} files sent before lie there unchanged, "
+    click.echo()
+    show_text(
+        f"{unchanged} of the {len(before)} files sent before lie there unchanged, "
         f"{len(after) - len(before)} were added; of {len(days)} deliveries in the ledger "
         f"{agreeing} agree with the object store. The ledger has each record in at most one file."
     )

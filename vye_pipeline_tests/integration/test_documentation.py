@@ -17,7 +17,6 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from rich.console import Console
 
 from vye_pipeline import cli
 from vye_pipeline.orchestration import runs
@@ -73,7 +72,7 @@ def outage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runs, "open_instance", lambda _: dg.DagsterInstance.ephemeral())
         with runs.Session(settings, world, Clock(lambda: time.now)) as session:
-            run_days(session, store, time, Console(file=StringIO()))
+            run_days(session, store, time)
     return folder
 
 
