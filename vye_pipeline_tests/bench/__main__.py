@@ -23,7 +23,7 @@ from vye_pipeline_tests.bench import (
     run,
     start_up,
 )
-from vye_pipeline_tests.bench.places import PLACES, SERVER, Place, opened
+from vye_pipeline_tests.bench.places import EVERYWHERE_UP_TO, SERVER, Place, opened, places_for
 from vye_pipeline_tests.bench.processes import in_a_process
 from vye_pipeline_tests.bench.world import fill
 
@@ -110,10 +110,15 @@ def main(
         measured["days"] = [
             _told(
                 f"{users:,} users, {place}",
-                partial(measure_day, place, users, with_rivals=place == SERVER),
+                partial(
+                    measure_day,
+                    place,
+                    users,
+                    with_rivals=place == SERVER and users <= EVERYWHERE_UP_TO,
+                ),
             )
             for users in sorted(set(sizes))
-            for place in PLACES
+            for place in places_for(users)
         ]
     for name, measure in PARTS.items():
         if name in wanted:

@@ -36,6 +36,12 @@ class Place:
 SERVER = Place("postgresql", "folder")
 EMBEDDED = Place("sqlite", "folder")
 PLACES = (SERVER, Place("postgresql", "s3"), EMBEDDED)
+EVERYWHERE_UP_TO = 1_000_000  # users
+
+
+def places_for(users: int) -> tuple[Place, ...]:
+    """Returns where a size is measured: the largest, asked for its growth, on the server only."""
+    return PLACES if users <= EVERYWHERE_UP_TO else (SERVER,)
 
 
 @contextmanager

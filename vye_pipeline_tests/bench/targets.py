@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from vye_pipeline_tests.bench.places import EMBEDDED, SERVER
+from vye_pipeline_tests.bench.places import EMBEDDED, EVERYWHERE_UP_TO, SERVER
 
 BYTES_A_RECORD, BYTES_OF_ANY_RUN = 1_500, 400_000_000
 GROWTH_FROM = 100_000
@@ -69,13 +69,26 @@ def outcomes(measurements: Measurements) -> Iterable[Outcome]:
     return [target.outcome(measurements) for target in TARGETS]
 
 
+def sizes(measurements: Measurements) -> list[int]:
+    """Returns the numbers of users whose days were measured, the smallest first."""
+    return sorted({one["users"] for one in measurements.get("days", [])})
+
+
+def usual_size(measurements: Measurements) -> int:
+    """Returns the largest size of those that are measured everywhere; 0 where no day was."""
+    measured = sizes(measurements)
+    return max(
+        (users for users in measured if users <= EVERYWHERE_UP_TO), default=max(measured, default=0)
+    )
+
+
 def day(
     measurements: Measurements, database: str = SERVER.database, users: int = 0
 ) -> dict[str, Any]:
-    """Returns the day of some users on a database, the largest by default; on a folder if both."""
-    days = [one for one in measurements["days"] if one["place"].startswith(database)]
-    largest = max((one["users"] for one in days), default=0)
-    return next(one for one in days if one["users"] == (users or largest))
+    """Returns the day of some users on a database, of the usual size by default; on a folder."""
+    wanted = users or usual_size(measurements)
+    days = (one for one in measurements["days"] if one["place"].startswith(database))
+    return next(one for one in days if one["users"] == wanted)
 
 
 def floor_of(one: dict[str, Any], step: str) -> float:
@@ -133,11 +146,11 @@ def _memory(given: Measurements) -> float:
 
 def _embedded(given: Measurements) -> float:
     embedded = day(given, EMBEDDED.database)
-    return embedded["egress"]["seconds"] / day(given, users=embedded["users"])["egress"]["seconds"]
+    return embedded["egress"]["seconds"] / day(given)["egress"]["seconds"]
 
 
 def _growth(given: Measurements) -> float:
-    small, large = day(given, users=GROWTH_FROM), day(given)
+    small, large = day(given, users=GROWTH_FROM), day(given, users=max(sizes(given)))
     steps = ("egress", "reconcile")
     return _seconds_a_record(large, *steps) / _seconds_a_record(small, *steps)
 

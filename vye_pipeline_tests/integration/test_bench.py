@@ -14,10 +14,10 @@ from click.testing import CliRunner
 from vye_pipeline.business_days import business_days_after
 from vye_pipeline_tests.bench import __main__ as bench
 from vye_pipeline_tests.bench import dagster_runs, history, machine, page, rivals, start_up
-from vye_pipeline_tests.bench.places import EMBEDDED, PLACES, SERVER
+from vye_pipeline_tests.bench.places import EMBEDDED, PLACES, SERVER, places_for
 from vye_pipeline_tests.bench.processes import in_a_process
 from vye_pipeline_tests.bench.stopwatch import STAGES, THE_REST
-from vye_pipeline_tests.bench.targets import TARGETS, outcomes
+from vye_pipeline_tests.bench.targets import TARGETS, outcomes, usual_size
 from vye_pipeline_tests.bench.world import DAY
 
 USERS = 1_000
@@ -133,3 +133,11 @@ def test_a_figure_comes_from_a_process_of_its_own() -> None:
 def test_places_are_told_apart() -> None:
     assert len({str(place) for place in PLACES}) == len(PLACES)
     assert {SERVER, EMBEDDED} < set(PLACES)
+
+
+def test_what_is_asked_for_its_growth_only_is_measured_on_the_server() -> None:
+    assert places_for(1_000_000) == PLACES
+    assert places_for(5_000_000) == (SERVER,)
+    days = [{"users": users} for users in (5_000_000, 10_000, 1_000_000)]
+    assert usual_size({"days": days}) == 1_000_000
+    assert usual_size({"days": days[:1]}) == 5_000_000
