@@ -17,14 +17,12 @@ from vye_pipeline.orchestration.assets.reconciliation import (
     manual_reconciliation_asset,
     reconciliation_asset,
 )
-from vye_pipeline.orchestration.io_managers import LedgerIOManager
 from vye_pipeline.orchestration.jobs import EGRESS_JOB, RECONCILE_JOB
 from vye_pipeline.orchestration.metrics import Metrics, open_metrics
 from vye_pipeline.orchestration.notifier import Notifier, open_notifier
 from vye_pipeline.orchestration.partitions import business_day_partitions
 from vye_pipeline.orchestration.resources import (
     CLOCK,
-    IO_MANAGER,
     METRICS,
     NOTIFIER,
     WORLD,
@@ -90,7 +88,6 @@ def build_definitions(
                 CLOCK: clock or Clock(),
                 NOTIFIER: notifier or open_notifier(world.settings),
                 METRICS: metrics or open_metrics(world.settings),
-                IO_MANAGER: LedgerIOManager(world),
             },
         )
 

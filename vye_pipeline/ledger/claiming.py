@@ -34,6 +34,7 @@ from vye_pipeline.ledger.models import (
     FILES,
     FINDINGS,
     PARTITION_CLONES,
+    REPLACED,
 )
 from vye_pipeline.ledger.rows import FileRow, Receipt
 from vye_pipeline.ledger.superseding import number_lines, supersede
@@ -170,6 +171,15 @@ class ClaimingVerbs(LedgerConnection):
         ).where(*of_partition(CLAIMS, partition_date, kind))
         with self.transaction() as connection:
             return read_frame(connection, query)
+
+    @retried
+    def record_count(self, partition_date: date, kind: Kind) -> int:
+        """Counts the records of a partition, without the replaced."""
+        query = select(func.count()).where(
+            *of_partition(CLAIMS, partition_date, kind), CLAIMS.c.disposition != REPLACED
+        )
+        with self.transaction() as connection:
+            return connection.scalar(query) or 0
 
     @retried
     def clone_states(self) -> pd.DataFrame:

@@ -93,11 +93,9 @@ def _changed_unexpected_lines(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Returns all rows of unexpected lines, before and after, or none if they are the same."""
     before, after = (frame[frame["record_id"].isna()] for frame in (known, rows))
-    order = ["line_number", "reason_code"]
-    is_same = [
-        frame[order].astype("str").value_counts(dropna=False).to_dict() for frame in (before, after)
-    ]
-    if is_same[0] == is_same[1]:
+    content = ["line_number", "reason_code"]
+    contents = [frame[content].sort_values(content, ignore_index=True) for frame in (before, after)]
+    if contents[0].equals(contents[1]):
         return before.iloc[:0], after.iloc[:0]
     return before, after
 

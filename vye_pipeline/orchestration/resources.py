@@ -10,7 +10,6 @@ from vye_pipeline.world import World
 
 WORLD = "world"
 CLOCK = "clock"
-IO_MANAGER = "io_manager"
 NOTIFIER = "notifier"
 METRICS = "metrics"
 
@@ -30,4 +29,4 @@ class Clock:
     now: Callable[[], datetime] = field(default=_utc_now)
 
 
-__all__ = ["CLOCK", "IO_MANAGER", "METRICS", "NOTIFIER", "WORLD", "Clock", "World"]
+__all__ = ["CLOCK", "METRICS", "NOTIFIER", "WORLD", "Clock", "World"]

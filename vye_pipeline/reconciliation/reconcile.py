@@ -153,17 +153,12 @@ def _unsent(
         statuses[LINE] = Status.UNDELIVERED
     rows = claims[claims["disposition"].isin(list(statuses))]
     faults = world.ledger.findings(partition_date, kind)
-    quarantining = faults[faults["is_quarantining"]].groupby("record_id")
-    reasons = quarantining.agg(
-        reason_code=("code", "first"),
-        fields=("field", lambda names: ",".join(dict.fromkeys(names))),
-    )
-    return (
-        rows[["record_id", "user_profile_id"]]
-        .assign(
-            line_number=rows["line_number"],
-            status=rows["disposition"].map({key: str(value) for key, value in statuses.items()}),
-            acknowledgement_key=pd.Series(None, index=rows.index, dtype="str"),
-        )
-        .join(reasons, on="record_id")
+    faults = faults[faults["is_quarantining"]]
+    reasons = faults.drop_duplicates("record_id").set_index("record_id")["code"]
+    fields = faults.drop_duplicates(["record_id", "field"]).groupby("record_id")["field"]
+    return rows[["record_id", "user_profile_id", "line_number"]].assign(
+        status=rows["disposition"].map({key: str(value) for key, value in statuses.items()}),
+        reason_code=rows["record_id"].map(reasons).astype("str"),
+        fields=rows["record_id"].map(fields.agg(",".join)).astype("str"),
+        acknowledgement_key=pd.Series(None, index=rows.index, dtype="str"),
     )

@@ -2,9 +2,11 @@
 
 What carries records is loaded by the step that runs: whoever only reads the declarations, as
 Dagster's servers do, doesn't wait for it. Dagster evaluates the types of a step's arguments.
-"""
 
-from typing import Any
+A step's outcome reaches the next one through the ledger and the encrypted snapshots: each keeps its
+own before the ledger names it, so that a crash between the two loses nothing, personal data never
+lies in Dagster's storage (architecture.md, rule 7), and a step can be run alone, days later.
+"""
 
 import dagster as dg
 
@@ -26,7 +28,6 @@ def export_ready_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.As
         metadata=schemas.of_records(kind),
         owners=metadata.OWNERS,
         partitions_def=partitions,
-        dagster_type=dg.Any,
         kinds={"sql", "pandas"},
         description=f"{kind.title} that VYE has ready for BDN on a business day: read once the "
         "cut-off has passed, normalised, checked against BDN's rules, and claimed in the ledger so "
@@ -50,7 +51,6 @@ def export_ready_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.As
             export = egress.take_export_ready(world, day, kind, now)
         counts = {name: export.count(name) for name in (LINE, QUARANTINED, SUPERSEDED, REPLACED)}
         return dg.MaterializeResult(
-            value=export,
             metadata={
                 **metadata.counts(counts),
                 "vanished_at_the_source": int(export.claims["is_vanished"].sum()),
@@ -82,9 +82,8 @@ def upload_file_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.Ass
         metadata=schemas.of_lines(kind),
         owners=metadata.OWNERS,
         partitions_def=partitions,
-        dagster_type=dg.Any,
         kinds={"file"},
-        ins={"export": dg.AssetIn(key=[kind.name, "export_ready"])},
+        deps=[dg.AssetKey([kind.name, "export_ready"])],
         description=f"The exact bytes of the file of {kind.title.lower()} for BDN, rendered from "
         "export_ready: one line a record, ordered by user_info_id. The same records always make "
         "the same bytes. Its digest is announced in the ledger before anything is put.",
@@ -92,7 +91,6 @@ def upload_file_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.Ass
     )
     def upload_file(
         context: dg.AssetExecutionContext,
-        export: Any,  # an ExportReady
         world: dg.ResourceParam[World],
         clock: dg.ResourceParam[Clock],
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster refuses one
@@ -102,11 +100,11 @@ def upload_file_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.Ass
 
         day, now = partition_date(context), clock.now()
         with recorded(world, day, kind, step="upload_file", run_id=context.run.run_id, now=now):
+            export = egress.load_export_ready(world, day, kind)
             content = egress.make_upload_file(kind, export)
             sha256 = egress.keep_upload_file(world, day, kind, content)
         lines = len(split_lines(content))
         return dg.MaterializeResult(
-            value=content,
             metadata={
                 "object_key": outbound_key(kind, day),
                 "sha256": sha256,
@@ -134,9 +132,8 @@ def delivery_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.Assets
         group_name="delivery",
         owners=metadata.OWNERS,
         partitions_def=partitions,
-        dagster_type=dg.Any,
         kinds={"s3"},
-        ins={"content": dg.AssetIn(key=[kind.name, "upload_file"])},
+        deps=[dg.AssetKey([kind.name, "upload_file"])],
         description=f"The receipt for the file of {kind.title.lower()}: put once into the object "
         "store, digest verified. A red day has not reached BDN: its error says why and what to do, "
         "`vye affected` lists who waits, and `vye backfill --failed` sends it after the fix. A "
@@ -145,7 +142,6 @@ def delivery_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.Assets
     )
     def delivery(
         context: dg.AssetExecutionContext,
-        content: bytes,
         world: dg.ResourceParam[World],
         clock: dg.ResourceParam[Clock],
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster refuses one
@@ -153,10 +149,10 @@ def delivery_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.Assets
 
         day, now = partition_date(context), clock.now()
         with recorded(world, day, kind, step="delivery", run_id=context.run.run_id, now=now):
+            content = egress.load_upload_file(world, day, kind)
             receipt = egress.deliver(world, day, kind, content, now)
             lying = world.objects.digest(receipt.object_key)
         return dg.MaterializeResult(
-            value=receipt,
             metadata={
                 "object_key": receipt.object_key,
                 "sha256": receipt.sha256,

@@ -18,7 +18,6 @@ def wave_feed_asset(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
         group_name="acknowledgement",
         owners=metadata.OWNERS,
         partitions_def=partitions,
-        dagster_type=dg.Any,
         kinds={"s3"},
         description="BDN's nightly WAVE.txt. It carries evidence that a submission took effect "
         "even where no acknowledgement came: of older records that are pending or missing it says "

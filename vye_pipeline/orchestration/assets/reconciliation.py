@@ -3,7 +3,7 @@
 As on the way out, what carries records is loaded by the step that runs.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -36,7 +36,6 @@ def acknowledgement_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg
         group_name="acknowledgement",
         owners=metadata.OWNERS,
         partitions_def=partitions,
-        dagster_type=dg.Any,
         kinds={"s3"},
         deps=[dg.AssetKey([kind.name, "delivery"])],
         description=f"What BDN answered to the file of {kind.title.lower()}: its acknowledgement "
@@ -65,7 +64,6 @@ def acknowledgement_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg
         lines_sent = receipt.line_count if receipt else 0
         lines_received = {one.lines_received for one in known}
         return dg.MaterializeResult(
-            value=known,
             metadata={
                 "acknowledgements": len(known),
                 "malformed": len(received.malformed),
@@ -104,9 +102,8 @@ def reconciliation_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.
         metadata=schemas.of_reconciliation(),
         owners=metadata.OWNERS,
         partitions_def=partitions,
-        dagster_type=dg.Any,
         kinds={"pandas", "sql"},
-        ins={"acknowledgements": dg.AssetIn(key=[kind.name, "acknowledgement"])},
+        deps=[dg.AssetKey([kind.name, "acknowledgement"])],
         description=f"What became of each of the {kind.title.lower()} of a day: one row a record, "
         "one status each (docs/bdn-interface.md). The check `bdn_accepted_every_line` is red on a "
         "day of which BDN did not accept everything, and names the user profiles.",
@@ -117,22 +114,19 @@ def reconciliation_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.
     )
     def reconciliation(
         context: dg.AssetExecutionContext,
-        acknowledgements: list[Any],  # Acknowledgements
         world: dg.ResourceParam[World],
         clock: dg.ResourceParam[Clock],
         metrics: dg.ResourceParam[Metrics],
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster refuses one
-        from vye_pipeline.ledger.models import REPLACED
-        from vye_pipeline.reconciliation.reconcile import reconcile
+        from vye_pipeline.reconciliation.reconcile import load_acknowledgements, reconcile
 
         day, now = partition_date(context), clock.now()
         with reported(day, kind.name):
-            rows = reconcile(world, day, kind, acknowledgements, now)
-            claims = world.ledger.claims(day, kind)
+            rows = reconcile(world, day, kind, load_acknowledgements(world, day, kind), now)
+            records = world.ledger.record_count(day, kind)
             usual = checks.rejection_rate(world, day, kind, rows)
         counts = {str(status): int((rows["status"] == status).sum()) for status in Status}
         metrics.statuses(day, kind.name, counts)
-        records = int((claims["disposition"] != REPLACED).sum())
         affected = rows[rows["status"].isin([*MANUAL, Status.UNDELIVERED])]
         return dg.MaterializeResult(
             metadata={
@@ -171,7 +165,6 @@ def manual_reconciliation_asset(
         metadata=schemas.of_worklist(),
         owners=metadata.OWNERS,
         partitions_def=partitions,
-        dagster_type=dg.Any,
         kinds={"sql"},
         deps=[dg.AssetKey([kind.name, "reconciliation"]) for kind in KINDS],
         description="The worklist of a day: one row a user profile whose records need a person, "
