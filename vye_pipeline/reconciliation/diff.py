@@ -32,6 +32,7 @@ STATUSES = [str(status) for status in Status]
 
 Numbers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
+SSNs = NDArray[np.int32]  # or TD numbers: nine digits fit; NOTHING for what isn't nine digits
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ class _Sent:
     lines: pa.Array
 
     @cached_property
-    def ssns(self) -> pa.Array:
+    def ssns(self) -> SSNs:
         return _ssns(self.kind, self.lines)
 
 
@@ -149,12 +150,10 @@ def _is_line(lines: pa.Array, meant: Numbers, echoes: pa.Array) -> Mask:
 def _first_about_ssn(sent: _Sent, echoes: pa.Array, meant: Numbers) -> Numbers:
     """Returns the lines meant, but the first about an echo's SSN where the one meant is not."""
     echoed = _ssns(sent.kind, echoes)
-    at_number = sent.ssns.take(_indices(meant))
-    is_another = _mask(pc.not_equal(at_number, echoed)) | (meant == NOTHING)
-    others = np.flatnonzero(is_another)
+    others = np.flatnonzero(echoed != np.append(sent.ssns, NOTHING)[meant])
     guess = meant.copy()
     if len(others):
-        guess[others] = _places(echoed.take(pa.array(others)), sent.ssns)
+        guess[others] = _first_places(echoed[others], sent.ssns)
     return guess
 
 
@@ -166,7 +165,8 @@ def _by_identity(sent: _Sent, echoes: pa.Array, meant: Numbers) -> Numbers:
         (meant == NOTHING) & _mask(pc.is_valid(echoed))
     )
     others = np.flatnonzero(is_another)
-    rows = np.flatnonzero(_mask(pc.is_in(sent.ssns, value_set=_ssns(sent.kind, echoes))))
+    doubted = pa.array(_ssns(sent.kind, echoes))
+    rows = np.flatnonzero(_mask(pc.is_in(pa.array(sent.ssns), value_set=doubted)))
     near = sent.lines.take(pa.array(rows))
     found = np.full(len(meant), NOTHING)
     found[others] = _places(rstripped(echoes.take(pa.array(others))), rstripped(near))
@@ -175,10 +175,11 @@ def _by_identity(sent: _Sent, echoes: pa.Array, meant: Numbers) -> Numbers:
     return np.where(is_another, np.append(rows, NOTHING)[found], meant)
 
 
-def _ssns(kind: Kind, lines: pa.Array) -> pa.Array:
-    """Returns the SSN (or TD number) that lines are about as a number, null if it isn't whole."""
+def _ssns(kind: Kind, lines: pa.Array) -> SSNs:
+    """Returns the SSNs (or TD numbers) that lines are about, NOTHING for one that isn't whole."""
     name = kind.identity[0]
-    return _whole_ssn(parse(kind, lines, [name])[name]).cast(pa.int64())
+    ssns = _whole_ssn(parse(kind, lines, [name])[name]).cast(pa.int32())
+    return pc.fill_null(ssns, NOTHING).to_numpy()
 
 
 def _identities(kind: Kind, lines: pa.Array) -> pa.Array:
@@ -203,6 +204,12 @@ def _only_place(wanted: pa.Array, among: pa.Array) -> Numbers:
     place[which[rows]] = rows
     place[:-1][np.bincount(which[rows], minlength=len(wanted)) != 1] = NOTHING
     return place[_places(wanted, wanted)]  # of a null: the last one, NOTHING
+
+
+def _first_places(wanted: SSNs, among: SSNs) -> Numbers:
+    """Returns for each SSN wanted where it stands first among others, NOTHING where it doesn't."""
+    firsts = np.flatnonzero(~pd.Series(among).duplicated())
+    return np.append(firsts, NOTHING)[pd.Index(among[firsts]).get_indexer(pd.Index(wanted))]
 
 
 def _places(values: pa.Array, value_set: pa.Array) -> Numbers:
@@ -311,9 +318,13 @@ def _unanswered(
 
 
 def _are_all_listed(details: pd.DataFrame, line_count: int) -> bool:
-    """Says whether as many lines are listed as were received."""
-    numbers = details["line_number"]
-    return len(numbers) >= line_count and numbers.nunique() >= line_count
+    """Says whether each of the lines received is listed."""
+    numbers = details["line_number"].to_numpy()
+    if len(numbers) < line_count:  # BDN may claim to have received up to 999,999,999
+        return False
+    is_listed = np.zeros(line_count, dtype=bool)
+    is_listed[numbers[numbers <= line_count] - 1] = True
+    return bool(is_listed.all())
 
 
 def _last_of(acknowledgements: Sequence[Acknowledgement]) -> int:
