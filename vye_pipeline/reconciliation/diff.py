@@ -208,8 +208,11 @@ def _only_place(wanted: pa.Array, among: pa.Array) -> Numbers:
 
 def _first_places(wanted: SSNs, among: SSNs) -> Numbers:
     """Returns for each SSN wanted where it stands first among others, NOTHING where it doesn't."""
-    firsts = np.flatnonzero(~pd.Series(among).duplicated())
-    return np.append(firsts, NOTHING)[pd.Index(among[firsts]).get_indexer(pd.Index(wanted))]
+    index = pd.Index(among)
+    if index.is_unique:  # one table of them less to make
+        return index.get_indexer(pd.Index(wanted))
+    firsts = np.flatnonzero(~index.duplicated())
+    return np.append(firsts, NOTHING)[index[firsts].get_indexer(pd.Index(wanted))]
 
 
 def _places(values: pa.Array, value_set: pa.Array) -> Numbers:
@@ -339,11 +342,11 @@ def _last_of(acknowledgements: Sequence[Acknowledgement]) -> int:
 def _pronounced(unanswered: pd.DataFrame, verdicts: pd.DataFrame, places: pa.Array) -> pd.DataFrame:
     """Returns the lines of a Difference: the verdict that all agree on, else conflicting."""
     agreed, latest = _agreed(len(unanswered), verdicts)
+    answered = np.flatnonzero(agreed != NOTHING)
     columns = {}
     for name in ("status", "acknowledgement"):
         values = unanswered[name].to_numpy().copy()
-        is_answered = agreed != NOTHING
-        values[is_answered] = verdicts[name].to_numpy()[agreed[is_answered]]
+        values[answered] = verdicts[name].to_numpy()[agreed[answered]]
         columns[name] = values
     columns["status"][latest["line"]] = _code(Status.CONFLICTING)
     columns["acknowledgement"][latest["line"]] = latest["acknowledgement"]

@@ -34,7 +34,7 @@ WAYS = """## How it is measured
   ready-made rows into a table with the same indexes and checks (on SQLite fetchall and
   executemany), the same rules in Arrow, a join of ready-made fields, hashlib, zstd and Fernet and
   a bare write, Arrow's CSV reader, a polars full join that classifies nothing. Floors and rivals
-  are medians of three, in turn with what they are compared with; a day is run once.
+  are medians of three or seven, in turn with what they are compared with; a day is run once.
 - `row by row` works as the production job does: pages of 1,000, a query a record for its user_info,
   its profile and its identity, formatted in Python. Its bytes are held to the pipeline's.
 - The diff and its rivals get the day's acknowledgements of the verifications, in no order. A line
