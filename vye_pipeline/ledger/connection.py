@@ -24,9 +24,7 @@ from vye_pipeline.database import Database
 from vye_pipeline.errors import Cause
 from vye_pipeline.ledger import schema
 from vye_pipeline.ledger.lock import exclusive
-from vye_pipeline.ledger.models import (
-    DELIVERIES,
-)
+from vye_pipeline.ledger.models import DELIVERIES
 from vye_pipeline.records import Kind
 from vye_pipeline.retries import retried
 from vye_pipeline.settings import Settings

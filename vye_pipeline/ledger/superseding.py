@@ -5,26 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
-from sqlalchemy import (
-    Connection,
-    and_,
-    exists,
-    func,
-    or_,
-    select,
-    update,
-)
+from sqlalchemy import Connection, and_, exists, func, or_, select, update
 
-from vye_pipeline.ledger.connection import (
-    has_receipt,
-    of_partition,
-)
-from vye_pipeline.ledger.models import (
-    CLAIMS,
-    DELIVERIES,
-    LINE,
-    SUPERSEDED,
-)
+from vye_pipeline.ledger.connection import has_receipt, of_partition
+from vye_pipeline.ledger.models import CLAIMS, DELIVERIES, LINE, SUPERSEDED
 from vye_pipeline.records import Kind
 
 

@@ -305,10 +305,8 @@ def _unanswered(
         ]
         for disposition in Disposition
     }
-    full, rejects_only = (
-        by_disposition[Disposition.FULL],
-        by_disposition[Disposition.REJECTS_ONLY],
-    )
+    full = by_disposition[Disposition.FULL]
+    rejects_only = by_disposition[Disposition.REJECTS_ONLY]
     is_final = bool(rejects_only) or (bool(full) and _are_all_listed(details, max(full)))
     status = Status.MISSING if is_final or is_overdue else Status.PENDING
     is_accepted = np.arange(line_count) < max(rejects_only, default=0)

@@ -11,6 +11,7 @@ from threading import Thread
 from urllib.parse import urlsplit
 
 import boto3
+import dagster as dg
 import pytest
 from cryptography.fernet import Fernet
 from moto.server import ThreadedMotoServer
@@ -65,6 +66,13 @@ def network(s3_bucket: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyN
         monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
         yield server
         server.shutdown()
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    """Dagster's history of one test."""
+    with dg.DagsterInstance.ephemeral() as opened:
+        yield opened
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,12 +28,6 @@ def rehearsal(embedded: Settings) -> Rehearsal:
     prepared = Rehearsal.prepare(embedded)
     prepared.dawn()
     return prepared
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as opened:
-        yield opened
 
 
 def checked(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import dagster as dg
 import pytest
 
@@ -22,12 +20,6 @@ def rehearsal(embedded: Settings) -> Rehearsal:
     prepared = Rehearsal.prepare(embedded)
     prepared.dawn()
     return prepared
-
-
-@pytest.fixture
-def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as opened:
-        yield opened
 
 
 def run(
