@@ -28,9 +28,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-from vye_pipeline.binary_copy import binary_copy
+from vye_pipeline.binary_copy import CHUNK_ROWS, binary_copy
 from vye_pipeline.database import Query, UtcDateTime
 from vye_pipeline.text import text_series
+
+GROUP_PARAMETERS = 900  # of one statement; no SQLite takes fewer than 999
 
 
 def read_frame(connection: Connection, query: Query) -> pd.DataFrame:
@@ -93,12 +95,11 @@ def _copy_out(connection: Connection, sql: str, types: dict[str, pa.DataType]) -
 
 
 def _fetch(connection: Connection, sql: str, types: dict[str, pa.DataType]) -> pa.Table:
-    rows = connection.exec_driver_sql(sql).fetchall()
-    columns = zip(*rows, strict=True) if rows else ([] for _ in types)
+    rows = connection.exec_driver_sql(sql).cursor.fetchall()  # bare tuples, quicker to take apart
     return pa.table(
         {
-            name: _sqlite_array(values, kind)
-            for (name, kind), values in zip(types.items(), columns, strict=True)
+            name: _sqlite_array([row[place] for row in rows], kind)
+            for place, (name, kind) in enumerate(types.items())
         }
     )
 
@@ -134,7 +135,7 @@ def append_frame(connection: Connection, table: Table, frame: pd.DataFrame) -> N
     if connection.dialect.name == "postgresql":
         _copy_in(connection, table, rows)
     else:
-        _execute_many(connection, table, rows)
+        _insert_groups(connection, table, rows)
 
 
 def _stored_type(column_type: TypeEngine[Any]) -> pa.DataType:
@@ -160,14 +161,37 @@ def _copy_in(connection: Connection, table: Table, rows: pa.Table) -> None:
             copy.write(part)
 
 
-def _execute_many(connection: Connection, table: Table, rows: pa.Table) -> None:
-    columns = [_sqlite_values(rows.column(name)) for name in rows.column_names]
-    names, marks = ", ".join(rows.column_names), ", ".join("?" * rows.num_columns)
-    statement = f"INSERT INTO {table.name} ({names}) VALUES ({marks})"  # noqa: S608 - no outside text
-    connection.exec_driver_sql(statement, list(zip(*columns, strict=True)))
+def _insert_groups(connection: Connection, table: Table, rows: pa.Table) -> None:
+    """Inserts many rows with each statement.
+
+    Where a trigger looks at rows SQLite prepares to undo every statement by itself, which takes as
+    long as to insert a row does.
+    """
+    width = rows.num_columns
+    for chunk in rows.to_batches(max_chunksize=CHUNK_ROWS):
+        values: list[Any] = [None] * (chunk.num_rows * width)
+        for position, column in enumerate(chunk.columns):
+            values[position::width] = _sqlite_values(column)
+        group = GROUP_PARAMETERS // width * width
+        rest = len(values) % group
+        _insert(connection, table, rows.column_names, values[: len(values) - rest], group)
+        _insert(connection, table, rows.column_names, values[len(values) - rest :], rest)
 
 
-def _sqlite_values(values: pa.ChunkedArray) -> list[Any]:
+def _insert(
+    connection: Connection, table: Table, columns: list[str], values: list[Any], group: int
+) -> None:
+    """Inserts rows whose values stand one behind the other, so many values a statement."""
+    if not values:
+        return
+    row = f"({', '.join('?' * len(columns))})"
+    marks = ", ".join([row] * (group // len(columns)))
+    statement = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES {marks}"  # noqa: S608 - no outside text
+    groups = [tuple(values[start : start + group]) for start in range(0, len(values), group)]
+    connection.exec_driver_sql(statement, groups)
+
+
+def _sqlite_values(values: pa.Array) -> list[Any]:
     """Returns what SQLAlchemy would store: timestamps as text in UTC, dates as ISO 8601."""
     if pa.types.is_timestamp(values.type):
         values = values.cast(pa.timestamp("us")).cast(pa.string())

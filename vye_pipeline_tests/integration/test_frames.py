@@ -24,7 +24,7 @@ from sqlalchemy import (
     select,
 )
 
-from vye_pipeline import binary_copy
+from vye_pipeline import binary_copy, frames
 from vye_pipeline.database import Database, UtcDateTime
 from vye_pipeline.errors import Cause
 from vye_pipeline.frames import append_frame, read_frame
@@ -73,16 +73,22 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
         opened.dispose()
 
 
-@given(rows=st.lists(VALUES, min_size=1, max_size=9), chunk_rows=st.sampled_from([2, 32_768]))
+@given(
+    rows=st.lists(VALUES, min_size=1, max_size=9),
+    chunk_rows=st.sampled_from([2, 5, 32_768]),
+    group_rows=st.sampled_from([1, 2, 100]),
+)
 def test_what_is_appended_is_read(
-    engine: Engine, rows: list[tuple[object, ...]], chunk_rows: int
+    engine: Engine, rows: list[tuple[object, ...]], chunk_rows: int, group_rows: int
 ) -> None:
     columns = zip(TYPES.items(), zip(*rows, strict=True), strict=True)
     frame = pd.DataFrame(
         {name: pd.Series(list(column), dtype=kind) for (name, kind), column in columns}
     )
     with pytest.MonkeyPatch.context() as patching, engine.connect() as connection:
-        patching.setattr(binary_copy, "CHUNK_ROWS", chunk_rows)
+        for module in (binary_copy, frames):
+            patching.setattr(module, "CHUNK_ROWS", chunk_rows)
+        patching.setattr(frames, "GROUP_PARAMETERS", group_rows * len(TYPES))
         append_frame(connection, ROWS, frame)
         read = read_frame(connection, select(*ROWS.c))
         connection.rollback()
