@@ -10,10 +10,11 @@ from datetime import date, datetime
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import Column, Connection, MetaData, Table, select, update
+from sqlalchemy import Column, Connection, MetaData, Table, Update, select, update
 
 from vye_pipeline.errors import defect
 from vye_pipeline.frames import append_frame, read_frame
+from vye_pipeline.ledger.connection import of_partition
 from vye_pipeline.ledger.models import RECONCILIATIONS, Identifier
 from vye_pipeline.reconciliation.statuses import MOVES, Status
 from vye_pipeline.records import Kind
@@ -23,7 +24,7 @@ CONTENT = ("record_id", "user_profile_id", "line_number", "status", "reason_code
 CLOSING = Table(
     "closing_reconciliations",
     MetaData(),
-    Column("id", Identifier, primary_key=True),
+    Column("record_id", Identifier, primary_key=True),
     prefixes=["TEMPORARY"],
 )
 
@@ -49,20 +50,20 @@ def replace(
         PipelineError: defect: a record's status can't follow the one it had (MOVES).
     """
     rows = _typed(rows)
-    known = _typed(
-        read_frame(
-            connection,
-            select(RECONCILIATIONS.c.id, *(RECONCILIATIONS.c[name] for name in CONTENT)).where(
-                RECONCILIATIONS.c.partition_date == partition_date,
-                RECONCILIATIONS.c.kind == kind.name,
-                RECONCILIATIONS.c.replaced_at.is_(None),
-            ),
-        )
+    holding = (
+        *of_partition(RECONCILIATIONS, partition_date, kind),
+        RECONCILIATIONS.c.replaced_at.is_(None),
     )
+    query = select(*(RECONCILIATIONS.c[name] for name in CONTENT)).where(*holding)
+    known = _typed(read_frame(connection, query))
     gone, new = _changed_records(known, rows)
     _refuse_other_moves(partition_date, kind, gone, new)
     gone_lines, new_lines = _changed_unexpected_lines(known, rows)
-    _close(connection, pd.concat([gone["id"], gone_lines["id"]]), reconciled_at)
+    closing = update(RECONCILIATIONS).values(replaced_at=reconciled_at).where(*holding)
+    if not gone.empty:
+        _close_records(connection, closing, gone["record_id"])
+    if not gone_lines.empty:
+        connection.execute(closing.where(RECONCILIATIONS.c.record_id.is_(None)))
     owner: dict[str, Any] = {"partition_date": partition_date, "kind": kind.name}
     added = pd.concat([new, new_lines])[[*CONTENT, KEY]]
     append_frame(connection, RECONCILIATIONS, added.assign(**owner, reconciled_at=reconciled_at))
@@ -112,12 +113,8 @@ def _refuse_other_moves(
             )
 
 
-def _close(connection: Connection, ids: pd.Series[int], replaced_at: datetime) -> None:
+def _close_records(connection: Connection, closing: Update, record_ids: pd.Series[int]) -> None:
     CLOSING.create(connection)
-    append_frame(connection, CLOSING, ids.to_frame())
-    connection.execute(
-        update(RECONCILIATIONS)
-        .where(RECONCILIATIONS.c.id.in_(select(CLOSING.c.id)))
-        .values(replaced_at=replaced_at)
-    )
+    append_frame(connection, CLOSING, record_ids.to_frame())
+    connection.execute(closing.where(RECONCILIATIONS.c.record_id.in_(select(CLOSING.c.record_id))))
     CLOSING.drop(connection)

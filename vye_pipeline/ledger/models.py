@@ -201,7 +201,6 @@ IS_OPEN = text("replaced_at IS NULL AND status NOT IN ('acknowledged', 'supersed
 RECONCILIATIONS = Table(
     "reconciliations",
     METADATA,
-    Column("id", Identifier, primary_key=True, autoincrement=True),
     Column("partition_date", Date, nullable=False),
     Column("kind", String, nullable=False),
     Column("record_id", Identifier),

@@ -39,7 +39,6 @@ from vye_pipeline_tests.bench.world import DAY
 
 IDENTITY_JOIN = re.compile(r"LEFT OUTER JOIN mpi_identities ON \S+ = \S+")
 IDENTITY_COLUMN = re.compile(r"mpi_identities\.\w+")
-NUMBERED = "id"  # what a table numbers by itself
 
 Floors = dict[str, dict[str, float]]
 
@@ -178,8 +177,7 @@ def write_again(rows: Rows, table: str) -> Callable[[], object]:
 
 
 def _copies(engine: Any, table: str) -> Callable[[], object]:
-    columns = [name for name in _columns(engine, table) if name != NUMBERED]
-    names, order = ", ".join(columns), "kind, record_id, line_number"
+    names, order = ", ".join(_columns(engine, table)), "kind, record_id, line_number"
     parts = []
     with engine.begin() as connection:
         for kind in KINDS:
@@ -210,7 +208,7 @@ def _copies(engine: Any, table: str) -> Callable[[], object]:
 
 
 def _inserts(engine: Any, table: str) -> Callable[[], object]:
-    columns = [name for name in _columns(engine, table) if name != NUMBERED]
+    columns = _columns(engine, table)
     names, marks = ", ".join(columns), ", ".join("?" * len(columns))
     with engine.begin() as connection:
         parts = [
