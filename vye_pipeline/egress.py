@@ -26,6 +26,7 @@ from vye_pipeline.ledger.rows import FileRow, Receipt
 from vye_pipeline.records import Kind
 from vye_pipeline.records.checking import Checked, check
 from vye_pipeline.records.layout import render
+from vye_pipeline.text import text_array
 from vye_pipeline.vye_database.clone_flags import settle_clones
 from vye_pipeline.vye_database.export_ready import (
     ID_COLUMNS,
@@ -292,11 +293,13 @@ def _dispositions(checked: Checked) -> pd.DataFrame:
 
 
 def _dates(records: pd.DataFrame) -> pd.Series:
-    """Returns transact_date of the kinds that have one, null elsewhere."""
+    """Returns transact_date of the kinds that have one, null elsewhere and where it is no date."""
     if "transact_date" not in records:
         return pd.Series(pd.NA, index=records.index, dtype=pd.ArrowDtype(pa.date32()))
-    dates = pd.to_datetime(records["transact_date"], format="%Y-%m-%d", errors="coerce")
-    return dates.astype(pd.ArrowDtype(pa.date32()))
+    texts = text_array(records["transact_date"]).dictionary_encode()  # they are few days
+    days = pd.to_datetime(texts.dictionary.to_pandas(), format="%Y-%m-%d", errors="coerce")
+    dates = pa.array(days, pa.date32()).take(texts.indices)
+    return pd.Series(dates, index=records.index, dtype=pd.ArrowDtype(pa.date32()))
 
 
 def _with_earlier_normalisations(
@@ -336,8 +339,18 @@ def _upload_name(partition_date: date, kind: Kind, sha256: str) -> str:
 
 
 def _to_parquet(records: pd.DataFrame) -> bytes:
+    """Keeps ids as differences: they stand nearly in order, and are all that doesn't compress."""
     buffer = BytesIO()
-    pq.write_table(pa.Table.from_pandas(records, preserve_index=False), buffer, compression="zstd")
+    pq.write_table(
+        pa.Table.from_pandas(records, preserve_index=False),
+        buffer,
+        compression="zstd",
+        use_dictionary=False,
+        write_statistics=False,
+        column_encoding={
+            name: "DELTA_BINARY_PACKED" for name in records if records[name].dtype == "int64"
+        },
+    )
     return buffer.getvalue()
 
 

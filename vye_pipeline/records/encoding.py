@@ -18,6 +18,7 @@ DATE_WIDTH = len("2024-02-29")
 COMPACT_DATE = (0, 1, 2, 3, 5, 6, 8, 9)
 ROUTING_NUMBER_WIDTH = 9
 LEAST_DIGITS_OF_A_DASHED_PHONE = 7
+PLACES_OF_DASHES = (3, 7)
 
 
 def as_it_is(values: pa.Array) -> pa.Array:
@@ -48,20 +49,16 @@ def td_number(values: pa.Array) -> pa.Array:
 
 def phone(values: pa.Array) -> pa.Array:
     """Keeps the digits and, of seven or more, dashes after the third and the sixth."""
-    import numpy as np
-
-    from vye_pipeline.text import Characters
+    import pyarrow as pa
+    import pyarrow.compute as pc
 
     digits = _digits(values)
-    is_long = digits.lengths >= LEAST_DIGITS_OF_A_DASHED_PHONE
-    starts = digits.offsets[:-1][is_long]
-    places = np.stack([starts + 3, starts + 6], axis=1).ravel()
-    dashes = np.concatenate([[0], 2 * np.cumsum(is_long)])
-    codes = np.full(len(digits.codes) + len(places), ord("-"), dtype=np.uint8)
-    is_digit = np.ones(len(codes), dtype=bool)
-    is_digit[places + np.arange(len(places))] = False
-    codes[is_digit] = digits.codes
-    return Characters(codes, digits.offsets + dashes).array()
+    bare = digits.array()
+    dashed = bare.view(pa.binary())
+    for place in PLACES_OF_DASHES:
+        dashed = pc.binary_replace_slice(dashed, place, place, b"-")
+    is_long = pa.array(digits.lengths >= LEAST_DIGITS_OF_A_DASHED_PHONE)
+    return pc.if_else(is_long, dashed.view(pa.string()), bare)
 
 
 def _digits(values: pa.Array) -> Characters:

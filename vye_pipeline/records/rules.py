@@ -68,10 +68,12 @@ def _has_valid_check_digit(values: Text) -> Mask:
     import numpy as np
     import pandas as pd
 
+    from vye_pipeline.text import matrix, text_array
+
     nine_digits = values.str.fullmatch("[0-9]{9}")
-    numbers = pd.to_numeric(values.where(nine_digits, "0")).to_numpy(dtype=np.int64)
-    digits = numbers[:, np.newaxis] // 10 ** np.arange(8, -1, -1) % 10
-    return pd.Series(digits @ np.array([3, 7, 1] * 3) % 10 == 0, index=values.index)
+    digits = matrix(text_array(values.where(nine_digits, "000000000")), 9) - ord("0")
+    is_valid = digits @ np.array([3, 7, 1] * 3) % 10 == 0
+    return pd.Series(is_valid, index=values.index)
 
 
 REQUIRED = Rule("required", "is required and is blank", lambda values: ~blank(values))

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vye_pipeline.errors import UsageError
-from vye_pipeline.records import KINDS, Kind, kind_named
+from vye_pipeline.records import KINDS, Kind, kind_named, layout
 from vye_pipeline.records.checking import check
 from vye_pipeline.records.encoding import as_it_is
 from vye_pipeline.records.layout import parse, render, split_lines
@@ -153,6 +153,18 @@ def test_no_records_make_an_empty_file() -> None:
     for kind in KINDS:
         empty = frame([record(kind)]).iloc[:0]
         assert render(kind, check(kind, empty).records) == b""
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_chunks_make_the_file_that_the_whole_makes(
+    kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = [record(kind, ssn=str(910_000_000 + number)) for number in range(9)]
+    checked = check(kind, frame(records)).records
+    whole = render(kind, checked)
+    monkeypatch.setattr(layout, "CHUNK_ROWS", 2)
+    assert render(kind, checked) == whole
+    assert whole.count(b"\n") == len(set(whole.splitlines())) == len(records)
 
 
 def test_lines_that_end_early_have_no_later_fields() -> None:
