@@ -154,9 +154,13 @@ def _in_utc(values: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _copy_in(connection: Connection, table: Table, rows: pa.Table) -> None:
+    """Encodes rows while a thread hands those before them to the server."""
+    from psycopg.copy import QueuedLibpqWriter
+
     columns = ", ".join(rows.column_names)
-    cursor = connection.connection.cursor()
-    with cursor.copy(f"COPY {table.name} ({columns}) FROM STDIN (FORMAT binary)") as copy:
+    cursor: Any = connection.connection.cursor()
+    statement = f"COPY {table.name} ({columns}) FROM STDIN (FORMAT binary)"
+    with cursor.copy(statement, writer=QueuedLibpqWriter(cursor)) as copy:
         for part in binary_copy(rows):
             copy.write(part)
 
