@@ -31,9 +31,12 @@ def profiles(rows: pd.DataFrame) -> dg.MetadataValue[Any]:
 
 def table(rows: pd.DataFrame) -> dg.MetadataValue[Any]:
     """Returns the first rows of a frame that holds no personal data."""
-    shown = rows.head(ROWS_SHOWN).astype(object).where(rows.notna(), None)
-    columns = list(rows.columns)
+    shown = rows.head(ROWS_SHOWN).astype(object)
+    shown = shown.where(shown.notna(), None)
     return dg.MetadataValue.table(
-        [dg.TableRecord(dict(zip(columns, row, strict=True))) for row in shown.to_numpy()],
-        dg.TableSchema([dg.TableColumn(name, "string") for name in columns]),
+        [
+            dg.TableRecord({str(name): one for name, one in row.items()})
+            for row in shown.to_dict("records")
+        ],
+        dg.TableSchema([dg.TableColumn(str(name), "string") for name in shown]),
     )

@@ -47,7 +47,7 @@ def measure(
 
     Returns:
         Seconds: `large day`, `bare functions` (the same without Dagster), `small day`,
-        `empty runs` (as many steps and checks that do nothing), `empty runs without checks`,
+        `empty runs` (the same steps and checks, which do nothing), `empty runs without checks`,
         `backfilled day`; and how large they were.
     """
     with opened(SERVER, ledgers=2) as (of_large, of_small):
@@ -171,43 +171,48 @@ def _succeed(problems: list[list[str]]) -> None:
 
 
 def _empty_jobs(world: World, *, with_checks: bool) -> list[dg.JobDefinition]:
-    """Returns jobs of as many assets as the pipeline's have; they do nothing."""
-    partitions = business_day_partitions(world.settings)
+    """Returns the pipeline's jobs with its assets and what depends on what; they do nothing."""
     definitions = build_definitions(world)
-    jobs = [definitions.resolve_job_def(name) for name in (EGRESS, RECONCILE)]
-    return [
-        _empty_job(
-            [
-                _nothing(f"nothing_{number}", partitions, count if with_checks else 0)
-                for number, count in enumerate(_check_counts(job))
-            ]
-        )
-        for job in jobs
-    ]
+    graph = definitions.resolve_asset_graph()
+    partitions = business_day_partitions(world.settings)
+    steps = {
+        name: definitions.resolve_job_def(name).asset_layer.executable_asset_keys
+        for name in (EGRESS, RECONCILE)
+    }
+    empty = dg.Definitions(
+        assets=[
+            _nothing(graph.get(key), partitions, with_checks=with_checks)
+            for key in graph.materializable_asset_keys
+        ],
+        jobs=[
+            dg.define_asset_job(
+                name,
+                selection=dg.AssetSelection.assets(*map(_renamed, keys)),
+                executor_def=dg.in_process_executor,
+            )
+            for name, keys in steps.items()
+        ],
+    )
+    return [empty.resolve_job_def(name) for name in steps]
 
 
-def _check_counts(job: dg.JobDefinition) -> list[int]:
-    """Returns how many checks each of a job's assets has."""
-    layer = job.asset_layer
-    return [len(layer.asset_graph.get(key).check_keys) for key in layer.executable_asset_keys]
-
-
-def _empty_job(assets: list[dg.AssetsDefinition]) -> dg.JobDefinition:
-    job = dg.define_asset_job("nothing", executor_def=dg.in_process_executor)
-    return dg.Definitions(assets=assets, jobs=[job]).resolve_job_def("nothing")
+def _renamed(key: dg.AssetKey) -> dg.AssetKey:
+    """Returns the key of what does nothing in an asset's place."""
+    return key.with_prefix("nothing")
 
 
 def _nothing(
-    name: str, partitions: dg.PartitionsDefinition[Any], check_count: int
+    node: Any, partitions: dg.PartitionsDefinition[Any], *, with_checks: bool
 ) -> dg.AssetsDefinition:
-    names = [f"nothing_{number}" for number in range(check_count)]
+    """Returns an asset that does nothing, in the place of a node of the pipeline's graph."""
+    key = _renamed(node.key)
+    names = [check.name for check in node.check_keys] if with_checks else []
 
     @dg.asset(
-        name=name,
+        key=key,
+        deps=[_renamed(parent) for parent in node.parent_keys],
         partitions_def=partitions,
-        check_specs=[
-            dg.AssetCheckSpec(one, asset=name, partitions_def=partitions) for one in names
-        ],
+        check_specs=[dg.AssetCheckSpec(one, asset=key, partitions_def=partitions) for one in names],
     )
     def nothing() -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster refuses one
         """Does nothing."""

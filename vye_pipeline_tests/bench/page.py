@@ -43,8 +43,10 @@ WAYS = """## How it is measured
   growth that they are asked for.
 - to_sql and read_fwf take the first 100,000 rows. datacompy is measured on frames of pandas; on
   those of polars it is told beside.
-- Dagster: warm runs in one process, in turn with the bare functions and with runs of as many assets
-  that do nothing. Imports and commands: whole processes, the median of seven.
+- Dagster: warm runs in one process, in turn with the bare functions and with empty runs: the same
+  assets, what depends on what, and the same checks, but nothing is done. What the checks alone cost
+  Dagster the row `empty runs without checks` tells. Imports and commands: whole processes, the
+  median of seven.
 - PostgreSQL is a server on the same machine with fsync off; S3 is moto's server, on the same
   machine too.
 """

@@ -211,17 +211,12 @@ TARGETS = (
         "the slowest of status, affected, explain over importing dagster", 0.5, _slowest_command
     ),
     Target(
-        "a day of 400 records over empty runs of as many steps and checks",
+        "a day of 400 records over runs of the same steps and checks, empty",
         1.5,
         _of("dagster", "small day", "empty runs"),
     ),
     Target(
-        "the same over empty runs of as many steps, without checks",
-        1.5,
-        _of("dagster", "small day", "empty runs without checks"),
-    ),
-    Target(
-        "a day of a backfill of 30 over empty runs of as many steps and checks",
+        "a day of a backfill of 30 over runs of the same steps and checks, empty",
         1.5,
         _of("dagster", "backfilled day", "empty runs"),
     ),

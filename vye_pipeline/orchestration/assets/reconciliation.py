@@ -128,11 +128,12 @@ def reconciliation_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.
         counts = {str(status): int((rows["status"] == status).sum()) for status in Status}
         metrics.statuses(day, kind.name, counts)
         affected = rows[rows["status"].isin([*MANUAL, Status.UNDELIVERED])]
+        affected_profiles = metadata.profiles(affected)
         return dg.MaterializeResult(
             metadata={
                 **metadata.counts(counts),
                 "records": records,
-                "affected_user_profiles": metadata.profiles(affected),
+                "affected_user_profiles": affected_profiles,
             },
             check_results=[
                 dg.AssetCheckResult(
@@ -144,7 +145,7 @@ def reconciliation_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.
                     check_name=ACCEPTED,
                     passed=affected.empty,
                     description=_in_words(counts, affected),
-                    metadata={"affected_user_profiles": metadata.profiles(affected)},
+                    metadata={"affected_user_profiles": affected_profiles},
                 ),
                 checks.settled(day, rows, now),
                 usual,
