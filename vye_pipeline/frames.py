@@ -74,8 +74,7 @@ def _copy_out(connection: Connection, sql: str, types: dict[str, pa.DataType]) -
     cursor = connection.connection.cursor()
     buffer = BytesIO()
     with cursor.copy(f"COPY ({sql}) TO STDOUT (FORMAT csv)") as copy:
-        for block in copy:
-            buffer.write(block)
+        buffer.writelines(copy)
     if not buffer.tell():
         return pa.schema(list(types.items())).empty_table()
     buffer.seek(0)

@@ -56,6 +56,5 @@ def bring(engine: Engine, statements: list[Statement]) -> int:
 def _copy_out(cursor: Any, statement: Any, parameters: Any) -> int:
     buffer = BytesIO()
     with cursor.copy(statement, parameters) as copy:
-        for block in copy:
-            buffer.write(block)
+        buffer.writelines(copy)
     return buffer.tell()
