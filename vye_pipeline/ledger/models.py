@@ -193,8 +193,10 @@ ORPHANED_ACKNOWLEDGEMENTS = Table(
     Column("seen_at", UtcDateTime, nullable=False),
 )
 
-# Word for word the condition of an index: with it a question about what is open reads no history.
+# Word for word the conditions of indexes: with them a question about what is open, or about which
+# files were reconciled at all, reads no history.
 IS_OPEN = text("replaced_at IS NULL AND status NOT IN ('acknowledged', 'superseded')")
+IS_FIRST_LINE = text("line_number = 1")
 
 # One row a record, with its one status, and one for each unexpected line of BDN's.
 # A row holds from `reconciled_at` until `replaced_at`; those without the latter hold now.

@@ -19,6 +19,7 @@ from vye_pipeline.ledger.models import (
     FAILURES,
     FEEDS,
     FILES,
+    IS_FIRST_LINE,
     IS_OPEN,
     LINE,
     ORPHANED_ACKNOWLEDGEMENTS,
@@ -135,7 +136,8 @@ def unsettled_days(connection: Connection) -> list[date]:
     each = select(RECONCILIATIONS).where(IS_OPEN).subquery().c
     pending = select(each.partition_date).where(each.status == str(Status.PENDING))
     never_reconciled = select(FILES.c.partition_date).where(
-        FILES.c.line_count > 0, ~exists().where(same_partition(RECONCILIATIONS, FILES))
+        FILES.c.line_count > 0,
+        ~exists().where(same_partition(RECONCILIATIONS, FILES), IS_FIRST_LINE),
     )
     undelivered = select(FILES.c.partition_date).where(~is_delivered(FILES))
     return sorted(connection.scalars(union(pending, never_reconciled, undelivered)))

@@ -44,6 +44,7 @@ INDEXES = {
     "claims_by_profile": ("claims", ["kind", "user_profile_id"], False, False),
     "failures_by_partition": ("failures", ["partition_date", "kind"], False, False),
     "reconciliations_by_partition": ("reconciliations", ["partition_date", "kind"], False, False),
+    "reconciliations_first_lines": ("reconciliations", ["partition_date", "kind"], False, True),
     "reconciliations_by_record": ("reconciliations", ["kind", "record_id"], True, True),
     "reconciliations_open": ("reconciliations", ["partition_date", "kind"], False, True),
     "resolutions_by_partition": ("resolutions", ["partition_date", "kind"], False, False),
@@ -116,10 +117,15 @@ def by_blocks(connection: Connection) -> set[str | None]:
 
 
 def fill(connection: Connection) -> None:
-    """Writes a row into every table that a migration hasn't filled."""
+    """Writes a row into every table that a migration hasn't filled, and more reconciliations."""
     for table in sorted(reflected(connection), key=rank):
         if table.name != "reason_codes":
-            connection.execute(insert(table), {one.name: value(one) for one in table.columns})
+            row = {one.name: value(one) for one in table.columns}
+            connection.execute(insert(table), row)
+        if table.name == "reconciliations":
+            unexpected: dict[str, Any] = {"record_id": None, "status": "unexpected"}
+            for number, changed in enumerate(({"record_id": 2}, unexpected, unexpected), start=2):
+                connection.execute(insert(table), {**row, **changed, "id": number})
 
 
 def contents(connection: Connection) -> Rows:

@@ -33,6 +33,10 @@ OF_VYE = {
     "vye_user_profiles",
     "mpi_identities",
 }
+BY_BLOCKS = {"claims_by_partition", "reconciliations_by_partition"}
+PARTIAL = {"reconciliations_open", "reconciliations_first_lines"}
+OF_ANOTHER = re.compile(r"\b(\w+)\.\w")  # an index's own columns stand alone in its condition
+OF_FEW_ROWS = {"partition_clones"}  # a clone is read by one partition, as a rule
 EXPLAINED = re.compile(r"\s*(SELECT|UPDATE|DELETE|WITH)", re.IGNORECASE)
 
 
@@ -79,10 +83,17 @@ def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def reads_all(node: dict[str, Any]) -> bool:
-    """Says whether a node goes through a whole table, or through a whole index in its place."""
+    """Says whether a node goes through a whole table, or through a whole index in its place.
+
+    So does each look at the ranges of blocks: one for every row of another table is too many, where
+    there is a row a day.
+    """
     if node["Node Type"] == "Bitmap Heap Scan":
         return any(reads_all(part) for part in nodes(node["Plans"][0]))
-    is_narrow = "Index Cond" in node or node.get("Index Name") == "reconciliations_open"
+    condition, index = node.get("Index Cond"), node.get("Index Name")
+    if index in BY_BLOCKS and set(OF_ANOTHER.findall(condition or "")) - OF_FEW_ROWS:
+        return True
+    is_narrow = condition is not None or index in PARTIAL
     of_an_index = node["Node Type"] in {"Index Scan", "Index Only Scan", "Bitmap Index Scan"}
     return node["Node Type"] == "Seq Scan" or (of_an_index and not is_narrow)
 

@@ -1,4 +1,4 @@
-"""Two indexes less to write for each record, as what they find is found without them.
+"""A day's rows are found where they lie, and reconciliations have no numbers.
 
 A day's rows are written together and lie together: PostgreSQL notes which days a range of blocks
 holds, in a tenth of the time that a tree takes. A reconciliation needs no number: a record has one
@@ -20,8 +20,15 @@ depends_on = None
 IDENTIFIER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 HOLDS = sa.text("replaced_at IS NULL")
 IS_OPEN = sa.text("replaced_at IS NULL AND status NOT IN ('acknowledged', 'superseded')")
+IS_FIRST_LINE = sa.text("line_number = 1")
 # How many rows a question reads at least (some 2,500), and that ranges are noted as they fill.
 BY_BLOCKS = {"pages_per_range": 32, "autosummarize": "on"}
+# Autovacuum looks at new rows, and makes room where rows were replaced, at latest after so many:
+# else room for rows of today would be found all over the history.
+SOON = (
+    "autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_insert_threshold = 100000, "
+    "autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000"
+)
 BY_PARTITION = {
     "claims": ["kind", "partition_date"],
     "reconciliations": ["partition_date", "kind"],
@@ -32,12 +39,26 @@ def upgrade() -> None:
     """Drops the numbers, and on PostgreSQL replaces the trees."""
     if op.get_bind().dialect.name == "sqlite":
         _make_reconciliations_anew()
-        return
+    else:
+        _find_by_blocks()
+    op.create_index(
+        "reconciliations_first_lines",
+        "reconciliations",
+        ["partition_date", "kind"],
+        sqlite_where=IS_FIRST_LINE,
+        postgresql_where=IS_FIRST_LINE,
+    )
+
+
+def _find_by_blocks() -> None:
     op.drop_column("reconciliations", "id")
+    # What replicates the ledger knows a row by its key, and here by all of it.
+    op.execute("ALTER TABLE reconciliations REPLICA IDENTITY FULL")
     for table, columns in BY_PARTITION.items():
         name = f"{table}_by_partition"
         op.drop_index(name, table)
         op.create_index(name, table, columns, postgresql_using="brin", postgresql_with=BY_BLOCKS)
+        op.execute(f"ALTER TABLE {table} SET ({SOON})")
 
 
 def _make_reconciliations_anew() -> None:
