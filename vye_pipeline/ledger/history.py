@@ -15,7 +15,7 @@ from sqlalchemy import Column, Connection, MetaData, Table, Update, select, upda
 from vye_pipeline.errors import defect
 from vye_pipeline.frames import append_frame, read_frame
 from vye_pipeline.ledger.connection import of_partition
-from vye_pipeline.ledger.models import RECONCILIATIONS, Identifier
+from vye_pipeline.ledger.models import FILES, RECONCILIATIONS, Identifier
 from vye_pipeline.reconciliation.statuses import MOVES, Status
 from vye_pipeline.records import Kind
 
@@ -38,6 +38,8 @@ def replace(
 ) -> None:
     """Closes the rows that don't hold any more and adds those that hold instead.
 
+    Another run that does the same for the partition waits for the end of the transaction.
+
     Args:
         connection: in a transaction.
         partition_date: of the records.
@@ -49,6 +51,8 @@ def replace(
     Raises:
         PipelineError: defect: a record's status can't follow the one it had (MOVES).
     """
+    file = select(FILES.c.kind).where(*of_partition(FILES, partition_date, kind))
+    connection.execute(file.with_for_update(key_share=True))
     rows = _typed(rows)
     holding = (
         *of_partition(RECONCILIATIONS, partition_date, kind),

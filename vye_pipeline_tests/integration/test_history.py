@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from threading import Thread
 
+import pandas as pd
 import pytest
 from sqlalchemy import select
 
 from vye_pipeline.bdn.file_names import outbound_key
 from vye_pipeline.business_days import business_days_after, end_of_day
 from vye_pipeline.errors import PipelineError, UsageError
+from vye_pipeline.ledger import history
 from vye_pipeline.ledger.models import RECONCILIATIONS
 from vye_pipeline.ledger.reports import Affected, Day, affected, calendar
 from vye_pipeline.reconciliation.manual import resolve
@@ -22,6 +25,13 @@ from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
 pytestmark = pytest.mark.servers_take_long
 
 DAY = DAYS[0]
+BLOCKED_SECONDS = 0.5
+NO_ROWS = pd.DataFrame(
+    columns=[
+        "record_id", "user_profile_id", "line_number", "status", "reason_code", "fields",
+        "acknowledgement_key",
+    ]
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -100,6 +110,58 @@ def test_a_status_that_can_not_follow_is_refused_and_nothing_changes(rehearsal: 
     with pytest.raises(PipelineError, match="that was pending can't become undelivered"):
         rehearsal.world.ledger.reconcile(DAY, VERIFICATIONS, back, end_of_day(DAY))
     assert known_at(rehearsal, end_of_day(DAY)).counts[Status.UNDELIVERED] == 0
+
+
+def unexpected(rehearsal: Rehearsal) -> list[int]:
+    """Returns the numbers of the unexpected lines that hold now."""
+    query = select(RECONCILIATIONS.c.line_number).where(
+        RECONCILIATIONS.c.kind == VERIFICATIONS.name,
+        RECONCILIATIONS.c.record_id.is_(None),
+        RECONCILIATIONS.c.replaced_at.is_(None),
+    )
+    with rehearsal.world.ledger.transaction() as connection:
+        return sorted(connection.scalars(query))
+
+
+def with_unexpected(rows: pd.DataFrame, *line_numbers: int) -> pd.DataFrame:
+    """Adds lines that nobody has sent to what became of records."""
+    lines = pd.DataFrame({"line_number": line_numbers, "status": str(Status.UNEXPECTED)})
+    return pd.concat([rows, lines], ignore_index=True).astype({"record_id": "Int64"})
+
+
+def test_unexpected_lines_change_all_at_once_and_records_by_themselves(
+    rehearsal: Rehearsal,
+) -> None:
+    for day in DAYS[:2]:
+        assert rehearsal.egress(day) == []
+        rehearsal.dawn()
+    ledger, now = rehearsal.world.ledger, end_of_day(DAY)
+    ledger.reconcile(DAYS[1], VERIFICATIONS, with_unexpected(NO_ROWS, 99), now)
+    rows = rehearsal.reconcile(DAY, VERIFICATIONS, now)
+    pending = known_at(rehearsal, now).counts[Status.PENDING]
+    for lines in ((7,), (7, 7, 8), (7, 8), ()):
+        ledger.reconcile(DAY, VERIFICATIONS, with_unexpected(rows, *lines), now)
+        assert unexpected(rehearsal) == [*lines, 99]
+        assert rehearsal.day(DAY, VERIFICATIONS).counts[Status.PENDING] == pending
+    ledger.reconcile(DAY, VERIFICATIONS, with_unexpected(rows, 7), now)
+    missing = rows.assign(status=str(Status.MISSING))
+    ledger.reconcile(DAY, VERIFICATIONS, with_unexpected(missing, 7), now)
+    assert unexpected(rehearsal) == [7, 99]
+    assert rehearsal.day(DAY, VERIFICATIONS).counts[Status.PENDING] == 0
+
+
+def test_two_runs_that_find_the_same_unexpected_line_keep_it_once(rehearsal: Rehearsal) -> None:
+    assert rehearsal.egress(DAY) == []
+    ledger, now = rehearsal.world.ledger, end_of_day(DAY)
+    rows = with_unexpected(rehearsal.reconcile(DAY, VERIFICATIONS, now), 7)
+    other = Thread(target=ledger.reconcile, args=(DAY, VERIFICATIONS, rows, now))
+    with ledger.transaction() as connection:
+        history.replace(connection, DAY, VERIFICATIONS, rows, now)
+        other.start()
+        other.join(BLOCKED_SECONDS)
+        assert other.is_alive()
+    other.join()
+    assert unexpected(rehearsal) == [7]
 
 
 def test_a_person_closes_an_item_and_a_new_problem_opens_it_again(rehearsal: Rehearsal) -> None:
