@@ -153,7 +153,7 @@ def _in_utc(values: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _copy_in(connection: Connection, table: Table, rows: pa.Table) -> None:
-    """Encodes rows while a thread hands those before them to the server."""
+    """Encodes rows while a thread hands those before them to the server: at most 128 MiB wait."""
     from psycopg.copy import QueuedLibpqWriter
 
     columns = ", ".join(rows.column_names)

@@ -1,6 +1,6 @@
 """Lines from records and fields from lines, both from a kind's declaration.
 
-Whole columns at a time; a file is rendered in chunks, so that memory holds the file and two chunks.
+Whole columns at a time; a file is rendered in chunks, of which each is padded and joined by itself.
 """
 
 from __future__ import annotations

@@ -47,8 +47,8 @@ WAYS = """## How it is measured
   assets, what depends on what, and the same checks, but nothing is done. What the checks alone cost
   Dagster the row `empty runs without checks` tells. Imports and commands: whole processes, the
   median of seven.
-- PostgreSQL is a server on the same machine with fsync off; S3 is moto's server, on the same
-  machine too.
+- PostgreSQL is a server on the same machine with fsync and autovacuum off, so that nothing else
+  goes on meanwhile; S3 is moto's server, on the same machine too.
 """
 
 

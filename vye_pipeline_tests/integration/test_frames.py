@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,7 +27,7 @@ from sqlalchemy import (
 
 from vye_pipeline import binary_copy, frames
 from vye_pipeline.database import Database, UtcDateTime
-from vye_pipeline.errors import Cause
+from vye_pipeline.errors import Cause, PipelineError
 from vye_pipeline.frames import append_frame, read_frame
 from vye_pipeline_tests.integration.servers import PostgreSQL
 
@@ -98,6 +99,35 @@ def test_what_is_appended_is_read(
     pd.testing.assert_frame_equal(
         _sorted(read.astype({"number": "Int64", "small": "Int64"}), order), _sorted(expected, order)
     )
+
+
+def test_a_connection_lost_while_rows_are_written_is_a_transient_failure(
+    postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = postgresql.database()
+    database = Database("rows", "ROWS_URL", url, Cause.DEFECT)
+    frame = pd.DataFrame({"number": range(9_000)})
+
+    def cut_off(rows: pa.Table) -> Iterator[bytes | memoryview]:
+        for place, part in enumerate(binary_copy.binary_copy(rows)):
+            if place == len(("beginning", "a chunk")):
+                assert postgresql.end_sessions(url) == 1
+            yield part
+
+    engine = database.engine()
+    with database.errors(), engine.begin() as connection:
+        ROWS.create(connection)
+    monkeypatch.setattr(binary_copy, "CHUNK_ROWS", 100)
+    with monkeypatch.context() as patching:
+        patching.setattr(frames, "binary_copy", cut_off)
+        with pytest.raises(PipelineError) as failure, database.errors():
+            with engine.begin() as connection:
+                append_frame(connection, ROWS, frame)
+    assert failure.value.is_transient
+    with engine.begin() as connection:
+        append_frame(connection, ROWS, frame)
+        assert len(read_frame(connection, select(ROWS.c.number))) == len(frame)
+    engine.dispose()
 
 
 def _sorted(frame: pd.DataFrame, columns: list[str]) -> pd.DataFrame:

@@ -159,7 +159,12 @@ def test_no_records_make_an_empty_file() -> None:
 def test_chunks_make_the_file_that_the_whole_makes(
     kind: Kind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    records = [record(kind, ssn=str(910_000_000 + number)) for number in range(9)]
+    optional = [column.name for column in kind.columns if not column.is_required]
+    odd = ("", " 1", "x" * 30)  # a chunk may be of one of them, or of two
+    records = [
+        record(kind, ssn=str(910_000_000 + number), **dict.fromkeys(optional, odd[number // 3]))
+        for number in range(9)
+    ]
     checked = check(kind, frame(records)).records
     whole = render(kind, checked)
     monkeypatch.setattr(layout, "CHUNK_ROWS", 2)
