@@ -228,7 +228,7 @@ def _inserts(engine: Any, table: str) -> Callable[[], object]:
         for definition in list(definitions):
             for number in range(TIMES):
                 connection.exec_driver_sql(
-                    re.sub(rf"\b{table}(?=_by|_open|\b)", f"floor_{number}_{table}", definition)
+                    re.sub(rf"\b{table}", f"floor_{number}_{table}", definition)
                 )
     numbers = count()
 
