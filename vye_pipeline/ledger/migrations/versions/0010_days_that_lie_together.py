@@ -21,10 +21,9 @@ IDENTIFIER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 HOLDS = sa.text("replaced_at IS NULL")
 IS_OPEN = sa.text("replaced_at IS NULL AND status NOT IN ('acknowledged', 'superseded')")
 IS_FIRST_LINE = sa.text("line_number = 1")
-# How many rows a question reads at least (some 2,500), and that ranges are noted as they fill.
-BY_BLOCKS = {"pages_per_range": 32, "autosummarize": "on"}
-# Autovacuum looks at new rows, and makes room where rows were replaced, at latest after so many:
-# else room for rows of today would be found all over the history.
+BY_BLOCKS = {"pages_per_range": 32}  # a question reads some 2,500 rows at least
+# Autovacuum notes the days of new blocks, and makes room where rows were replaced, at latest after
+# so many: else room for rows of today would be found all over the history.
 SOON = (
     "autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_insert_threshold = 100000, "
     "autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 10000"
