@@ -167,8 +167,8 @@ def _copy_in(connection: Connection, table: Table, rows: pa.Table) -> None:
 def _insert_groups(connection: Connection, table: Table, rows: pa.Table) -> None:
     """Inserts many rows with each statement.
 
-    Where a trigger looks at rows SQLite prepares to undo every statement by itself, which takes as
-    long as to insert a row does.
+    Where a trigger looks at rows SQLite prepares to undo every statement by itself, which takes
+    more than half as long again as to insert a row.
     """
     width = rows.num_columns
     for chunk in rows.to_batches(max_chunksize=CHUNK_ROWS):

@@ -44,9 +44,9 @@ WAYS = """## How it is measured
 - to_sql and read_fwf take the first 100,000 rows. datacompy is measured on frames of pandas; on
   those of polars it is told beside.
 - Dagster: warm runs in one process, in turn with the bare functions and with empty runs: the same
-  assets, what depends on what, and the same checks, but nothing is done. What the checks alone cost
-  Dagster the row `empty runs without checks` tells. Imports and commands: whole processes, the
-  median of seven.
+  assets, what depends on what, and the same checks, but nothing is done. Without checks they are
+  told beside, as a target of its own: it counts steps alone. Imports and commands: whole processes,
+  the median of seven.
 - PostgreSQL is a server on the same machine with fsync and autovacuum off, so that nothing else
   goes on meanwhile; S3 is moto's server, on the same machine too.
 """

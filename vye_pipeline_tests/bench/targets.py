@@ -216,6 +216,11 @@ TARGETS = (
         _of("dagster", "small day", "empty runs"),
     ),
     Target(
+        "the same over empty runs without checks",
+        1.5,
+        _of("dagster", "small day", "empty runs without checks"),
+    ),
+    Target(
         "a day of a backfill of 30 over runs of the same steps and checks, empty",
         1.5,
         _of("dagster", "backfilled day", "empty runs"),
