@@ -1,13 +1,16 @@
 """BDN's acknowledgement of a file, read whole or refused whole (bdn-interface.md, part 3).
 
-Details are read column-wise. A fault is named by the acknowledgement's line and its cause, never by
-what the line holds.
+Details are read column-wise, in parts. A fault is named by the acknowledgement's line and its
+cause, never by what the line holds.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -19,8 +22,15 @@ from numpy.typing import NDArray
 from vye_pipeline.bdn.disposition import Disposition
 from vye_pipeline.business_days import CHICAGO
 from vye_pipeline.errors import Cause, PipelineError
-from vye_pipeline.records.layout import split_lines
-from vye_pipeline.text import Codes, characters, cut, matrix, text_series
+from vye_pipeline.side_by_side import side_by_side, whole_lines
+from vye_pipeline.text import (
+    Characters,
+    Codes,
+    characters,
+    cut,
+    from_matrix,
+    text_series,
+)
 
 NAME_WIDTH, TIME_WIDTH, COUNT_WIDTH, CODE_WIDTH = 24, 14, 9, 4
 HEADER_WIDTH = 1 + NAME_WIDTH + TIME_WIDTH + COUNT_WIDTH + 1 + CODE_WIDTH
@@ -28,8 +38,8 @@ LEAST_HEADER_WIDTH = HEADER_WIDTH - CODE_WIDTH  # a transfer may cut a blank rea
 STATUS_AT = 1 + COUNT_WIDTH  # in a detail; its reason code follows, then the line
 HEAD_WIDTH = STATUS_AT + 1 + CODE_WIDTH
 TRAILER_WIDTH = 1 + COUNT_WIDTH + COUNT_WIDTH
-HEADER_AND_TRAILER = 2
 TIME_FORMAT = "%Y%m%d%H%M%S"
+LINE_END = re.compile(rb"\r+(\n|\Z)")
 REMEDY = "ask BDN for a corrected one; the object stays where it is and nothing of it is recorded"
 
 
@@ -93,18 +103,18 @@ def parse_acknowledgement(content: bytes, *, file_name: str, place: str) -> Ackn
     Raises:
         MalformedAcknowledgement: it isn't one, or its totals disagree with its details.
     """
-    lines = _Lines(content, place)
-    header = _header(lines, file_name)
-    accepted_count, rejected_count = _trailer(lines)
-    details = _details(lines, header)
+    text = _Text(LINE_END.sub(b"\n", content) if b"\r" in content else content, place)
+    header = _header(text, file_name)
+    trailer_at = _trailer_at(text)
+    accepted_count, rejected_count = _totals(text, trailer_at)
     read = Acknowledgement(
         **header,
         accepted_count=accepted_count,
         rejected_count=rejected_count,
-        details=details,
+        details=_details(text, trailer_at, header["lines_received"]),
         place=place,
     )
-    _compare_totals(lines, read)
+    _compare_totals(text, trailer_at, read)
     return read
 
 
@@ -142,102 +152,130 @@ def no_details() -> pd.DataFrame:
     )
 
 
-class _Lines:
-    """The lines of an acknowledgement, without their ends; blanks that a transfer cut are back."""
+@dataclass(frozen=True)
+class _Text:
+    """An acknowledgement's text, in ASCII, with lines ended by LF alone; and where it lies."""
 
-    def __init__(self, content: bytes, place: str) -> None:
-        self._place = place
-        if not content.isascii():
-            codes = np.frombuffer(content, dtype=np.uint8)
-            line = content[: int(np.argmax(codes > 0x7F))].count(b"\n") + 1
-            raise self.malformed(line, "holds a byte that is not ASCII")
-        whole = content if content.endswith(b"\n") or not content else content + b"\n"
-        lines = split_lines(whole)
-        self.values = pc.ascii_rtrim(lines, "\r") if b"\r" in content else lines
+    content: bytes
+    place: str
 
-    def __len__(self) -> int:
-        return len(self.values)
+    def __post_init__(self) -> None:
+        if not self.content.isascii():
+            codes = np.frombuffer(self.content, dtype=np.uint8)
+            raise self.malformed(int(np.argmax(codes > 0x7F)), "holds a byte that is not ASCII")
 
-    def __getitem__(self, index: int) -> str:
-        return str(self.values[index].as_py())
+    @property
+    def second_line(self) -> int:
+        """Where it begins."""
+        return self.content.find(b"\n") + 1
 
-    def malformed(self, line: int, fault: str) -> MalformedAcknowledgement:
-        return MalformedAcknowledgement(self._place, line, fault)
+    def line(self, at: int) -> str:
+        """Returns the line that begins there, without its end."""
+        end = self.content.find(b"\n", at)
+        return self.content[at : end if end >= 0 else None].decode("ascii")
+
+    def malformed(self, at: int, fault: str) -> MalformedAcknowledgement:
+        """Returns the error about the line that a character belongs to."""
+        return MalformedAcknowledgement(self.place, self.content.count(b"\n", 0, at) + 1, fault)
 
 
-def _header(lines: _Lines, file_name: str) -> dict[str, Any]:
-    line = lines[0].ljust(HEADER_WIDTH) if len(lines) else ""
+def _header(text: _Text, file_name: str) -> dict[str, Any]:
+    line = text.line(0).ljust(HEADER_WIDTH)  # blanks that a transfer cut are back
     if not line.startswith("H"):
-        raise lines.malformed(1, "is not a header (H)" if line else "the acknowledgement is empty")
-    if len(lines[0]) < LEAST_HEADER_WIDTH:
-        raise lines.malformed(1, "the header is cut short")
+        fault = "is not a header (H)" if text.content else "the acknowledgement is empty"
+        raise text.malformed(0, fault)
+    if len(text.line(0)) < LEAST_HEADER_WIDTH:
+        raise text.malformed(0, "the header is cut short")
     if line[HEADER_WIDTH:].strip():
-        raise lines.malformed(1, "the header goes on after the reason code")
+        raise text.malformed(0, "the header goes on after the reason code")
     name, rest = line[1 : 1 + NAME_WIDTH].rstrip(), line[1 + NAME_WIDTH :]
     if name != file_name[:NAME_WIDTH]:
-        raise lines.malformed(1, f"the file name is not {file_name[:NAME_WIDTH]}")
+        raise text.malformed(0, f"the file name is not {file_name[:NAME_WIDTH]}")
     received_at, count = rest[:TIME_WIDTH], rest[TIME_WIDTH : TIME_WIDTH + COUNT_WIDTH]
     code = rest[TIME_WIDTH + COUNT_WIDTH + 1 :].strip()
     disposition = rest[TIME_WIDTH + COUNT_WIDTH]
     if disposition not in set(Disposition):
-        raise lines.malformed(1, "the disposition is none of F, R and X")
+        raise text.malformed(0, "the disposition is none of F, R and X")
     if not code.isprintable():
-        raise lines.malformed(1, "the reason code is not printable")
+        raise text.malformed(0, "the reason code is not printable")
     if bool(code) != (disposition == Disposition.REFUSED):
-        raise lines.malformed(1, "a reason code belongs to disposition X, and to no other")
+        raise text.malformed(0, "a reason code belongs to disposition X, and to no other")
     return {
         "file_name": file_name,
-        "received_at": _time(lines, received_at),
-        "lines_received": _count(lines, 1, count, "the count of lines received"),
+        "received_at": _time(text, received_at),
+        "lines_received": _count(text, 0, count, "the count of lines received"),
         "disposition": Disposition(disposition),
         "reason_code": code or None,
     }
 
 
-def _time(lines: _Lines, text: str) -> datetime:
+def _time(text: _Text, digits: str) -> datetime:
     try:
-        if not text.isdigit():
+        if not digits.isdigit():
             raise ValueError
-        received_at = datetime.strptime(text, TIME_FORMAT).replace(tzinfo=CHICAGO)
+        received_at = datetime.strptime(digits, TIME_FORMAT).replace(tzinfo=CHICAGO)
         return received_at.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise lines.malformed(1, "the time of receipt is not YYYYMMDDHHMMSS") from None
+        raise text.malformed(0, "the time of receipt is not YYYYMMDDHHMMSS") from None
 
 
-def _count(lines: _Lines, line: int, text: str, what: str) -> int:
-    if len(text) != COUNT_WIDTH or not text.isdigit():
-        raise lines.malformed(line, f"{what} is not {COUNT_WIDTH} digits")
-    return int(text)
+def _count(text: _Text, at: int, digits: str, what: str) -> int:
+    if len(digits) != COUNT_WIDTH or not digits.isdigit():
+        raise text.malformed(at, f"{what} is not {COUNT_WIDTH} digits")
+    return int(digits)
 
 
-def _trailer(lines: _Lines) -> tuple[int, int]:
-    at = pc.index(pc.starts_with(lines.values, "T"), True).as_py()
-    if at < 0:
-        raise lines.malformed(len(lines), "there is no trailer (T): the end is missing")
-    after = pc.not_equal(pc.ascii_trim_whitespace(lines.values.slice(at + 1)), "")
-    position = pc.index(after, True).as_py()
-    if position >= 0:
-        raise lines.malformed(at + 2 + position, "something follows the trailer")
-    line = lines[at]
+def _trailer_at(text: _Text) -> int:
+    """Finds where the trailer begins, after which only blanks may follow."""
+    at = text.content.rfind(b"\nT") + 1
+    if not at:
+        last = max(len(text.content.rstrip()) - 1, 0)
+        raise text.malformed(last, "there is no trailer (T): the end is missing")
+    _, _, after = text.content[at:].partition(b"\n")
+    if after.strip():
+        begin = len(text.content) - len(after.lstrip())
+        raise text.malformed(begin, "something follows the trailer")
+    return at
+
+
+def _totals(text: _Text, at: int) -> tuple[int, int]:
+    """Reads the trailer's totals: lines accepted, lines rejected."""
+    line = text.line(at)
     if line[TRAILER_WIDTH:].strip():
-        raise lines.malformed(at + 1, "the trailer goes on after its totals")
-    accepted = _count(lines, at + 1, line[1 : 1 + COUNT_WIDTH], "the total of lines accepted")
-    rejected = _count(
-        lines, at + 1, line[1 + COUNT_WIDTH : TRAILER_WIDTH], "the total of lines rejected"
+        raise text.malformed(at, "the trailer goes on after its totals")
+    accepted, rejected = line[1 : 1 + COUNT_WIDTH], line[1 + COUNT_WIDTH : TRAILER_WIDTH]
+    return (
+        _count(text, at, accepted, "the total of lines accepted"),
+        _count(text, at, rejected, "the total of lines rejected"),
     )
-    lines.values = lines.values.slice(0, at + 1)
-    return accepted, rejected
 
 
-def _details(lines: _Lines, header: dict[str, Any]) -> pd.DataFrame:
-    """Reads the lines between header and trailer, all columns at once."""
-    if len(lines) == HEADER_AND_TRAILER:
+def _details(text: _Text, trailer_at: int, received: int) -> pd.DataFrame:
+    """Reads the lines between header and trailer."""
+    parts = whole_lines(text.content, text.second_line, trailer_at)
+    if not parts:
         return no_details()
-    values = lines.values.slice(1, len(lines) - HEADER_AND_TRAILER)
-    lengths = characters(values).lengths
-    padded = pc.ascii_rpad(values, HEAD_WIDTH, " ") if lengths.min() < HEAD_WIDTH else values
-    # A character of all lines lies behind the other: they are looked at one after the other.
-    heads = np.ascontiguousarray(matrix(cut(padded, 0, HEAD_WIDTH), HEAD_WIDTH).T)
+    read = side_by_side(partial(_details_of, text, received), parts)
+    line_numbers, is_accepted, reason_codes, echoes = zip(*read, strict=True)
+    return pd.DataFrame(
+        {
+            "line_number": np.concatenate(line_numbers),
+            "is_accepted": np.concatenate(is_accepted),
+            "reason_code": text_series(pa.chunked_array(reason_codes)),
+            "echo": text_series(pa.chunked_array(echoes)),
+        }
+    )
+
+
+def _details_of(
+    text: _Text, received: int, part: slice
+) -> tuple[NDArray[np.int64], NDArray[np.bool_], pa.Array, pa.Array]:
+    """Reads some of the details, all columns at once."""
+    codes = np.frombuffer(text.content, dtype=np.uint8)
+    starts = np.append(0, np.flatnonzero(codes[part] == ord("\n")) + 1)
+    lines = Characters(codes[part], starts)  # with their ends
+    lengths = lines.lengths - 1
+    heads = _heads(codes, part.start + starts[:-1], lengths)
     digits, status, code = heads[1:STATUS_AT], heads[STATUS_AT], heads[STATUS_AT + 1 :]
     is_accepted = status == ord("A")
     is_detail = (
@@ -247,30 +285,35 @@ def _details(lines: _Lines, header: dict[str, Any]) -> pd.DataFrame:
         & (is_accepted | (status == ord("R")))
         & _all_between(code, " ", "~")
     )
-    _refuse_first(lines, ~is_detail, "is no detail (D, line number, status, reason code, line)")
     is_blank = _all_between(code, " ", " ")
-    _refuse_first(lines, is_accepted & ~is_blank, "an accepted line has a reason code")
-    _refuse_first(lines, ~is_accepted & is_blank, "a rejected line has no reason code")
-    numbers = _numbers(digits)
-    received = header["lines_received"]
-    _refuse_first(
-        lines,
-        (numbers < 1) | (numbers > received),
-        f"the line number is not between 1 and the {received} lines received",
-    )
-    codes = pc.ascii_trim(cut(padded, STATUS_AT + 1, HEAD_WIDTH), " ")
-    return pd.DataFrame(
-        {
-            "line_number": numbers,
-            "is_accepted": is_accepted,
-            "reason_code": text_series(codes),
-            "echo": text_series(cut(padded, HEAD_WIDTH, _longest(padded))),
-        }
-    )
+    line_numbers = _numbers(digits)
+    faults = {
+        "is a trailer, and something follows it": heads[0] == ord("T"),
+        "is no detail (D, line number, status, reason code, line)": ~is_detail,
+        "an accepted line has a reason code": is_accepted & ~is_blank,
+        "a rejected line has no reason code": ~is_accepted & is_blank,
+        f"the line number is not between 1 and the {received} lines received": (
+            (line_numbers < 1) | (line_numbers > received)
+        ),
+    }
+    found = [(int(np.argmax(is_bad)), fault) for fault, is_bad in faults.items() if is_bad.any()]
+    if found:
+        index, fault = min(found, key=itemgetter(0))
+        raise text.malformed(part.start + int(starts[index]), fault)
+    echoes = cut(lines.array(), HEAD_WIDTH, -1)
+    return line_numbers, is_accepted, _trimmed(code, ~is_blank), echoes
 
 
-def _longest(values: pa.Array) -> int:
-    return int(characters(values).lengths.max())
+def _heads(codes: Codes, starts: NDArray[np.int64], lengths: NDArray[np.int32]) -> Codes:
+    """Returns the first characters of lines, a column a line, blank where a transfer cut a line.
+
+    A character of all lines lies behind the other: they are looked at one after the other.
+    """
+    whatever_begins = np.ndarray(len(codes) - HEAD_WIDTH, f"V{HEAD_WIDTH}", codes, strides=(1,))
+    heads = whatever_begins[starts].view(np.uint8).reshape(-1, HEAD_WIDTH).T.copy()
+    if lengths.min() < HEAD_WIDTH:
+        heads[np.arange(HEAD_WIDTH)[:, np.newaxis] >= lengths] = ord(" ")
+    return heads
 
 
 def _all_between(heads: Codes, first: str, last: str) -> NDArray[np.bool_]:
@@ -290,21 +333,24 @@ def _numbers(digits: Codes) -> NDArray[np.int64]:
     return numbers.astype(np.int64)
 
 
-def _refuse_first(lines: _Lines, is_bad: NDArray[np.bool_], fault: str) -> None:
-    if is_bad.any():
-        raise lines.malformed(int(np.argmax(is_bad)) + 2, fault)
+def _trimmed(code: Codes, is_given: NDArray[np.bool_]) -> pa.Array:
+    """Returns reason codes without their blanks; of nearly all lines there is none."""
+    given = characters(pc.ascii_trim(from_matrix(code[:, is_given].T), " "))
+    offsets = np.zeros(len(is_given) + 1, dtype=np.int32)
+    offsets[1:][is_given] = given.lengths
+    return Characters(given.codes, offsets.cumsum(dtype=np.int32)).array()
 
 
-def _compare_totals(lines: _Lines, read: Acknowledgement) -> None:
+def _compare_totals(text: _Text, trailer_at: int, read: Acknowledgement) -> None:
     rejected = int((~read.details["is_accepted"]).sum())
     accepted = len(read.details) - rejected
     if read.disposition is Disposition.REJECTS_ONLY:
         accepted = read.lines_received - rejected
     if read.disposition is Disposition.REFUSED and len(read.details):
-        raise lines.malformed(2, "a refused file has no details")
+        raise text.malformed(text.second_line, "a refused file has no details")
     if (accepted, rejected) != (read.accepted_count, read.rejected_count):
-        raise lines.malformed(
-            len(lines),
+        raise text.malformed(
+            trailer_at,
             f"the totals say {read.accepted_count} accepted and {read.rejected_count} rejected, "
             f"the details {accepted} and {rejected}",
         )

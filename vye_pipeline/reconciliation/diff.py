@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,7 @@ from vye_pipeline.reconciliation.statuses import Status
 from vye_pipeline.records import Kind
 from vye_pipeline.records.encoding import SSN_WIDTH
 from vye_pipeline.records.layout import parse, split_lines
+from vye_pipeline.side_by_side import rows, side_by_side
 from vye_pipeline.text import rstripped, text_array, text_series
 
 NOTHING = -1
@@ -30,6 +32,7 @@ ONLY_PADDING = "padding"
 KEY = "acknowledgement_key"
 STATUSES = [str(status) for status in Status]
 
+Number = TypeVar("Number", bound=np.generic)
 Numbers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 SSNs = NDArray[np.int32]  # or TD numbers: nine digits fit; NOTHING for what isn't nine digits
@@ -40,8 +43,8 @@ class Difference:
     """The outcome for one file.
 
     Attributes:
-        lines: line_number (from 1), status, reason_code, fields (comma-separated names of those
-            that BDN read differently), acknowledgement_key (whence the status came): one row a
+        lines: line_number (from 1), status, reason_code, acknowledgement_key (whence the status
+            came), fields (comma-separated names of those that BDN read differently): one row a
             line sent, in order; null where there is none.
         unexpected: line_number (as BDN gave it), reason_code, acknowledgement_key: one row an
             answer to nothing sent.
@@ -75,16 +78,18 @@ def compare(
     meant, is_same = _lines_meant(_Sent(kind, lines), details)
     verdicts = pd.concat(
         [
-            _verdicts(kind, lines, details, meant, is_same),
+            _verdicts(details, meant, is_same),
             *_refusals(len(lines), acknowledgements),
         ],
         ignore_index=True,
     )
     unanswered = _unanswered(len(lines), acknowledgements, details, is_overdue=is_overdue)
     places = pa.array([one.place for one in acknowledgements], pa.string())
+    agreed, contradicted = _agreed(len(lines), verdicts)
+    fields = _fields(kind, lines, details, verdicts, agreed)
     unexpected = details[meant == NOTHING]
     return Difference(
-        _pronounced(unanswered, verdicts, places),
+        _pronounced(unanswered, verdicts, agreed, contradicted, places).assign(fields=fields),
         unexpected[["line_number", "reason_code"]]
         .reset_index(drop=True)
         .assign(**{KEY: _taken(places, unexpected["acknowledgement"].to_numpy())}),
@@ -100,7 +105,8 @@ def _details(acknowledgements: Sequence[Acknowledgement]) -> pd.DataFrame:
         one.details.assign(acknowledgement=position)
         for position, one in enumerate(acknowledgements)
     ]
-    return pd.concat(given or [no_details().assign(acknowledgement=NOTHING)], ignore_index=True)
+    details = pd.concat(given or [no_details().assign(acknowledgement=NOTHING)], ignore_index=True)
+    return details.assign(echo=text_series(text_array(details["echo"])))
 
 
 def _by_place(acknowledgement: Acknowledgement) -> tuple[int, str]:
@@ -119,6 +125,24 @@ class _Sent:
     def ssns(self) -> SSNs:
         return _ssns(self.kind, self.lines)
 
+    @cached_property
+    def index(self) -> pd.Index[int]:
+        return pd.Index(self.ssns)
+
+    def first_about(self, ssns: SSNs) -> Numbers:
+        """Returns for each SSN the first line (from 0) about it, NOTHING where there is none."""
+        if self.index.is_unique:  # one table of them less to make
+            return self.index.get_indexer(pd.Index(ssns))
+        firsts = np.flatnonzero(~self.index.duplicated())
+        return np.append(firsts, NOTHING)[self.index[firsts].get_indexer(pd.Index(ssns))]
+
+    def about(self, ssns: SSNs) -> Numbers:
+        """Returns the lines (from 0) about any of some SSNs, in order."""
+        if not self.index.is_unique:
+            return np.flatnonzero(self.index.isin(ssns))
+        found = np.unique(self.first_about(ssns))
+        return found[found != NOTHING]
+
 
 def _lines_meant(sent: _Sent, details: pd.DataFrame) -> tuple[Numbers, Mask]:
     """Finds for each detail the line (from 0) that it speaks of, and whether the echo is that line.
@@ -132,7 +156,7 @@ def _lines_meant(sent: _Sent, details: pd.DataFrame) -> tuple[Numbers, Mask]:
     echoes = text_array(details["echo"])
     guess = _first_about_ssn(sent, echoes, meant)
     is_same = _is_line(sent.lines, guess, echoes)
-    meant[is_same] = guess[is_same]
+    meant = np.where(is_same, guess, meant)
     doubtful = np.flatnonzero(~is_same)
     if len(doubtful):
         doubted = echoes.take(pa.array(doubtful))
@@ -143,8 +167,12 @@ def _lines_meant(sent: _Sent, details: pd.DataFrame) -> tuple[Numbers, Mask]:
 
 def _is_line(lines: pa.Array, meant: Numbers, echoes: pa.Array) -> Mask:
     """Says which echoes are the line that they are about, whatever blanks stand at the end."""
-    sent = rstripped(lines).take(_indices(meant))
-    return _mask(pc.equal(sent, rstripped(echoes)))
+
+    def _is_line_of(part: slice) -> Mask:
+        sent = rstripped(lines.take(_indices(meant[part])))
+        return _mask(pc.equal(sent, rstripped(echoes[part])))
+
+    return np.concatenate(side_by_side(_is_line_of, rows(len(echoes))))
 
 
 def _first_about_ssn(sent: _Sent, echoes: pa.Array, meant: Numbers) -> Numbers:
@@ -153,7 +181,7 @@ def _first_about_ssn(sent: _Sent, echoes: pa.Array, meant: Numbers) -> Numbers:
     others = np.flatnonzero(echoed != np.append(sent.ssns, NOTHING)[meant])
     guess = meant.copy()
     if len(others):
-        guess[others] = _first_places(echoed[others], sent.ssns)
+        guess[others] = sent.first_about(echoed[others])
     return guess
 
 
@@ -165,21 +193,24 @@ def _by_identity(sent: _Sent, echoes: pa.Array, meant: Numbers) -> Numbers:
         (meant == NOTHING) & _mask(pc.is_valid(echoed))
     )
     others = np.flatnonzero(is_another)
-    doubted = pa.array(_ssns(sent.kind, echoes))
-    rows = np.flatnonzero(_mask(pc.is_in(pa.array(sent.ssns), value_set=doubted)))
-    near = sent.lines.take(pa.array(rows))
+    near_rows = sent.about(_ssns(sent.kind, echoes))
+    near = sent.lines.take(pa.array(near_rows))
     found = np.full(len(meant), NOTHING)
     found[others] = _places(rstripped(echoes.take(pa.array(others))), rstripped(near))
     sought = np.flatnonzero(is_another & (found == NOTHING))
     found[sought] = _only_place(echoed.take(pa.array(sought)), _identities(sent.kind, near))
-    return np.where(is_another, np.append(rows, NOTHING)[found], meant)
+    return np.where(is_another, np.append(near_rows, NOTHING)[found], meant)
 
 
 def _ssns(kind: Kind, lines: pa.Array) -> SSNs:
     """Returns the SSNs (or TD numbers) that lines are about, NOTHING for one that isn't whole."""
     name = kind.identity[0]
-    ssns = _whole_ssn(parse(kind, lines, [name])[name]).cast(pa.int32())
-    return pc.fill_null(ssns, NOTHING).to_numpy()
+
+    def _ssns_of(part: slice) -> SSNs:
+        ssns = _whole_ssn(parse(kind, lines[part], [name])[name]).cast(pa.int32())
+        return pc.fill_null(ssns, NOTHING).to_numpy(zero_copy_only=False)
+
+    return np.concatenate(side_by_side(_ssns_of, rows(len(lines))))
 
 
 def _identities(kind: Kind, lines: pa.Array) -> pa.Array:
@@ -206,49 +237,50 @@ def _only_place(wanted: pa.Array, among: pa.Array) -> Numbers:
     return place[_places(wanted, wanted)]  # of a null: the last one, NOTHING
 
 
-def _first_places(wanted: SSNs, among: SSNs) -> Numbers:
-    """Returns for each SSN wanted where it stands first among others, NOTHING where it doesn't."""
-    index = pd.Index(among)
-    if index.is_unique:  # one table of them less to make
-        return index.get_indexer(pd.Index(wanted))
-    firsts = np.flatnonzero(~index.duplicated())
-    return np.append(firsts, NOTHING)[index[firsts].get_indexer(pd.Index(wanted))]
-
-
 def _places(values: pa.Array, value_set: pa.Array) -> Numbers:
     """Returns for each value its place in a set, NOTHING for those that are not in it."""
     places = pc.index_in(values, value_set=value_set, skip_nulls=True)
     return pc.fill_null(places, NOTHING).to_numpy().astype(np.int64)
 
 
-def _verdicts(
-    kind: Kind, lines: pa.Array, details: pd.DataFrame, meant: Numbers, is_same: Mask
-) -> pd.DataFrame:
+def _verdicts(details: pd.DataFrame, meant: Numbers, is_same: Mask) -> pd.DataFrame:
     """Says what each detail says of its line.
 
-    Columns: line (NOTHING for none), status (its place in STATUSES), reason_code, fields,
-    misreading (a number for each different echo, NOTHING where BDN read what was sent),
-    acknowledgement. Two different misreadings are two different results.
+    Columns: line (NOTHING for none), status (its place in STATUSES), reason_code, misreading (a
+    number for each different echo, NOTHING where BDN read what was sent), acknowledgement. Two
+    different misreadings are two different results.
     """
     is_accepted = details["is_accepted"].to_numpy()
     is_misread = is_accepted & ~is_same & (meant != NOTHING)
     status = np.where(is_accepted, _code(Status.ACKNOWLEDGED), _code(Status.REJECTED))
     misread = np.flatnonzero(is_misread)
     echoes = text_array(details["echo"]).take(pa.array(misread))
-    sent = lines.take(_indices(meant[misread]))
-    named, misreading = (np.full(len(details), NOTHING) for _ in range(2))
-    named[misread] = np.arange(len(misread))
+    misreading = np.full(len(details), NOTHING)
     misreading[misread] = _places(echoes, echoes)
     return pd.DataFrame(
         {
             "line": meant,
             "status": np.where(is_misread, _code(Status.MISMATCHED), status),
             "reason_code": details["reason_code"],
-            "fields": _taken(_fields_misread(kind, sent, echoes), named),
             "misreading": misreading,
             "acknowledgement": details["acknowledgement"],
-        }
+        },
+        copy=False,
     )
+
+
+def _fields(
+    kind: Kind, lines: pa.Array, details: pd.DataFrame, verdicts: pd.DataFrame, agreed: Numbers
+) -> pd.Series[str]:
+    """Returns for each line the fields that BDN misread, null where it misread none.
+
+    The verdicts begin with those of the details, in their order.
+    """
+    misread = np.flatnonzero(_at(verdicts["misreading"].to_numpy(), agreed) != NOTHING)
+    echoes = text_array(details["echo"]).take(pa.array(agreed[misread]))
+    named = np.full(len(lines), NOTHING)
+    named[misread] = np.arange(len(misread))
+    return _taken(_fields_misread(kind, lines.take(pa.array(misread)), echoes), named)
 
 
 def _fields_misread(kind: Kind, sent: pa.Array, echoes: pa.Array) -> pa.Array:
@@ -280,7 +312,6 @@ def _refusals(
                     "line": lines,
                     "status": _code(Status.REJECTED),
                     "reason_code": pd.Series(one.reason_code, index=lines, dtype="str"),
-                    "fields": pd.Series(None, index=lines, dtype="str"),
                     "misreading": NOTHING,
                     "acknowledgement": position,
                 }
@@ -337,52 +368,60 @@ def _last_of(acknowledgements: Sequence[Acknowledgement]) -> int:
     )
 
 
-def _pronounced(unanswered: pd.DataFrame, verdicts: pd.DataFrame, places: pa.Array) -> pd.DataFrame:
-    """Returns the lines of a Difference: the verdict that all agree on, else conflicting."""
-    agreed, latest = _agreed(len(unanswered), verdicts)
-    answered = np.flatnonzero(agreed != NOTHING)
-    columns = {}
-    for name in ("status", "acknowledgement"):
-        values = unanswered[name].to_numpy().copy()
-        values[answered] = verdicts[name].to_numpy()[agreed[answered]]
-        columns[name] = values
-    columns["status"][latest["line"]] = _code(Status.CONFLICTING)
-    columns["acknowledgement"][latest["line"]] = latest["acknowledgement"]
-    reasons = text_array(verdicts["reason_code"])
-    return pd.DataFrame(
-        {
-            "line_number": np.arange(1, len(unanswered) + 1),
-            "status": _taken(pa.array(STATUSES), columns["status"]),
-            "reason_code": _taken(pc.if_else(pc.equal(reasons, ""), None, reasons), agreed),
-            "fields": _taken(text_array(verdicts["fields"]), agreed),
-            KEY: _taken(places, columns["acknowledgement"]),
-        }
+def _pronounced(
+    unanswered: pd.DataFrame,
+    verdicts: pd.DataFrame,
+    agreed: Numbers,
+    contradicted: pd.DataFrame,
+    places: pa.Array,
+) -> pd.DataFrame:
+    """Returns the lines of a Difference, but for the fields: the verdict agreed, or conflicting."""
+    status, acknowledgement = (
+        np.where(agreed == NOTHING, unanswered[name], _at(verdicts[name].to_numpy(), agreed))
+        for name in ("status", "acknowledgement")
     )
+    status[contradicted["line"]] = _code(Status.CONFLICTING)
+    acknowledgement[contradicted["line"]] = contradicted["acknowledgement"]
+    reasons = text_array(verdicts["reason_code"])
+    texts = {
+        "status": (pa.array(STATUSES), status),
+        "reason_code": (pc.if_else(pc.equal(reasons, ""), None, reasons), agreed),
+        KEY: (places, acknowledgement),
+    }
+    taken = side_by_side(lambda text: _taken(*text), texts.values())
+    line_numbers = {"line_number": np.arange(1, len(unanswered) + 1)}
+    return pd.DataFrame(line_numbers | dict(zip(texts, taken, strict=True)))
 
 
 def _agreed(line_count: int, verdicts: pd.DataFrame) -> tuple[Numbers, pd.DataFrame]:
-    """Finds for each line the first verdict on it, where all of them say the same.
+    """Finds for each line the verdict on it, of several the first, where all of them say the same.
 
     Returns:
         The verdict's row, NOTHING where there is none or where they contradict each other; and
         line and acknowledgement of the last verdict on each of the latter.
     """
-    line = verdicts["line"].to_numpy()
-    count = np.bincount(line + 1, minlength=line_count + 1)  # the first one counts those on nothing
-    is_single = (count[line + 1] == 1) & (line != NOTHING)
-    agreed = np.full(line_count, NOTHING)
-    agreed[line[is_single]] = np.flatnonzero(is_single)
-    several = verdicts[~is_single & (line != NOTHING)].drop_duplicates(
+    line, row = verdicts["line"].to_numpy(), np.arange(len(verdicts))
+    agreed = np.full(line_count + 1, NOTHING)  # the last one is for verdicts on nothing
+    agreed[line] = row
+    has_several = np.zeros(line_count + 1, dtype=bool)
+    has_several[line[agreed[line] != row]] = True
+    agreed, has_several[NOTHING] = agreed[:NOTHING], False
+    several = verdicts[has_several[line]].drop_duplicates(
         ["line", "status", "reason_code", "misreading"]
     )
     is_agreed = ~several["line"].duplicated(keep=False)
-    agreed[several["line"][is_agreed]] = several.index[is_agreed]
+    agreed[several["line"]] = np.where(is_agreed, several.index, NOTHING)
     latest = several[~is_agreed].drop_duplicates("line", keep="last")
     return agreed, latest[["line", "acknowledgement"]]
 
 
-def _code(status: Status) -> int:
-    return STATUSES.index(status)
+def _code(status: Status) -> np.int8:
+    return np.int8(STATUSES.index(status))
+
+
+def _at(values: NDArray[Number], places: Numbers) -> NDArray[Number]:
+    """Returns the values at some places, anything for NOTHING."""
+    return np.append(values, values.dtype.type(NOTHING))[places]
 
 
 def _indices(places: Numbers) -> pa.Array:

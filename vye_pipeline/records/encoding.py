@@ -53,12 +53,13 @@ def phone(values: pa.Array) -> pa.Array:
     import pyarrow.compute as pc
 
     digits = _digits(values)
-    bare = digits.array()
+    bare, is_long = digits.array(), digits.lengths >= LEAST_DIGITS_OF_A_DASHED_PHONE
+    if not is_long.any():
+        return bare
     dashed = bare.view(pa.binary())
     for place in PLACES_OF_DASHES:
         dashed = pc.binary_replace_slice(dashed, place, place, b"-")
-    is_long = pa.array(digits.lengths >= LEAST_DIGITS_OF_A_DASHED_PHONE)
-    return pc.if_else(is_long, dashed.view(pa.string()), bare)
+    return pc.if_else(pa.array(is_long), dashed.view(pa.string()), bare)
 
 
 def _digits(values: pa.Array) -> Characters:

@@ -1,12 +1,11 @@
 """Lines from records and fields from lines, both from a kind's declaration.
 
-Whole columns at a time; a file is rendered in chunks, of which each is padded and joined by itself.
+Whole columns of a file's parts at a time: each part is padded and joined, or split, by itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
@@ -15,17 +14,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vye_pipeline.records.kind import Kind
+from vye_pipeline.side_by_side import rows, side_by_side, whole_lines
 from vye_pipeline.text import (
     Characters,
+    Codes,
     characters,
     from_matrix,
     matrix,
     rstripped,
     text_array,
 )
-
-CHUNK_ROWS = 65_536
-THREADS = 2  # more of them would wait for each other: not all of the work is Arrow's and NumPy's
 
 
 def render(kind: Kind, records: pd.DataFrame) -> bytes:
@@ -42,13 +40,11 @@ def render(kind: Kind, records: pd.DataFrame) -> bytes:
         ValueError: a value doesn't fit its place in a fixed-width line.
     """
     columns = {column.name: text_array(records[column.name]) for column in kind.columns}
-    render_chunk = _render_fixed_width if kind.is_fixed_width else _render_separated
-    chunks = [
-        {name: values.slice(start, CHUNK_ROWS) for name, values in columns.items()}
-        for start in range(0, len(records), CHUNK_ROWS)
+    render_part = _render_fixed_width if kind.is_fixed_width else _render_separated
+    parts = [
+        {name: values[part] for name, values in columns.items()} for part in rows(len(records))
     ]
-    with ThreadPoolExecutor(THREADS) as threads:
-        return b"".join(threads.map(partial(render_chunk, kind), chunks))
+    return b"".join(side_by_side(partial(render_part, kind), parts))
 
 
 def _render_fixed_width(kind: Kind, columns: dict[str, pa.Array]) -> memoryview:
@@ -96,6 +92,12 @@ def _padded(values: pa.Array, width: int) -> pa.Array:
 def split_lines(content: bytes) -> pa.Array:
     """Splits a rendered file into its lines, without their ends."""
     codes = np.frombuffer(content, dtype=np.uint8)
+    parts = [codes[part] for part in whole_lines(content, 0, len(content))]
+    return pa.concat_arrays(side_by_side(_lines_of, parts)) if parts else pa.array([], pa.string())
+
+
+def _lines_of(codes: Codes) -> pa.Array:
+    """Splits whole lines, given as their characters, without their ends."""
     starts = np.concatenate([[0], np.flatnonzero(codes == ord("\n")) + 1])
     return pc.ascii_rtrim(Characters(codes, starts).array(), "\n")
 
@@ -138,7 +140,8 @@ def _parse_fixed_width(kind: Kind, lines: pa.Array, names: Collection[str]) -> d
 
 def _take_whole(lines: pa.Array, start: int, stop: int, width: int) -> pa.Array:
     """Takes a field out of lines that are all as wide as they should be."""
-    return from_matrix(characters(lines).codes.reshape(-1, width)[:, start:stop])
+    field = characters(lines).codes.reshape(-1, width)[:, start:stop].view(f"V{stop - start}")
+    return from_matrix(field.copy().view(np.uint8))  # copied by the field, not by the character
 
 
 def _take_ragged(lines: pa.Array, start: int, stop: int, width: int) -> pa.Array:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vye_pipeline import side_by_side
 from vye_pipeline.bdn.acknowledgement import (
     Acknowledgement,
     MalformedAcknowledgement,
@@ -217,7 +218,7 @@ MALFORMED: dict[str, tuple[list[str], int, str]] = {
     ),
     "something after the trailer": ([*GOOD, ACCEPTED], 5, "something follows the trailer"),
     "something after blank lines": ([*GOOD, "", "", "E"], 7, "something follows the trailer"),
-    "two acknowledgements": (GOOD + GOOD, 5, "something follows the trailer"),
+    "two acknowledgements": (GOOD + GOOD, 4, "is a trailer, and something follows it"),
     "no trailer": (GOOD[:-1], 3, NO_END),
     "nothing but a header": ([FULL], 1, NO_END),
     "accepted total no number": (
@@ -254,10 +255,16 @@ MALFORMED: dict[str, tuple[list[str], int, str]] = {
 }
 
 
+@pytest.mark.parametrize("characters", [side_by_side.CHARACTERS, 1])
 @pytest.mark.parametrize(("lines", "line", "fault"), MALFORMED.values(), ids=MALFORMED.keys())
 def test_a_malformation_is_named_with_place_line_and_cause(
-    lines: list[str], line: int, fault: str
+    lines: list[str],
+    line: int,
+    fault: str,
+    characters: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(side_by_side, "CHARACTERS", characters)
     with pytest.raises(MalformedAcknowledgement) as caught:
         parse(joined(lines))
     assert (caught.value.place, caught.value.line, caught.value.fault) == (PLACE, line, fault)
@@ -315,6 +322,25 @@ def test_what_is_written_is_read_back(written: Acknowledgement, end: str) -> Non
     assert read.received_at == written.received_at
     assert (read.disposition, read.reason_code) == (written.disposition, written.reason_code)
     pd.testing.assert_frame_equal(read.details, written.details)
+
+
+@given(acknowledgements(), st.integers(1, 100))
+def test_parts_are_read_as_the_whole_is(written: Acknowledgement, characters: int) -> None:
+    with pytest.MonkeyPatch.context() as patching:
+        patching.setattr(side_by_side, "CHARACTERS", characters)
+        read = parse(render_acknowledgement(written))
+    pd.testing.assert_frame_equal(read.details, written.details)
+
+
+def test_of_several_faults_the_first_line_is_named() -> None:
+    unknown, out_of_range = "E" + REJECTED[1:], "D000000009A    "
+    for lines, fault in (
+        ([FULL, out_of_range, unknown, TRAILER], OUT_OF_RANGE),
+        ([FULL, unknown, out_of_range, TRAILER], NO_DETAIL),
+    ):
+        with pytest.raises(MalformedAcknowledgement) as caught:
+            parse(joined(lines))
+        assert (caught.value.line, caught.value.fault) == (2, fault)
 
 
 @st.composite

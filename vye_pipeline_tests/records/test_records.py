@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vye_pipeline import side_by_side
 from vye_pipeline.errors import UsageError
-from vye_pipeline.records import KINDS, Kind, kind_named, layout
+from vye_pipeline.records import KINDS, Kind, kind_named
 from vye_pipeline.records.checking import check
 from vye_pipeline.records.encoding import as_it_is
 from vye_pipeline.records.layout import parse, render, split_lines
@@ -156,20 +157,22 @@ def test_no_records_make_an_empty_file() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-def test_chunks_make_the_file_that_the_whole_makes(
+def test_parts_make_the_file_that_the_whole_makes(
     kind: Kind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     optional = [column.name for column in kind.columns if not column.is_required]
-    odd = ("", " 1", "x" * 30)  # a chunk may be of one of them, or of two
+    odd = ("", " 1", "x" * 30)  # a part may be of one of them, or of two
     records = [
         record(kind, ssn=str(910_000_000 + number), **dict.fromkeys(optional, odd[number // 3]))
         for number in range(9)
     ]
     checked = check(kind, frame(records)).records
     whole = render(kind, checked)
-    monkeypatch.setattr(layout, "CHUNK_ROWS", 2)
+    monkeypatch.setattr(side_by_side, "ROWS", 2)
     assert render(kind, checked) == whole
     assert whole.count(b"\n") == len(set(whole.splitlines())) == len(records)
+    monkeypatch.setattr(side_by_side, "CHARACTERS", 100)
+    assert split_lines(whole).to_pylist() == whole.decode().splitlines()
 
 
 def test_lines_that_end_early_have_no_later_fields() -> None:

@@ -1,0 +1,47 @@
+"""Parts cover the whole, each once and in order, and what is done with them comes back in order."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vye_pipeline import side_by_side as module
+from vye_pipeline.side_by_side import THREADS, rows, side_by_side, whole_lines
+
+
+@given(st.integers(0, 50), st.integers(1, 20))
+def test_parts_of_rows_are_every_row_once_and_none_is_too_large(count: int, most: int) -> None:
+    with pytest.MonkeyPatch.context() as patching:
+        patching.setattr(module, "ROWS", most)
+        parts = [range(count)[part] for part in rows(count)]
+    assert [row for part in parts for row in part] == list(range(count))
+    assert 1 <= len(parts) <= THREADS * (count // most + 1)
+    assert max(map(len, parts)) <= most
+
+
+@given(st.lists(st.text("ab", max_size=5)), st.lists(st.text("ab", max_size=5)), st.integers(1, 10))
+def test_parts_of_text_are_whole_lines_of_it(
+    before: list[str], lines: list[str], least: int
+) -> None:
+    begin, wanted = ("".join(f"{one}\n" for one in some).encode() for some in (before, lines))
+    with pytest.MonkeyPatch.context() as patching:
+        patching.setattr(module, "CHARACTERS", least)
+        content = begin + wanted + b"after"
+        parts = [content[part] for part in whole_lines(content, len(begin), len(begin + wanted))]
+    assert b"".join(parts) == wanted
+    assert all(part.endswith(b"\n") for part in parts)
+    assert all(len(part) > least for part in parts[:-1])
+
+
+def test_results_stand_in_the_order_of_the_parts() -> None:
+    assert side_by_side(lambda number: number**2, range(20)) == [n**2 for n in range(20)]
+
+
+def test_of_several_failures_the_first_part_tells_its_own() -> None:
+    def fail(number: int) -> None:
+        if number >= 3:
+            raise ValueError(number)
+
+    with pytest.raises(ValueError, match=r"^3$"):
+        side_by_side(fail, range(20))
