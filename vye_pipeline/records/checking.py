@@ -7,7 +7,7 @@ crooked (bdn-interface.md, part 1). What comes out carries record ids, fields an
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import pandas as pd
 import pandera.pandas as pandera
@@ -16,6 +16,7 @@ from pandera.errors import SchemaErrors
 from vye_pipeline.records.kind import Column, Kind
 from vye_pipeline.records.normalisation import normalise
 from vye_pipeline.records.rules import Rule
+from vye_pipeline.side_by_side import rows, side_by_side
 from vye_pipeline.text import text_array, text_series
 
 FINDING_TYPES = {"record_id": "int64", "field": "str", "code": "str", "is_quarantining": "bool"}
@@ -75,9 +76,15 @@ def _normalise(kind: Kind, records: pd.DataFrame) -> tuple[pd.DataFrame, pd.Data
 
 
 def _faults(kind: Kind, records: pd.DataFrame) -> pd.DataFrame:
+    """Finds all faults of all records, part by part."""
+    parts = [records[part].reset_index(drop=True) for part in rows(len(records))]
+    return pd.concat(side_by_side(partial(_faults_of, schema(kind)), parts), ignore_index=True)
+
+
+def _faults_of(declared: pandera.DataFrameSchema, records: pd.DataFrame) -> pd.DataFrame:
     """Asks pandera for all faults at once and keeps of its report place and code, never a value."""
     try:
-        schema(kind).validate(records, lazy=True)
+        declared.validate(records, lazy=True)
     except SchemaErrors as error:
         cases = error.failure_cases[["column", "check", "index"]].drop_duplicates()
     else:

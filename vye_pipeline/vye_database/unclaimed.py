@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from vye_pipeline.database import Query
 from vye_pipeline.frames import read_frame, read_ids
 from vye_pipeline.records import Kind
 from vye_pipeline.retries import retried
+from vye_pipeline.side_by_side import side_by_side
 from vye_pipeline.vye_database.tables import Base
 from vye_pipeline.world import World
 
@@ -37,8 +39,13 @@ def unclaimed_records(
         PipelineError: source: VYE's database can't be read.
     """
     query = _query(kind, clone_ids, before)
-    ids = _read_ids(world, query.with_only_columns(query.selected_columns["record_id"]))
-    unclaimed = np.setdiff1d(ids, world.ledger.claimed_ids(kind, clone_ids), assume_unique=True)
+    ids_alone = query.with_only_columns(query.selected_columns["record_id"])
+    asked = (
+        partial(_read_ids, world, ids_alone),
+        partial(world.ledger.claimed_ids, kind, clone_ids),
+    )
+    ids, claimed = side_by_side(lambda ask: ask(), asked)  # two databases, which don't wait
+    unclaimed = np.setdiff1d(ids, claimed, assume_unique=True)
     if not len(unclaimed):  # as a rule: then nobody needs to know whose the records are
         return pd.DataFrame(columns=["record_id", "user_profile_id"], dtype="int64")
     records = _read_records(world, query)
