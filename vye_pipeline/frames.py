@@ -77,9 +77,8 @@ def _copy_out(connection: Connection, sql: str, types: dict[str, pa.DataType]) -
         buffer.writelines(copy)
     if not buffer.tell():
         return pa.schema(list(types.items())).empty_table()
-    buffer.seek(0)
     return pa_csv.read_csv(
-        buffer,
+        pa.BufferReader(buffer.getbuffer()),
         read_options=pa_csv.ReadOptions(column_names=list(types)),
         parse_options=pa_csv.ParseOptions(newlines_in_values=True),
         convert_options=pa_csv.ConvertOptions(

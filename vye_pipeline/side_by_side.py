@@ -17,6 +17,7 @@ Result = TypeVar("Result")
 THREADS = 2  # more of them would wait for each other: not all of the work is Arrow's and NumPy's
 ROWS = 131_072
 CHARACTERS = 4_194_304
+WORTHWHILE = 10_000  # rows: fewer are done before a thread has begun
 
 
 def side_by_side(work: Callable[[Part], Result], parts: Iterable[Part]) -> list[Result]:
@@ -30,9 +31,17 @@ def side_by_side(work: Callable[[Part], Result], parts: Iterable[Part]) -> list[
 
 
 def rows(count: int) -> list[slice]:
-    """Cuts so many rows into parts of one size, as many for each thread; of none one is empty."""
-    parts = THREADS * (ceil(count / ROWS / THREADS) or 1)
-    size = ceil(count / parts) or 1
+    """Cuts so many rows into parts of one size, as many for each thread; few rows are one part."""
+    return _cut(count, THREADS * (ceil(count / ROWS / THREADS) or 1))
+
+
+def halves(count: int) -> list[slice]:
+    """Cuts so many rows into a part for each thread, for work that is slow to begin."""
+    return _cut(count, THREADS)
+
+
+def _cut(count: int, parts: int) -> list[slice]:
+    size = (ceil(count / parts) if count >= WORTHWHILE else count) or 1
     return [slice(start, start + size) for start in range(0, count or 1, size)]
 
 

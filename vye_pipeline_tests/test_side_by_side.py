@@ -7,17 +7,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vye_pipeline import side_by_side as module
-from vye_pipeline.side_by_side import THREADS, rows, side_by_side, whole_lines
+from vye_pipeline.side_by_side import THREADS, halves, rows, side_by_side, whole_lines
 
 
-@given(st.integers(0, 50), st.integers(1, 20))
-def test_parts_of_rows_are_every_row_once_and_none_is_too_large(count: int, most: int) -> None:
+@given(st.integers(0, 50), st.integers(1, 20), st.integers(0, 30))
+def test_parts_of_rows_are_every_row_once_and_none_is_too_large(
+    count: int, most: int, worthwhile: int
+) -> None:
     with pytest.MonkeyPatch.context() as patching:
         patching.setattr(module, "ROWS", most)
-        parts = [range(count)[part] for part in rows(count)]
-    assert [row for part in parts for row in part] == list(range(count))
-    assert 1 <= len(parts) <= THREADS * (count // most + 1)
-    assert max(map(len, parts)) <= most
+        patching.setattr(module, "WORTHWHILE", worthwhile)
+        cuts = rows(count), halves(count)
+    for parts in cuts:
+        assert [row for part in parts for row in range(count)[part]] == list(range(count))
+        assert len(parts) == 1 or worthwhile <= count
+    if count >= worthwhile:
+        assert all(len(range(count)[part]) <= most for part in cuts[0])
+        assert len(cuts[1]) == min(max(count, 1), THREADS)
 
 
 @given(st.lists(st.text("ab", max_size=5)), st.lists(st.text("ab", max_size=5)), st.integers(1, 10))

@@ -18,11 +18,13 @@ def supersede(connection: Connection, kind: Kind, partition_dates: Sequence[date
     A newer change of the same kind by the same user profile must not be overwritten by an older
     one (bdn-interface.md, part 3, `superseded`). Returns how many lines were marked.
     """
-    newer = CLAIMS.alias()
-    # Mostly nothing later is delivered: then this alone, looked at once, leaves no row to look at.
-    last_delivered = select(func.max(DELIVERIES.c.partition_date)).where(
-        DELIVERIES.c.kind == kind.name
+    last_delivered = connection.scalar(
+        select(func.max(DELIVERIES.c.partition_date)).where(DELIVERIES.c.kind == kind.name)
     )
+    overtaken = [day for day in partition_dates if last_delivered and day < last_delivered]
+    if not overtaken:  # mostly nothing later is delivered
+        return 0
+    newer = CLAIMS.alias()
     conditions = [
         newer.c.kind == kind.name,
         newer.c.user_profile_id == CLAIMS.c.user_profile_id,
@@ -40,14 +42,13 @@ def supersede(connection: Connection, kind: Kind, partition_dates: Sequence[date
         update(CLAIMS)
         .where(
             CLAIMS.c.kind == kind.name,
-            CLAIMS.c.partition_date.in_(partition_dates),
-            CLAIMS.c.partition_date < last_delivered.scalar_subquery(),
+            CLAIMS.c.partition_date.in_(overtaken),
             CLAIMS.c.disposition == LINE,
             exists().where(*conditions),
         )
         .values(disposition=SUPERSEDED, line_number=None)
     )
-    return connection.execute(statement).rowcount if partition_dates else 0
+    return connection.execute(statement).rowcount
 
 
 def number_lines(connection: Connection, kind: Kind, partition_date: date) -> None:

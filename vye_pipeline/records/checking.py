@@ -16,7 +16,7 @@ from pandera.errors import SchemaErrors
 from vye_pipeline.records.kind import Column, Kind
 from vye_pipeline.records.normalisation import normalise
 from vye_pipeline.records.rules import Rule
-from vye_pipeline.side_by_side import rows, side_by_side
+from vye_pipeline.side_by_side import halves, side_by_side
 from vye_pipeline.text import text_array, text_series
 
 FINDING_TYPES = {"record_id": "int64", "field": "str", "code": "str", "is_quarantining": "bool"}
@@ -76,8 +76,8 @@ def _normalise(kind: Kind, records: pd.DataFrame) -> tuple[pd.DataFrame, pd.Data
 
 
 def _faults(kind: Kind, records: pd.DataFrame) -> pd.DataFrame:
-    """Finds all faults of all records, part by part."""
-    parts = [records[part].reset_index(drop=True) for part in rows(len(records))]
+    """Finds all faults of all records."""
+    parts = [records[part].reset_index(drop=True) for part in halves(len(records))]
     return pd.concat(side_by_side(partial(_faults_of, schema(kind)), parts), ignore_index=True)
 
 

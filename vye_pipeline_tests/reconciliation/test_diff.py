@@ -138,17 +138,19 @@ def answered_days(draw: st.DrawFn) -> tuple[list[str], list[Acknowledgement], bo
     return lines, acknowledgements, draw(st.booleans())
 
 
-@given(answered_days(), st.randoms(use_true_random=False), st.sampled_from([1, side_by_side.ROWS]))
+@given(answered_days(), st.randoms(use_true_random=False), st.booleans())
 @settings(max_examples=300)
 def test_the_diff_says_what_the_oracle_says_in_any_order(
-    day: tuple[list[str], list[Acknowledgement], bool], random: Random, rows_of_a_part: int
+    day: tuple[list[str], list[Acknowledgement], bool], random: Random, in_parts: bool
 ) -> None:
     lines, acknowledgements, is_overdue = day
     sent = "".join(f"{one}\n" for one in lines).encode()
     expected, unexpected = oracle(lines, acknowledgements, is_overdue=is_overdue)
     random.shuffle(acknowledgements)
     with pytest.MonkeyPatch.context() as patching:
-        patching.setattr(side_by_side, "ROWS", rows_of_a_part)
+        if in_parts:
+            patching.setattr(side_by_side, "ROWS", 1)
+            patching.setattr(side_by_side, "WORTHWHILE", 0)
         found = compare(VERIFICATIONS, sent, acknowledgements, is_overdue=is_overdue)
     assert found.lines["status"].tolist() == expected
     assert found.lines["line_number"].tolist() == list(range(1, len(lines) + 1))

@@ -80,9 +80,9 @@ def is_at_fault(kind: Kind, name: str, text: str) -> bool:
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 @settings(max_examples=25)
-@given(data=st.data())
+@given(data=st.data(), in_parts=st.booleans())
 def test_every_fault_of_every_record_is_found_and_the_rest_is_sent_readable(
-    kind: Kind, data: st.DataObject
+    kind: Kind, data: st.DataObject, in_parts: bool
 ) -> None:
     names = [column.name for column in kind.columns]
     changes = st.dictionaries(st.sampled_from(names), ODD, max_size=3)
@@ -91,7 +91,10 @@ def test_every_fault_of_every_record_is_found_and_the_rest_is_sent_readable(
     ]
     given_frame = frame(records)
     before = given_frame.copy()
-    checked = check(kind, given_frame)
+    with pytest.MonkeyPatch.context() as patching:
+        if in_parts:
+            patching.setattr(side_by_side, "WORTHWHILE", 0)
+        checked = check(kind, given_frame)
     pd.testing.assert_frame_equal(given_frame, before)
     faults = checked.findings[checked.findings["is_quarantining"]]
     found = set(zip(faults["record_id"], faults["field"], strict=True))
@@ -169,6 +172,7 @@ def test_parts_make_the_file_that_the_whole_makes(
     checked = check(kind, frame(records)).records
     whole = render(kind, checked)
     monkeypatch.setattr(side_by_side, "ROWS", 2)
+    monkeypatch.setattr(side_by_side, "WORTHWHILE", 0)
     assert render(kind, checked) == whole
     assert whole.count(b"\n") == len(set(whole.splitlines())) == len(records)
     monkeypatch.setattr(side_by_side, "CHARACTERS", 100)
