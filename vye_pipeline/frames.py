@@ -56,11 +56,11 @@ def _arrow_type(column_type: TypeEngine[Any]) -> pa.DataType:
     if isinstance(column_type, DateTime | UtcDateTime):
         has_zone = isinstance(column_type, UtcDateTime) or column_type.timezone
         return pa.timestamp("us", tz="UTC" if has_zone else None)
-    return pa.string()
+    return pa.large_string()  # as pandas keeps it
 
 
 def _series(values: pa.ChunkedArray) -> pd.Series[Any]:
-    if pa.types.is_string(values.type):
+    if pa.types.is_large_string(values.type):
         return text_series(values)
     if pa.types.is_timestamp(values.type):
         return values.cast(pa.timestamp("us", tz="UTC")).to_pandas()
@@ -144,6 +144,8 @@ def _stored_type(column_type: TypeEngine[Any]) -> pa.DataType:
         return pa.int64()
     if isinstance(column_type, Integer):
         return pa.int32()
+    if isinstance(column_type, String):
+        return pa.string()
     return _arrow_type(column_type)
 
 
