@@ -39,7 +39,7 @@ STATUS_AT = 1 + COUNT_WIDTH  # in a detail; its reason code follows, then the li
 HEAD_WIDTH = STATUS_AT + 1 + CODE_WIDTH
 TRAILER_WIDTH = 1 + COUNT_WIDTH + COUNT_WIDTH
 TIME_FORMAT = "%Y%m%d%H%M%S"
-LINE_END = re.compile(rb"\r+(\n|\Z)")
+LINE_END = re.compile(rb"(?<!\r)\r+(\n|\Z)")  # tried once a run of CR, not once a CR
 REMEDY = "ask BDN for a corrected one; the object stays where it is and nothing of it is recorded"
 
 

@@ -106,6 +106,7 @@ def test_an_echo_is_kept_as_it_came_even_where_it_looks_like_another_line() -> N
         " leading",
         "trailing  ",
         "a,b,,c",
+        "\r" * 100_000 + "x",
         "D000000002A",
     ):
         details = parse(joined([FULL, f"D000000001A    {echo}", "T000000001000000000"])).details
