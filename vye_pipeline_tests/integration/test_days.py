@@ -250,6 +250,10 @@ def test_of_one_users_submissions_only_the_newest_goes_out(rehearsal: Rehearsal)
 @pytest.mark.parametrize(
     "statement",
     [
+        "INSERT INTO claims (kind, record_id, partition_date, user_info_id, user_profile_id,"
+        " bdn_clone_id, created_at, disposition, line_number, is_vanished)"
+        " SELECT kind, -1, partition_date, user_info_id, user_profile_id, bdn_clone_id, created_at,"
+        " disposition, line_number, is_vanished FROM claims LIMIT 1",
         "UPDATE claims SET is_vanished = true",
         "DELETE FROM claims",
         "UPDATE files SET sha256 = 'other'",
