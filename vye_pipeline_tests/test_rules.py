@@ -15,7 +15,8 @@ PURE = [
     path
     for path in MODULES
     if path.parts[0] == "records"
-    or path.as_posix() in {"business_days.py", "reconciliation/diff.py"}
+    or path.as_posix()
+    in {"business_days.py", "reconciliation/diff.py", "reconciliation/matching.py"}
 ]
 INPUT_OUTPUT = {"os", "pathlib", "socket", "sqlalchemy", "boto3", "time", "random", "subprocess"}
 

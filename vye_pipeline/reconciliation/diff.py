@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TypeVar
 
 import numpy as np
@@ -19,23 +18,25 @@ from numpy.typing import NDArray
 
 from vye_pipeline.bdn.acknowledgement import Acknowledgement, no_details
 from vye_pipeline.bdn.disposition import Disposition
+from vye_pipeline.reconciliation.matching import (
+    NOTHING,
+    Mask,
+    Numbers,
+    indices,
+    lines_meant,
+    places_in,
+)
 from vye_pipeline.reconciliation.statuses import Status
 from vye_pipeline.records import Kind
-from vye_pipeline.records.encoding import SSN_WIDTH
 from vye_pipeline.records.layout import parse, split_lines
-from vye_pipeline.side_by_side import rows, side_by_side
-from vye_pipeline.text import rstripped, text_array, text_series
+from vye_pipeline.side_by_side import side_by_side
+from vye_pipeline.text import text_array, text_series
 
-NOTHING = -1
-UNIT_SEPARATOR = "\x1f"
 ONLY_PADDING = "padding"
 KEY = "acknowledgement_key"
 STATUSES = [str(status) for status in Status]
 
 Number = TypeVar("Number", bound=np.generic)
-Numbers = NDArray[np.int64]
-Mask = NDArray[np.bool_]
-SSNs = NDArray[np.int32]  # or TD numbers: nine digits fit; NOTHING for what isn't nine digits
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def compare(
     acknowledgements = sorted(acknowledgements, key=_by_place)
     lines = split_lines(sent)
     details = _details(acknowledgements)
-    meant, is_same = _lines_meant(_Sent(kind, lines), details)
+    meant, is_same = lines_meant(kind, lines, details)
     verdicts = pd.concat(
         [
             _verdicts(details, meant, is_same),
@@ -114,135 +115,6 @@ def _by_place(acknowledgement: Acknowledgement) -> tuple[int, str]:
     return len(acknowledgement.place), acknowledgement.place
 
 
-@dataclass(frozen=True)
-class _Sent:
-    """The lines of a file, and the SSNs (or TD numbers) that they are about, as numbers."""
-
-    kind: Kind
-    lines: pa.Array
-
-    @cached_property
-    def ssns(self) -> SSNs:
-        return _ssns(self.kind, self.lines)
-
-    @cached_property
-    def index(self) -> pd.Index[int]:
-        return pd.Index(self.ssns)
-
-    def first_about(self, ssns: SSNs) -> Numbers:
-        """Returns for each SSN the first line (from 0) about it, NOTHING where there is none."""
-        if self.index.is_unique:  # one table of them less to make
-            return self.index.get_indexer(pd.Index(ssns))
-        firsts = np.flatnonzero(~self.index.duplicated())
-        return np.append(firsts, NOTHING)[self.index[firsts].get_indexer(pd.Index(ssns))]
-
-    def about(self, ssns: SSNs) -> Numbers:
-        """Returns the lines (from 0) about any of some SSNs, in order."""
-        if not self.index.is_unique:
-            return np.flatnonzero(self.index.isin(ssns))
-        found = np.unique(self.first_about(ssns))
-        return found[found != NOTHING]
-
-
-def _lines_meant(sent: _Sent, details: pd.DataFrame) -> tuple[Numbers, Mask]:
-    """Finds for each detail the line (from 0) that it speaks of, and whether the echo is that line.
-
-    By number; where the echo identifies another veteran, by identity (bdn-interface.md, part 3).
-    NOTHING where there is no such line. Where BDN lost a line nearly all numbers are wrong, but
-    nearly all echoes are still, word for word, the first line about their SSN.
-    """
-    numbers = details["line_number"].to_numpy() - 1
-    meant = np.where(numbers < len(sent.lines), numbers, NOTHING)
-    echoes = text_array(details["echo"])
-    guess = _first_about_ssn(sent, echoes, meant)
-    is_same = _is_line(sent.lines, guess, echoes)
-    meant = np.where(is_same, guess, meant)
-    doubtful = np.flatnonzero(~is_same)
-    if len(doubtful):
-        doubted = echoes.take(pa.array(doubtful))
-        meant[doubtful] = _by_identity(sent, doubted, meant[doubtful])
-        is_same[doubtful] = _is_line(sent.lines, meant[doubtful], doubted)
-    return meant, is_same
-
-
-def _is_line(lines: pa.Array, meant: Numbers, echoes: pa.Array) -> Mask:
-    """Says which echoes are the line that they are about, whatever blanks stand at the end."""
-
-    def _is_line_of(part: slice) -> Mask:
-        sent = rstripped(lines.take(_indices(meant[part])))
-        return _mask(pc.equal(sent, rstripped(echoes[part])))
-
-    return np.concatenate(side_by_side(_is_line_of, rows(len(echoes))))
-
-
-def _first_about_ssn(sent: _Sent, echoes: pa.Array, meant: Numbers) -> Numbers:
-    """Returns the lines meant, but the first about an echo's SSN where the one meant is not."""
-    echoed = _ssns(sent.kind, echoes)
-    others = np.flatnonzero(echoed != np.append(sent.ssns, NOTHING)[meant])
-    guess = meant.copy()
-    if len(others):
-        guess[others] = sent.first_about(echoed[others])
-    return guess
-
-
-def _by_identity(sent: _Sent, echoes: pa.Array, meant: Numbers) -> Numbers:
-    """Corrects the lines meant by echoes that are not the line at their number."""
-    echoed = _identities(sent.kind, echoes)
-    at_number = _identities(sent.kind, sent.lines.take(_indices(meant)))
-    is_another = _mask(pc.not_equal(echoed, at_number)) | (
-        (meant == NOTHING) & _mask(pc.is_valid(echoed))
-    )
-    others = np.flatnonzero(is_another)
-    near_rows = sent.about(_ssns(sent.kind, echoes))
-    near = sent.lines.take(pa.array(near_rows))
-    found = np.full(len(meant), NOTHING)
-    found[others] = _places(rstripped(echoes.take(pa.array(others))), rstripped(near))
-    sought = np.flatnonzero(is_another & (found == NOTHING))
-    found[sought] = _only_place(echoed.take(pa.array(sought)), _identities(sent.kind, near))
-    return np.where(is_another, np.append(near_rows, NOTHING)[found], meant)
-
-
-def _ssns(kind: Kind, lines: pa.Array) -> SSNs:
-    """Returns the SSNs (or TD numbers) that lines are about, NOTHING for one that isn't whole."""
-    name = kind.identity[0]
-
-    def _ssns_of(part: slice) -> SSNs:
-        ssns = _whole_ssn(parse(kind, lines[part], [name])[name]).cast(pa.int32())
-        return pc.fill_null(ssns, NOTHING).to_numpy(zero_copy_only=False)
-
-    return np.concatenate(side_by_side(_ssns_of, rows(len(lines))))
-
-
-def _identities(kind: Kind, lines: pa.Array) -> pa.Array:
-    """Returns who a line is about, null where it doesn't say: no whole SSN, or fields lacking."""
-    fields = parse(kind, lines, kind.identity)
-    ssn, *others = (fields[name] for name in kind.identity)
-    return pc.binary_join_element_wise(
-        _whole_ssn(ssn), *others, UNIT_SEPARATOR, null_handling="emit_null"
-    )
-
-
-def _whole_ssn(values: pa.Array) -> pa.Array:
-    is_whole = pc.and_(pc.ascii_is_decimal(values), pc.equal(pc.binary_length(values), SSN_WIDTH))
-    return values if pc.all(is_whole).as_py() else pc.if_else(is_whole, values, None)
-
-
-def _only_place(wanted: pa.Array, among: pa.Array) -> Numbers:
-    """Returns for each value wanted where it stands among others, NOTHING if not exactly once."""
-    which = _places(among, wanted)
-    rows = np.flatnonzero(which != NOTHING)
-    place = np.full(len(wanted) + 1, NOTHING)
-    place[which[rows]] = rows
-    place[:-1][np.bincount(which[rows], minlength=len(wanted)) != 1] = NOTHING
-    return place[_places(wanted, wanted)]  # of a null: the last one, NOTHING
-
-
-def _places(values: pa.Array, value_set: pa.Array) -> Numbers:
-    """Returns for each value its place in a set, NOTHING for those that are not in it."""
-    places = pc.index_in(values, value_set=value_set, skip_nulls=True)
-    return pc.fill_null(places, NOTHING).to_numpy().astype(np.int64)
-
-
 def _verdicts(details: pd.DataFrame, meant: Numbers, is_same: Mask) -> pd.DataFrame:
     """Says what each detail says of its line.
 
@@ -256,7 +128,7 @@ def _verdicts(details: pd.DataFrame, meant: Numbers, is_same: Mask) -> pd.DataFr
     misread = np.flatnonzero(is_misread)
     echoes = text_array(details["echo"]).take(pa.array(misread))
     misreading = np.full(len(details), NOTHING)
-    misreading[misread] = _places(echoes, echoes)
+    misreading[misread] = places_in(echoes, echoes)
     return pd.DataFrame(
         {
             "line": meant,
@@ -424,15 +296,6 @@ def _at(values: NDArray[Number], places: Numbers) -> NDArray[Number]:
     return np.append(values, values.dtype.type(NOTHING))[places]
 
 
-def _indices(places: Numbers) -> pa.Array:
-    """Returns places for Arrow, null for NOTHING."""
-    return pa.array(places, mask=places == NOTHING)
-
-
 def _taken(values: pa.Array, places: Numbers) -> pd.Series[str]:
     """Returns the values at some places as a text column, null for NOTHING."""
-    return text_series(values.cast(pa.large_string()).take(_indices(places)))
-
-
-def _mask(values: pa.Array) -> Mask:
-    return pc.fill_null(values, False).to_numpy(zero_copy_only=False).astype(bool)
+    return text_series(values.cast(pa.large_string()).take(indices(places)))
