@@ -62,6 +62,11 @@ def characters(values: pa.Array) -> Characters:
     return Characters(held[mine[0] : mine[-1]], mine - mine[0])
 
 
+def lines_with_ends(codes: Codes) -> Characters:
+    """Returns the lines of characters that end with the last line's end, each with its own."""
+    return Characters(codes, np.append(0, np.flatnonzero(codes == ord("\n")) + 1))
+
+
 def matrix(values: pa.Array, width: int) -> Codes:
     """Returns values of one width as a matrix of characters, a row a value.
 

@@ -29,6 +29,7 @@ from vye_pipeline.text import (
     characters,
     cut,
     from_matrix,
+    lines_with_ends,
     text_series,
 )
 
@@ -272,10 +273,9 @@ def _details_of(
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_], pa.Array, pa.Array]:
     """Reads some of the details, all columns at once."""
     codes = np.frombuffer(text.content, dtype=np.uint8)
-    starts = np.append(0, np.flatnonzero(codes[part] == ord("\n")) + 1)
-    lines = Characters(codes[part], starts)  # with their ends
-    lengths = lines.lengths - 1
-    heads = _heads(codes, part.start + starts[:-1], lengths)
+    lines = lines_with_ends(codes[part])
+    starts, lengths = part.start + lines.offsets[:-1], lines.lengths - 1
+    heads = _heads(codes, starts, lengths)
     digits, status, code = heads[1:STATUS_AT], heads[STATUS_AT], heads[STATUS_AT + 1 :]
     is_accepted = status == ord("A")
     is_detail = (
@@ -299,12 +299,12 @@ def _details_of(
     found = [(int(np.argmax(is_bad)), fault) for fault, is_bad in faults.items() if is_bad.any()]
     if found:
         index, fault = min(found, key=itemgetter(0))
-        raise text.malformed(part.start + int(starts[index]), fault)
+        raise text.malformed(int(starts[index]), fault)
     echoes = cut(lines.array(), HEAD_WIDTH, -1)
     return line_numbers, is_accepted, _trimmed(code, ~is_blank), echoes
 
 
-def _heads(codes: Codes, starts: NDArray[np.int64], lengths: NDArray[np.int32]) -> Codes:
+def _heads(codes: Codes, starts: NDArray[np.int32], lengths: NDArray[np.int32]) -> Codes:
     """Returns the first characters of lines, a column a line, blank where a transfer cut a line.
 
     A character of all lines lies behind the other: they are looked at one after the other.

@@ -20,6 +20,7 @@ from vye_pipeline.text import (
     Codes,
     characters,
     from_matrix,
+    lines_with_ends,
     matrix,
     rstripped,
     text_array,
@@ -98,8 +99,7 @@ def split_lines(content: bytes) -> pa.Array:
 
 def _lines_of(codes: Codes) -> pa.Array:
     """Splits whole lines, given as their characters, without their ends."""
-    starts = np.concatenate([[0], np.flatnonzero(codes == ord("\n")) + 1])
-    return pc.ascii_rtrim(Characters(codes, starts).array(), "\n")
+    return pc.ascii_rtrim(lines_with_ends(codes).array(), "\n")
 
 
 def parse(kind: Kind, lines: pa.Array, names: Collection[str] | None = None) -> dict[str, pa.Array]:
