@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from vye_pipeline.bdn.file_names import file_name, outbound_key
 from vye_pipeline.business_days import cut_off
-from vye_pipeline.errors import defect, source_error
+from vye_pipeline.errors import PipelineError, defect, source_error
 from vye_pipeline.ledger.models import LINE, QUARANTINED, REPLACED
 from vye_pipeline.ledger.rows import FileRow, Receipt
 from vye_pipeline.records import Kind
@@ -126,14 +126,12 @@ def load_upload_file(world: World, partition_date: date, kind: Kind) -> bytes:
     """Returns the bytes of a partition's file as they were rendered last.
 
     Raises:
-        PipelineError: defect: it was never rendered, or its snapshot is lost.
+        PipelineError: source: it was not rendered yet, or the records have changed since; defect:
+            its snapshot is lost.
     """
     file = world.ledger.file(partition_date, kind)
     if file is None or file.sha256 is None:
-        raise defect(
-            f"the file of {kind.name} of {partition_date} has not been rendered yet",
-            next_step=f"vye egress {partition_date} --kind {kind.name}",
-        )
+        raise _not_rendered(partition_date, kind)
     return world.snapshots.get(_upload_name(partition_date, kind, file.sha256))
 
 
@@ -151,7 +149,7 @@ def deliver(
 
     Raises:
         PipelineError: upload: the object store refuses it, or holds other bytes under its key;
-            source: the records have changed since the file was rendered.
+            source: the file is not rendered, or the records have changed since.
     """
     with world.ledger.exclusive(kind):
         for rendered in world.ledger.rendered_files(kind):
@@ -184,18 +182,17 @@ def _file_to_deliver(world: World, partition_date: date, kind: Kind, content: by
         if make_upload_file(kind, export) == content:
             keep_upload_file(world, partition_date, kind, content)
             file = world.ledger.file(partition_date, kind)
-    lines = world.ledger.line_count(partition_date, kind)
-    if (
-        file is None
-        or file.sha256 != hashlib.sha256(content).hexdigest()
-        or file.line_count != lines
-    ):
-        raise source_error(
-            f"the {kind.name} of {partition_date} have changed since the file was rendered",
-            is_transient=True,
-            next_step=f"vye egress {partition_date} --kind {kind.name}",
-        )
+    if file is None or file.sha256 != hashlib.sha256(content).hexdigest():
+        raise _not_rendered(partition_date, kind)
     return file
+
+
+def _not_rendered(partition_date: date, kind: Kind) -> PipelineError:
+    return source_error(
+        f"the {kind.name} of {partition_date} are not rendered, or have changed since",
+        is_transient=True,
+        next_step=f"vye egress {partition_date} --kind {kind.name}",
+    )
 
 
 def _claim(

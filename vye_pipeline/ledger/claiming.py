@@ -37,7 +37,7 @@ from vye_pipeline.ledger.models import (
     REPLACED,
 )
 from vye_pipeline.ledger.rows import FileRow, Receipt
-from vye_pipeline.ledger.superseding import number_lines, supersede
+from vye_pipeline.ledger.superseding import supersede
 from vye_pipeline.records import Kind
 from vye_pipeline.retries import retried
 
@@ -137,10 +137,7 @@ class ClaimingVerbs(LedgerConnection):
                 )
             append_frame(connection, CLAIMS, claims.assign(**owner))
             append_frame(connection, FINDINGS, findings.assign(kind=kind.name))
-            overtaken = supersede(connection, kind, [file.partition_date])
-            if overtaken:
-                number_lines(connection, kind, file.partition_date)
-        return overtaken
+            return supersede(connection, kind, file.partition_date)
 
     @retried
     def findings(self, partition_date: date, kind: Kind) -> pd.DataFrame:

@@ -21,11 +21,9 @@ from vye_pipeline.ledger.connection import (
     of_partition,
 )
 from vye_pipeline.ledger.models import (
-    CLAIMS,
     DELIVERIES,
     FAILURES,
     FILES,
-    LINE,
     REDELIVERIES,
 )
 from vye_pipeline.ledger.news import waiting
@@ -56,15 +54,6 @@ class DeliveringVerbs(LedgerConnection):
         )
         with self.transaction() as connection:
             connection.execute(announced.values(values))
-
-    @retried
-    def line_count(self, partition_date: date, kind: Kind) -> int:
-        """Counts the records of a partition that are to be sent as things stand."""
-        query = select(func.count()).where(
-            *of_partition(CLAIMS, partition_date, kind), CLAIMS.c.disposition == LINE
-        )
-        with self.transaction() as connection:
-            return connection.scalar(query) or 0
 
     @retried
     def rendered_files(self, kind: Kind) -> list[FileRow]:
@@ -102,14 +91,13 @@ class DeliveringVerbs(LedgerConnection):
             if known is not None:
                 return known
             connection.execute(insert(DELIVERIES).values(vars(receipt)))
-            older = connection.scalars(
-                select(FILES.c.partition_date).where(
-                    FILES.c.kind == kind.name,
-                    FILES.c.partition_date < file.partition_date,
-                    ~is_delivered(FILES),
-                )
-            ).all()
-            supersede(connection, kind, older)
+            older = select(FILES.c.partition_date).where(
+                FILES.c.kind == kind.name,
+                FILES.c.partition_date < file.partition_date,
+                ~is_delivered(FILES),
+            )
+            for day in connection.scalars(older).all():
+                supersede(connection, kind, day)
         return receipt
 
     @retried

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine, inspect, text
 
-REVISION = "0011"
+REVISION = "0012"
 HEAD = "head"
 MIGRATIONS = Path(__file__).parent / "migrations"
 UPGRADE_LOCK = 7_233_001

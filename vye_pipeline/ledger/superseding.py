@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date
 
 from sqlalchemy import Connection, and_, exists, func, or_, select, update
 
 from vye_pipeline.ledger.connection import has_receipt, of_partition
-from vye_pipeline.ledger.models import CLAIMS, DELIVERIES, LINE, SUPERSEDED
+from vye_pipeline.ledger.models import CLAIMS, DELIVERIES, FILES, LINE, SUPERSEDED
 from vye_pipeline.records import Kind
 
 
-def supersede(connection: Connection, kind: Kind, partition_dates: Sequence[date]) -> int:
-    """Marks the lines of undelivered partitions that a delivered, later one has overtaken.
+def supersede(connection: Connection, kind: Kind, partition_date: date) -> int:
+    """Marks the lines of an undelivered partition that a delivered, later one has overtaken.
 
     A newer change of the same kind by the same user profile must not be overwritten by an older
-    one (bdn-interface.md, part 3, `superseded`). Returns how many lines were marked.
+    one (bdn-interface.md, part 3, `superseded`). The other lines are numbered anew, and the file
+    that was rendered from all of them is none any more. Returns how many lines were marked.
     """
     last_delivered = connection.scalar(
         select(func.max(DELIVERIES.c.partition_date)).where(DELIVERIES.c.kind == kind.name)
     )
-    overtaken = [day for day in partition_dates if last_delivered and day < last_delivered]
-    if not overtaken:  # mostly nothing later is delivered
+    if last_delivered is None or last_delivered <= partition_date:  # mostly
         return 0
+    marked = _mark_overtaken(connection, kind, partition_date)
+    if marked:
+        _number_lines(connection, kind, partition_date)
+        connection.execute(
+            update(FILES)
+            .where(*of_partition(FILES, partition_date, kind))
+            .values(sha256=None, byte_count=None, line_count=None)
+        )
+    return marked
+
+
+def _mark_overtaken(connection: Connection, kind: Kind, partition_date: date) -> int:
     newer = CLAIMS.alias()
     conditions = [
         newer.c.kind == kind.name,
@@ -41,8 +52,7 @@ def supersede(connection: Connection, kind: Kind, partition_dates: Sequence[date
     statement = (
         update(CLAIMS)
         .where(
-            CLAIMS.c.kind == kind.name,
-            CLAIMS.c.partition_date.in_(overtaken),
+            *of_partition(CLAIMS, partition_date, kind),
             CLAIMS.c.disposition == LINE,
             exists().where(*conditions),
         )
@@ -51,7 +61,7 @@ def supersede(connection: Connection, kind: Kind, partition_dates: Sequence[date
     return connection.execute(statement).rowcount
 
 
-def number_lines(connection: Connection, kind: Kind, partition_date: date) -> None:
+def _number_lines(connection: Connection, kind: Kind, partition_date: date) -> None:
     """Numbers the lines that are left from 1, in the order of the file."""
     numbered = (
         select(

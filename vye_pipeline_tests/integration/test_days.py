@@ -123,6 +123,32 @@ def test_a_backfill_sends_each_record_once_and_nothing_that_was_overtaken(
     assert rehearsal.flag(1) is None, "everything of the clone is delivered"
 
 
+def test_a_file_of_which_a_line_was_overtaken_is_sent_only_when_rendered_anew(
+    rehearsal: Rehearsal,
+) -> None:
+    day, kind, now = DAYS[0], VERIFICATIONS, at(DAYS[1], minutes=1)
+    refuse(rehearsal, day)
+    rehearsal.dawn()
+    rehearsal.egress(day)
+    rendered = egress.load_upload_file(rehearsal.world, day, kind)
+    rehearsal.dawn()
+    rehearsal.egress(DAYS[1])
+    refuse(rehearsal, date(1999, 1, 4))
+    with pytest.raises(PipelineError, match="changed since"):
+        egress.load_upload_file(rehearsal.world, day, kind)
+    with pytest.raises(PipelineError, match="changed since"):
+        egress.deliver(rehearsal.world, day, kind, rendered, now)
+    assert not rehearsal.outage.list(outbound_key(kind, day))
+    export = egress.load_export_ready(rehearsal.world, day, kind)
+    content = egress.make_upload_file(kind, export)
+    egress.keep_upload_file(rehearsal.world, day, kind, content)
+    receipt = egress.deliver(rehearsal.world, day, kind, content, now)
+    assert receipt.line_count < rendered.count(b"\n")
+    numbers = rehearsal.world.ledger.claims(day, kind)["line_number"].dropna()
+    assert sorted(numbers) == list(range(1, receipt.line_count + 1))
+    assert set(content.splitlines()) < set(rendered.splitlines())
+
+
 @pytest.mark.servers_take_long
 def test_a_delivered_day_is_frozen_and_a_repeat_puts_nothing(rehearsal: Rehearsal) -> None:
     rehearsal.dawn()

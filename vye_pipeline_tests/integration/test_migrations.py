@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Column, Connection, MetaData, Table, insert, select, types
+from sqlalchemy import Column, Connection, MetaData, Table, insert, select, types, update
 from sqlalchemy.exc import IntegrityError
 
 from vye_pipeline.database import Database
@@ -69,6 +70,11 @@ def reflected(connection: Connection) -> list[Table]:
     tables = MetaData()
     tables.reflect(connection)
     return [tables.tables[one.name] for one in METADATA.sorted_tables if one.name in tables]
+
+
+def insert_row(connection: Connection, table: Table, **chosen: object) -> None:
+    """Inserts a row with some values chosen and the others as fill() makes them."""
+    connection.execute(insert(table), {one.name: value(one) for one in table.columns} | chosen)
 
 
 def rank(table: Table) -> int:
@@ -159,6 +165,35 @@ def test_a_ledger_of_any_revision_keeps_its_rows_and_becomes_the_newest(
         assert [{name: row[name] for name in kept} for row in after[table]] == [
             {name: row[name] for name in kept} for row in rows
         ]
+    engine.dispose()
+
+
+def test_a_file_of_which_a_line_was_overtaken_earlier_is_taken_back(settings: Settings) -> None:
+    settings.folder.mkdir(parents=True, exist_ok=True)
+    database = Database("the ledger", "VYE_LEDGER_URL", settings.ledger_database_url, Cause.DEFECT)
+    engine = database.engine()
+    upgrade(engine, "0011")
+    with engine.begin() as connection:
+        tables = {table.name: table for table in reflected(connection)}
+        for kind in ("overtaken", "whole"):
+            add = partial(insert_row, connection, kind=kind)
+            add(tables["files"], object_key=kind, line_count=3, sha256="rendered")
+            for number in (1, 2, 3):
+                add(tables["claims"], record_id=number, user_info_id=number, line_number=number)
+        claims = tables["claims"].c
+        connection.execute(
+            update(tables["claims"])
+            .where(claims.kind == "overtaken", claims.line_number == 2)
+            .values(disposition="superseded", line_number=None)
+        )
+    upgrade(engine)
+    with engine.begin() as connection:
+        query = "SELECT sha256, line_count FROM files ORDER BY kind"
+        files = connection.exec_driver_sql(query).all()
+        query = "SELECT line_number FROM claims ORDER BY kind, record_id"
+        numbers = connection.exec_driver_sql(query).scalars().all()
+    assert files == [(None, None), ("rendered", 3)]
+    assert numbers == [1, None, 2, 1, 2, 3]
     engine.dispose()
 
 
