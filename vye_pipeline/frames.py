@@ -5,7 +5,10 @@ The same for PostgreSQL (COPY, inside the connection's own transaction) and SQLi
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from functools import partial
 from io import BytesIO
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -30,6 +33,7 @@ from sqlalchemy.types import TypeEngine
 
 from vye_pipeline.binary_copy import CHUNK_ROWS, binary_copy
 from vye_pipeline.database import Query, UtcDateTime
+from vye_pipeline.side_by_side import side_by_side
 from vye_pipeline.text import text_series
 
 GROUP_PARAMETERS = 900  # of one statement; no SQLite takes fewer than 999
@@ -71,15 +75,27 @@ def _series(values: pa.ChunkedArray) -> pd.Series[Any]:
 
 def _copy_out(connection: Connection, sql: str, types: dict[str, pa.DataType]) -> pa.Table:
     """Lets PostgreSQL write CSV inside the connection's own transaction and Arrow read it."""
-    cursor = connection.connection.cursor()
-    buffer = BytesIO()
+    cursor: Any = connection.connection.cursor()
     with cursor.copy(f"COPY ({sql}) TO STDOUT (FORMAT csv)") as copy:
-        buffer.writelines(copy)
-    if not buffer.tell():
-        return pa.schema(list(types.items())).empty_table()
+        parts = side_by_side(partial(_parsed, types=types), _whole_rows(copy))
+    return pa.concat_tables(parts) if parts else pa.schema(list(types.items())).empty_table()
+
+
+def _whole_rows(copy: Iterable[memoryview]) -> Iterator[memoryview]:
+    """Joins the rows of a COPY, which come one by one, so that some are read while others come."""
+    rows = iter(copy)
+    while True:
+        part = BytesIO()
+        part.writelines(islice(rows, CHUNK_ROWS))
+        if not part.tell():
+            return
+        yield part.getbuffer()
+
+
+def _parsed(part: memoryview, types: dict[str, pa.DataType]) -> pa.Table:
     return pa_csv.read_csv(
-        pa.BufferReader(buffer.getbuffer()),
-        read_options=pa_csv.ReadOptions(column_names=list(types)),
+        pa.BufferReader(part),
+        read_options=pa_csv.ReadOptions(column_names=list(types), use_threads=False),
         parse_options=pa_csv.ParseOptions(newlines_in_values=True),
         convert_options=pa_csv.ConvertOptions(
             column_types=types,
