@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine, inspect, text
 
-REVISION = "0012"
+REVISION = "0013"
 HEAD = "head"
 MIGRATIONS = Path(__file__).parent / "migrations"
 UPGRADE_LOCK = 7_233_001

@@ -42,7 +42,7 @@ MOMENT = datetime(2025, 4, 1, 9, 45, tzinfo=UTC)
 # Table, columns, whether it is unique, whether it has only some of the rows.
 INDEXES = {
     "claims_by_partition": ("claims", ["kind", "partition_date"], False, False),
-    "claims_by_profile": ("claims", ["kind", "user_profile_id"], False, False),
+    "claims_by_profile": ("claims", ["user_profile_id"], False, False),
     "failures_by_partition": ("failures", ["partition_date", "kind"], False, False),
     "reconciliations_by_partition": ("reconciliations", ["partition_date", "kind"], False, False),
     "reconciliations_first_lines": ("reconciliations", ["partition_date", "kind"], False, True),
