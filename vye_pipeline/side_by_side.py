@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
+from itertools import chain, islice, pairwise
 from math import ceil
 from typing import TypeVar
 
@@ -23,11 +23,17 @@ WORTHWHILE = 10_000  # rows: fewer are done before a thread has begun
 def side_by_side(work: Callable[[Part], Result], parts: Iterable[Part]) -> list[Result]:
     """Does the same work on each part, two at a time.
 
+    Parts that come one by one are worked on while the others come.
+
     Returns:
         The results, in the order of the parts. What the first part that failed raised is raised.
     """
+    parts = iter(parts)
+    first = list(islice(parts, THREADS))
+    if len(first) < THREADS:  # as in every small day: to begin a thread would take longer
+        return [work(part) for part in first]
     with ThreadPoolExecutor(THREADS) as threads:
-        return list(threads.map(work, parts))
+        return list(threads.map(work, chain(first, parts)))
 
 
 def rows(count: int) -> list[slice]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from threading import Event
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,8 +43,22 @@ def test_parts_of_text_are_whole_lines_of_it(
     assert all(len(part) > least for part in parts[:-1])
 
 
-def test_results_stand_in_the_order_of_the_parts() -> None:
-    assert side_by_side(lambda number: number**2, range(20)) == [n**2 for n in range(20)]
+@pytest.mark.parametrize("count", [0, 1, 2, 20])
+def test_results_stand_in_the_order_of_the_parts(count: int) -> None:
+    assert side_by_side(lambda number: number**2, iter(range(count))) == [
+        number**2 for number in range(count)
+    ]
+
+
+def test_the_first_parts_are_worked_on_while_the_others_come() -> None:
+    is_done = Event()
+
+    def parts() -> Iterator[int]:
+        yield from range(THREADS)
+        assert is_done.wait(timeout=60), "nothing is done before the last part has come"
+        yield THREADS
+
+    side_by_side(lambda _: is_done.set(), parts())
 
 
 def test_of_several_failures_the_first_part_tells_its_own() -> None:
