@@ -18,13 +18,13 @@ from vye_pipeline_tests.bench.world import DAY, activate, fill, settle
 
 RECORDS = 5_000_000
 A_DAY = 20_000
-# Record, user_info and clone ids begin where those of the days do not reach; the user profiles are
-# those of the days, as veterans verify every month.
+# As in VYE's tables the ids of records, user_infos and clones are lower than those of the days; the
+# user profiles are those of all days, as veterans verify every month.
 BEFORE = """
 CREATE TEMPORARY TABLE past AS
 SELECT i, DATE '2000-01-03' + (i - 1) / CAST(:a_day AS int) AS day,
        (i - 1) % CAST(:a_day AS int) + 1 AS line_number,
-       1000000000 + i AS record_id, 1 + i % CAST(:users AS int) AS user_profile_id,
+       i - CAST(:records AS int) AS record_id, 1 + i % CAST(:profiles AS int) AS user_profile_id,
        TIMESTAMPTZ '2000-01-03 12:00+00' AS moment
 FROM generate_series(1, CAST(:records AS int)) AS i;
 INSERT INTO files (partition_date, kind, file_name, object_key, snapshot_name, first_claimed_at,
@@ -32,11 +32,12 @@ INSERT INTO files (partition_date, kind, file_name, object_key, snapshot_name, f
 SELECT DISTINCT day, 'verifications', 'past', 'past/' || day, 'past', moment, moment,
        repeat('0', 64), 30, CAST(:a_day AS bigint) FROM past;
 INSERT INTO partition_clones (bdn_clone_id, kind, partition_date)
-SELECT 1000000 + (day - DATE '2000-01-03'), 'verifications', day FROM past GROUP BY day;
+SELECT day - DATE '2000-01-03' - CAST(:records AS int), 'verifications', day FROM past GROUP BY day;
 INSERT INTO claims (kind, record_id, partition_date, user_info_id, user_profile_id, bdn_clone_id,
        created_at, transact_date, disposition, line_number, is_vanished)
 SELECT 'verifications', record_id, day, record_id, user_profile_id,
-       1000000 + (day - DATE '2000-01-03'), moment, day, 'line', line_number, FALSE FROM past;
+       day - DATE '2000-01-03' - CAST(:records AS int), moment, day, 'line', line_number, FALSE
+FROM past;
 INSERT INTO deliveries (partition_date, kind, object_key, sha256, byte_count, line_count,
        delivered_at)
 SELECT DISTINCT day, 'verifications', 'past/' || day, repeat('0', 64), 30,
@@ -63,15 +64,15 @@ def measure(users: int = LARGE, records: int = RECORDS, times: int = TIMES) -> d
     with opened(SERVER, ledgers=2) as (without, with_history):
         for settings in (without, with_history):
             in_a_process(fill, settings, users, days)
-        in_a_process(put, with_history, users, records)
+        in_a_process(put, with_history, users * len(days), records)
         timed = in_a_process(_days, without, with_history, days)
     return {"users": users, "records": records, **timed}
 
 
-def put(settings: Settings, users: int, records: int) -> None:
+def put(settings: Settings, profiles: int, records: int) -> None:
     """Puts delivered and acknowledged days into a ledger, and lets it settle."""
     engine = World(settings).ledger.engine
-    values = {"a_day": min(A_DAY, records), "users": users, "records": records}
+    values = {"a_day": min(A_DAY, records), "profiles": profiles, "records": records}
     with engine.begin() as connection:
         for statement in filter(str.strip, BEFORE.split(";")):
             used = {name: value for name, value in values.items() if f":{name}" in statement}
