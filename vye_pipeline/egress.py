@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from vye_pipeline.bdn.file_names import file_name, outbound_key
 from vye_pipeline.business_days import cut_off
-from vye_pipeline.errors import PipelineError, defect, source_error
+from vye_pipeline.errors import defect, source_error
 from vye_pipeline.ledger.models import LINE, QUARANTINED, REPLACED
 from vye_pipeline.ledger.rows import FileRow, Receipt
 from vye_pipeline.records import Kind
@@ -45,11 +45,13 @@ class ExportReady:
     Attributes:
         records: id columns and the kind's columns, normalised: a row a claimed record. Personal.
         claims: record_id, user_profile_id, disposition, line_number, is_vanished: the same rows.
+        claims_version: of these claims (FileRow).
         is_frozen: whether the file was delivered before, so that nothing was read again.
     """
 
     records: pd.DataFrame
     claims: pd.DataFrame
+    claims_version: int
     is_frozen: bool
 
     def count(self, disposition: str) -> int:
@@ -100,6 +102,7 @@ def load_export_ready(world: World, partition_date: date, kind: Kind) -> ExportR
     return ExportReady(
         records=_from_parquet(world.snapshots.get(file.snapshot_name)),
         claims=world.ledger.claims(partition_date, kind),
+        claims_version=file.claims_version,
         is_frozen=world.ledger.receipt(partition_date, kind) is not None,
     )
 
@@ -110,28 +113,68 @@ def make_upload_file(kind: Kind, export: ExportReady) -> bytes:
     return render(kind, export.records.set_index("record_id").loc[lines["record_id"]])
 
 
-def keep_upload_file(world: World, partition_date: date, kind: Kind, content: bytes) -> str:
+def keep_upload_file(
+    world: World, partition_date: date, kind: Kind, export: ExportReady, content: bytes
+) -> str:
     """Stores a rendered file as a snapshot, announces its digest and returns it.
 
     A delivered file is not announced again.
+
+    Args:
+        world: databases and stores.
+        partition_date: of the file.
+        kind: of its records.
+        export: the records that it was rendered from.
+        content: the file.
+
+    Raises:
+        PipelineError: source: the records have changed since, and make another file now.
     """
     sha256 = hashlib.sha256(content).hexdigest()
     if world.ledger.receipt(partition_date, kind) is None:
         world.snapshots.put(_upload_name(partition_date, kind, sha256), content)
-        world.ledger.render(partition_date, kind, sha256, len(content), content.count(b"\n"))
+        while not world.ledger.render(
+            partition_date,
+            kind,
+            export.claims_version,
+            sha256=sha256,
+            byte_count=len(content),
+            line_count=content.count(b"\n"),
+        ):
+            export = _read_again(world, partition_date, kind, content)
     return sha256
+
+
+def _read_again(world: World, partition_date: date, kind: Kind, content: bytes) -> ExportReady:
+    """Returns a partition's records as they are claimed now, if they still make the same file.
+
+    Another run may have claimed the same records meanwhile. If it has claimed others, or a later
+    day's delivery has overtaken some, then the file must not be sent.
+    """
+    export = load_export_ready(world, partition_date, kind)
+    if make_upload_file(kind, export) != content:
+        raise source_error(
+            f"the {kind.name} of {partition_date} have changed since the file was rendered",
+            is_transient=False,
+            next_step=f"vye egress {partition_date} --kind {kind.name}",
+        )
+    return export
 
 
 def load_upload_file(world: World, partition_date: date, kind: Kind) -> bytes:
     """Returns the bytes of a partition's file as they were rendered last.
 
     Raises:
-        PipelineError: source: it was not rendered yet, or the records have changed since; defect:
-            its snapshot is lost.
+        PipelineError: source: it is not rendered, or the records have changed since (a later day's
+            delivery has overtaken some, or they were claimed again); defect: its snapshot is lost.
     """
     file = world.ledger.file(partition_date, kind)
     if file is None or file.sha256 is None:
-        raise _not_rendered(partition_date, kind)
+        raise source_error(
+            f"the {kind.name} of {partition_date} are not rendered, or have changed since",
+            is_transient=False,
+            next_step=f"vye egress {partition_date} --kind {kind.name}",
+        )
     return world.snapshots.get(_upload_name(partition_date, kind, file.sha256))
 
 
@@ -171,28 +214,13 @@ def _recover(world: World, kind: Kind, file: FileRow, now: datetime) -> None:
 
 
 def _file_to_deliver(world: World, partition_date: date, kind: Kind, content: bytes) -> FileRow:
-    """Returns the ledger's row of a file, if the file is still what has to be sent.
-
-    Another run of the partition may have claimed the same records again since it was rendered: then
-    it is announced again.
-    """
-    file = world.ledger.file(partition_date, kind)
-    if file is not None and file.sha256 is None:
-        export = load_export_ready(world, partition_date, kind)
-        if make_upload_file(kind, export) == content:
-            keep_upload_file(world, partition_date, kind, content)
-            file = world.ledger.file(partition_date, kind)
-    if file is None or file.sha256 != hashlib.sha256(content).hexdigest():
-        raise _not_rendered(partition_date, kind)
-    return file
-
-
-def _not_rendered(partition_date: date, kind: Kind) -> PipelineError:
-    return source_error(
-        f"the {kind.name} of {partition_date} are not rendered, or have changed since",
-        is_transient=True,
-        next_step=f"vye egress {partition_date} --kind {kind.name}",
-    )
+    """Returns the ledger's row of a file that is announced; it must be what the claims make."""
+    announced = world.ledger.file(partition_date, kind)
+    if announced is not None and announced.sha256 == hashlib.sha256(content).hexdigest():
+        return announced
+    export = _read_again(world, partition_date, kind, content)
+    keep_upload_file(world, partition_date, kind, export, content)
+    return _file_to_deliver(world, partition_date, kind, content)
 
 
 def _claim(
@@ -214,26 +242,30 @@ def _claim(
     checked = check(kind, records)
     claims = _dispositions(checked)
     findings = _with_earlier_normalisations(world, partition_date, kind, checked, claims)
-    snapshot_name = _keep_records(world, partition_date, kind, checked.records)
+    to_be_made = FileRow(
+        partition_date,
+        kind.name,
+        file_name(kind, partition_date),
+        outbound_key(kind, partition_date),
+        _keep_records(world, partition_date, kind, checked.records),
+        claims_version=file.claims_version + 1 if file else 1,
+    )
     overtaken = world.ledger.claim(
-        FileRow(
-            partition_date,
-            kind.name,
-            file_name(kind, partition_date),
-            outbound_key(kind, partition_date),
-            snapshot_name,
-            None,
-            None,
-            None,
-        ),
+        to_be_made,
         kind,
         clone_ids=_own_clones(clones, candidates, claims),
         claims=claims,
         findings=findings,
         claimed_at=now,
     )
-    known = world.ledger.claims(partition_date, kind) if overtaken else claims[KNOWN_COLUMNS]
-    return ExportReady(checked.records[_kept_columns(kind)], known, is_frozen=False)
+    if overtaken:
+        return load_export_ready(world, partition_date, kind)
+    return ExportReady(
+        checked.records[_kept_columns(kind)],
+        claims[KNOWN_COLUMNS],
+        to_be_made.claims_version,
+        is_frozen=False,
+    )
 
 
 def _own_clones(known: list[int], candidates: Candidates, claims: pd.DataFrame) -> list[int]:

@@ -43,17 +43,35 @@ class DeliveringVerbs(LedgerConnection):
         self,
         partition_date: date,
         kind: Kind,
+        claims_version: int,
+        *,
         sha256: str,
         byte_count: int,
         line_count: int,
-    ) -> None:
-        """Records what the file's bytes are, before anything is put; a delivered one stays."""
-        values = {"sha256": sha256, "byte_count": byte_count, "line_count": line_count}
-        announced = update(FILES).where(
-            *of_partition(FILES, partition_date, kind), ~is_delivered(FILES)
+    ) -> bool:
+        """Records what the file's bytes are, before anything is put; a delivered one stays.
+
+        Args:
+            partition_date: of the file.
+            kind: of its records.
+            claims_version: of the claims that it is made of.
+            sha256: of the file, in hex.
+            byte_count: of the file.
+            line_count: of the file.
+
+        Returns:
+            False if the claims have changed since, so that it is not their file.
+        """
+        announced = (
+            update(FILES)
+            .where(*of_partition(FILES, partition_date, kind), ~is_delivered(FILES))
+            .where(FILES.c.claims_version == claims_version)
+            .values(sha256=sha256, byte_count=byte_count, line_count=line_count)
         )
         with self.transaction() as connection:
-            connection.execute(announced.values(values))
+            if connection.execute(announced).rowcount:
+                return True
+            return receipt_of(connection, partition_date, kind) is not None
 
     @retried
     def rendered_files(self, kind: Kind) -> list[FileRow]:
@@ -72,7 +90,9 @@ class DeliveringVerbs(LedgerConnection):
 
     @retried
     def deliver(self, file: FileRow, kind: Kind, delivered_at: datetime) -> Receipt:
-        """Records a delivery and marks what it overtakes in older, undelivered partitions.
+        """Records a delivery, and marks what it overtakes in older, undelivered partitions.
+
+        Their files, if rendered, are taken back (`supersede`).
 
         Returns:
             The receipt; of a partition that has one already, that one.

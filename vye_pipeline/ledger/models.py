@@ -42,6 +42,7 @@ METADATA = MetaData(
 )
 
 # One row a partition and kind that was read: the file that its records make.
+# `claims_version` counts the changes of its claims: a file is that of the claims it is made of.
 FILES = Table(
     "files",
     METADATA,
@@ -52,6 +53,7 @@ FILES = Table(
     Column("snapshot_name", String, nullable=False),
     Column("first_claimed_at", UtcDateTime, nullable=False),
     Column("claimed_at", UtcDateTime, nullable=False),
+    Column("claims_version", Identifier, nullable=False, server_default="1"),
     Column("sha256", String),
     Column("byte_count", Identifier),
     Column("line_count", Identifier),

@@ -8,16 +8,29 @@ from datetime import date, datetime
 
 @dataclass(frozen=True)
 class FileRow:
-    """What the ledger knows of a partition's file (times in UTC; digests in hex)."""
+    """What the ledger knows of a partition's file.
+
+    Attributes:
+        partition_date: of the file.
+        kind: of its records.
+        file_name: as BDN knows it.
+        object_key: where it is put.
+        snapshot_name: of the records that are claimed.
+        claims_version: counts the changes of their claims, from 1.
+        sha256: of the file that was rendered from these claims, in hex; None until it is.
+        byte_count: of that file.
+        line_count: of that file.
+    """
 
     partition_date: date
     kind: str
     file_name: str
     object_key: str
     snapshot_name: str
-    sha256: str | None
-    byte_count: int | None
-    line_count: int | None
+    claims_version: int
+    sha256: str | None = None
+    byte_count: int | None = None
+    line_count: int | None = None
 
 
 @dataclass(frozen=True)

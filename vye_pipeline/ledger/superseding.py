@@ -29,7 +29,12 @@ def supersede(connection: Connection, kind: Kind, partition_date: date) -> int:
         connection.execute(
             update(FILES)
             .where(*of_partition(FILES, partition_date, kind))
-            .values(sha256=None, byte_count=None, line_count=None)
+            .values(
+                claims_version=FILES.c.claims_version + 1,
+                sha256=None,
+                byte_count=None,
+                line_count=None,
+            )
         )
     return marked
 
@@ -75,6 +80,10 @@ def _number_lines(connection: Connection, kind: Kind, partition_date: date) -> N
     )
     connection.execute(
         update(CLAIMS)
-        .where(CLAIMS.c.kind == kind.name, CLAIMS.c.record_id == numbered.c.record_id)
+        .where(
+            CLAIMS.c.kind == kind.name,
+            CLAIMS.c.record_id == numbered.c.record_id,
+            CLAIMS.c.line_number != numbered.c.number,
+        )
         .values(line_number=numbered.c.number)
     )

@@ -76,7 +76,7 @@ def egress_of(world: World, kind: Kind, day: date) -> bytes:
     now = after_cut_off(day)
     export = egress.take_export_ready(world, day, kind, now)
     content = egress.make_upload_file(kind, export)
-    egress.keep_upload_file(world, day, kind, content)
+    egress.keep_upload_file(world, day, kind, export, content)
     egress.deliver(world, day, kind, content, now)
     return content
 

@@ -67,7 +67,7 @@ class Rehearsal:
         try:
             export = egress.take_export_ready(self.world, day, kind, now)
             content = egress.make_upload_file(kind, export)
-            egress.keep_upload_file(self.world, day, kind, content)
+            egress.keep_upload_file(self.world, day, kind, export, content)
             egress.deliver(self.world, day, kind, content, now)
         except PipelineError as error:
             failure = classified(error)

@@ -126,27 +126,50 @@ def test_a_backfill_sends_each_record_once_and_nothing_that_was_overtaken(
 def test_a_file_of_which_a_line_was_overtaken_is_sent_only_when_rendered_anew(
     rehearsal: Rehearsal,
 ) -> None:
-    day, kind, now = DAYS[0], VERIFICATIONS, at(DAYS[1], minutes=1)
+    world, day, kind, now = rehearsal.world, DAYS[0], VERIFICATIONS, at(DAYS[1], minutes=1)
     refuse(rehearsal, day)
     rehearsal.dawn()
     rehearsal.egress(day)
-    rendered = egress.load_upload_file(rehearsal.world, day, kind)
+    before = egress.load_export_ready(world, day, kind)
+    rendered = egress.load_upload_file(world, day, kind)
     rehearsal.dawn()
     rehearsal.egress(DAYS[1])
     refuse(rehearsal, date(1999, 1, 4))
     with pytest.raises(PipelineError, match="changed since"):
-        egress.load_upload_file(rehearsal.world, day, kind)
+        egress.load_upload_file(world, day, kind)
     with pytest.raises(PipelineError, match="changed since"):
-        egress.deliver(rehearsal.world, day, kind, rendered, now)
+        egress.keep_upload_file(world, day, kind, before, rendered)
+    with pytest.raises(PipelineError, match="changed since"):
+        egress.deliver(world, day, kind, rendered, now)
     assert not rehearsal.outage.list(outbound_key(kind, day))
-    export = egress.load_export_ready(rehearsal.world, day, kind)
+    export = egress.load_export_ready(world, day, kind)
     content = egress.make_upload_file(kind, export)
-    egress.keep_upload_file(rehearsal.world, day, kind, content)
-    receipt = egress.deliver(rehearsal.world, day, kind, content, now)
+    egress.keep_upload_file(world, day, kind, export, content)
+    receipt = egress.deliver(world, day, kind, content, now)
     assert receipt.line_count < rendered.count(b"\n")
-    numbers = rehearsal.world.ledger.claims(day, kind)["line_number"].dropna()
+    numbers = world.ledger.claims(day, kind)["line_number"].dropna()
     assert sorted(numbers) == list(range(1, receipt.line_count + 1))
     assert set(content.splitlines()) < set(rendered.splitlines())
+
+
+def test_a_file_is_announced_for_records_that_were_claimed_again_alike(
+    rehearsal: Rehearsal,
+) -> None:
+    world, day, kind, now = rehearsal.world, DAYS[0], VERIFICATIONS, at(DAYS[0], minutes=1)
+    rehearsal.dawn()
+    before = egress.take_export_ready(world, day, kind, now)
+    content = egress.make_upload_file(kind, before)
+    again = egress.take_export_ready(world, day, kind, now)
+    assert again.claims_version > before.claims_version
+    egress.keep_upload_file(world, day, kind, before, content)
+    assert egress.load_upload_file(world, day, kind) == content
+    rehearsal.change("UPDATE vye_user_infos SET stub_nm = 'CHANGED'")
+    egress.take_export_ready(world, day, kind, now)
+    with pytest.raises(PipelineError, match="changed since"):
+        egress.keep_upload_file(world, day, kind, again, content)
+    with pytest.raises(PipelineError, match="changed since"):
+        egress.deliver(world, day, kind, content, now)
+    assert not rehearsal.outage.list(outbound_key(kind, day))
 
 
 @pytest.mark.servers_take_long
@@ -195,7 +218,7 @@ def test_a_process_that_died_between_put_and_receipt_is_recovered(rehearsal: Reh
         rehearsal.world, DAYS[0], VERIFICATIONS, at(DAYS[0], minutes=1)
     )
     content = egress.make_upload_file(VERIFICATIONS, export)
-    egress.keep_upload_file(rehearsal.world, DAYS[0], VERIFICATIONS, content)
+    egress.keep_upload_file(rehearsal.world, DAYS[0], VERIFICATIONS, export, content)
     rehearsal.outage.put_once(outbound_key(VERIFICATIONS, DAYS[0]), content)
     rehearsal.change("UPDATE vye_user_infos SET stub_nm = 'CHANGED'")
     assert rehearsal.egress(DAYS[0], VERIFICATIONS) == []

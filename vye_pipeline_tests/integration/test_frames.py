@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -22,6 +22,8 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    cast,
+    func,
     select,
 )
 
@@ -29,6 +31,7 @@ from vye_pipeline import binary_copy, frames
 from vye_pipeline.database import Database, UtcDateTime
 from vye_pipeline.errors import Cause, PipelineError
 from vye_pipeline.frames import append_frame, read_frame
+from vye_pipeline.side_by_side import THREADS
 from vye_pipeline_tests.integration.servers import PostgreSQL
 
 ROWS = Table(
@@ -127,6 +130,31 @@ def test_a_connection_lost_while_rows_are_written_is_a_transient_failure(
     with engine.begin() as connection:
         append_frame(connection, ROWS, frame)
         assert len(read_frame(connection, select(ROWS.c.number))) == len(frame)
+    engine.dispose()
+
+
+def test_a_connection_lost_while_rows_are_read_is_a_transient_failure(
+    postgresql: PostgreSQL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = postgresql.database()
+    database = Database("rows", "ROWS_URL", url, Cause.DEFECT)
+    many = select(cast(func.generate_series(1, 5_000_000), Integer).label("number"))
+
+    def cut_off(copy: Iterable[memoryview]) -> Iterator[memoryview]:
+        for place, part in enumerate(whole_rows(copy)):
+            if place == THREADS:
+                assert postgresql.end_sessions(url) == 1
+            yield part
+
+    engine, whole_rows = database.engine(), frames._whole_rows
+    with monkeypatch.context() as patching:
+        patching.setattr(frames, "_whole_rows", cut_off)
+        with pytest.raises(PipelineError) as failure, database.errors():
+            with engine.connect() as connection:
+                read_frame(connection, many)
+    assert failure.value.is_transient
+    with engine.connect() as connection:
+        assert len(read_frame(connection, many.limit(9))) == 9
     engine.dispose()
 
 

@@ -12,7 +12,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Column, Connection, MetaData, Table, insert, select, types, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from vye_pipeline.database import Database
 from vye_pipeline.errors import Cause
@@ -168,32 +168,38 @@ def test_a_ledger_of_any_revision_keeps_its_rows_and_becomes_the_newest(
     engine.dispose()
 
 
-def test_a_file_of_which_a_line_was_overtaken_earlier_is_taken_back(settings: Settings) -> None:
+def test_a_file_of_which_a_line_was_overtaken_earlier_is_taken_back_and_numbered_anew(
+    settings: Settings,
+) -> None:
     settings.folder.mkdir(parents=True, exist_ok=True)
     database = Database("the ledger", "VYE_LEDGER_URL", settings.ledger_database_url, Cause.DEFECT)
     engine = database.engine()
     upgrade(engine, "0011")
     with engine.begin() as connection:
         tables = {table.name: table for table in reflected(connection)}
-        for kind in ("overtaken", "whole"):
+        for kind, lines in (("overtaken", 3), ("sent with gaps", 2), ("whole", 3)):
             add = partial(insert_row, connection, kind=kind)
-            add(tables["files"], object_key=kind, line_count=3, sha256="rendered")
+            add(tables["files"], object_key=kind, line_count=lines, sha256="rendered")
             for number in (1, 2, 3):
                 add(tables["claims"], record_id=number, user_info_id=number, line_number=number)
         claims = tables["claims"].c
         connection.execute(
             update(tables["claims"])
-            .where(claims.kind == "overtaken", claims.line_number == 2)
+            .where(claims.kind != "whole", claims.line_number == 2)
             .values(disposition="superseded", line_number=None)
         )
+        insert_row(connection, tables["deliveries"], kind="sent with gaps")
     upgrade(engine)
     with engine.begin() as connection:
         query = "SELECT sha256, line_count FROM files ORDER BY kind"
-        files = connection.exec_driver_sql(query).all()
+        files = [tuple(row) for row in connection.exec_driver_sql(query)]
         query = "SELECT line_number FROM claims ORDER BY kind, record_id"
         numbers = connection.exec_driver_sql(query).scalars().all()
-    assert files == [(None, None), ("rendered", 3)]
-    assert numbers == [1, None, 2, 1, 2, 3]
+    assert files == [(None, None), ("rendered", 2), ("rendered", 3)]
+    assert numbers == [1, None, 2, 1, None, 2, 1, 2, 3]
+    with pytest.raises(DBAPIError, match="delivered, therefore frozen"):
+        with engine.begin() as connection:
+            connection.exec_driver_sql("UPDATE claims SET is_vanished = true")
     engine.dispose()
 
 

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from sqlalchemy import Engine, event
 
 from vye_pipeline.bdn.folder_store import FolderStore
 from vye_pipeline.ledger.ledger import Ledger
-from vye_pipeline.records import KINDS
+from vye_pipeline.records import KINDS, Kind
 from vye_pipeline.settings import Settings
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal
 from vye_pipeline_tests.reliability.page import Row
@@ -107,8 +108,15 @@ def outcome(rehearsal: Rehearsal, reference: dict[str, bytes], row: Row) -> None
 
 def all_delivered(rehearsal: Rehearsal, days: tuple[date, ...] = DAYS[:1]) -> bool:
     """Says whether ledger and store agree that everything of some days is delivered."""
-    rows = [rehearsal.day(day, kind) for day in days for kind in KINDS]
-    return all(
-        row.delivery == "delivered" and rehearsal.outage.digest(row.object_key or "") == row.sha256
-        for row in rows
-    )
+    return all(is_delivered(rehearsal, day, kind) for day in days for kind in KINDS)
+
+
+def is_delivered(rehearsal: Rehearsal, day: date, kind: Kind) -> bool:
+    """Says whether a file lies in the store as the ledger has it, digest and numbers of lines."""
+    row = rehearsal.day(day, kind)
+    if row.delivery != "delivered":
+        return False
+    content = rehearsal.outage.get(row.object_key or "")
+    numbers = rehearsal.world.ledger.claims(day, kind)["line_number"].dropna()
+    assert sorted(numbers) == list(range(1, content.count(b"\n") + 1))
+    return sha256(content).hexdigest() == row.sha256

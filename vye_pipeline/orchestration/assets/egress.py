@@ -102,7 +102,7 @@ def upload_file_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.Ass
         with recorded(world, day, kind, step="upload_file", run_id=context.run.run_id, now=now):
             export = egress.load_export_ready(world, day, kind)
             content = egress.make_upload_file(kind, export)
-            sha256 = egress.keep_upload_file(world, day, kind, content)
+            sha256 = egress.keep_upload_file(world, day, kind, export, content)
         lines = len(split_lines(content))
         return dg.MaterializeResult(
             metadata={
