@@ -99,12 +99,16 @@ def load_export_ready(world: World, partition_date: date, kind: Kind) -> ExportR
             f"{kind.name} of {partition_date} have not been read yet",
             next_step=f"vye egress {partition_date} --kind {kind.name}",
         )
-    return ExportReady(
+    export = ExportReady(
         records=_from_parquet(world.snapshots.get(file.snapshot_name)),
         claims=world.ledger.claims(partition_date, kind),
         claims_version=file.claims_version,
         is_frozen=world.ledger.receipt(partition_date, kind) is not None,
     )
+    after = world.ledger.file(partition_date, kind)
+    if after is None or after.claims_version != file.claims_version:  # claimed again meanwhile
+        return load_export_ready(world, partition_date, kind)
+    return export
 
 
 def make_upload_file(kind: Kind, export: ExportReady) -> bytes:
@@ -155,7 +159,7 @@ def _read_again(world: World, partition_date: date, kind: Kind, content: bytes) 
     if make_upload_file(kind, export) != content:
         raise source_error(
             f"the {kind.name} of {partition_date} have changed since the file was rendered",
-            is_transient=False,
+            is_transient=True,
             next_step=f"vye egress {partition_date} --kind {kind.name}",
         )
     return export
@@ -192,7 +196,7 @@ def deliver(
 
     Raises:
         PipelineError: upload: the object store refuses it, or holds other bytes under its key;
-            source: the file is not rendered, or the records have changed since.
+            source: the records have changed since the file was rendered.
     """
     with world.ledger.exclusive(kind):
         for rendered in world.ledger.rendered_files(kind):
@@ -214,7 +218,10 @@ def _recover(world: World, kind: Kind, file: FileRow, now: datetime) -> None:
 
 
 def _file_to_deliver(world: World, partition_date: date, kind: Kind, content: bytes) -> FileRow:
-    """Returns the ledger's row of a file that is announced; it must be what the claims make."""
+    """Returns the ledger's row of a file that is announced; if it isn't yet, announces it.
+
+    What is announced is what the claims make: it is taken back where they change.
+    """
     announced = world.ledger.file(partition_date, kind)
     if announced is not None and announced.sha256 == hashlib.sha256(content).hexdigest():
         return announced
@@ -248,9 +255,8 @@ def _claim(
         file_name(kind, partition_date),
         outbound_key(kind, partition_date),
         _keep_records(world, partition_date, kind, checked.records),
-        claims_version=file.claims_version + 1 if file else 1,
     )
-    overtaken = world.ledger.claim(
+    version, overtaken = world.ledger.claim(
         to_be_made,
         kind,
         clone_ids=_own_clones(clones, candidates, claims),
@@ -263,7 +269,7 @@ def _claim(
     return ExportReady(
         checked.records[_kept_columns(kind)],
         claims[KNOWN_COLUMNS],
-        to_be_made.claims_version,
+        claims_version=version,
         is_frozen=False,
     )
 

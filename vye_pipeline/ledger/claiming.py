@@ -99,7 +99,7 @@ class ClaimingVerbs(LedgerConnection):
         claims: pd.DataFrame,
         findings: pd.DataFrame,
         claimed_at: datetime,
-    ) -> int:
+    ) -> tuple[int, int]:
         """Replaces an undelivered partition's claims in one transaction.
 
         Args:
@@ -112,8 +112,8 @@ class ClaimingVerbs(LedgerConnection):
             claimed_at: the moment of the claim.
 
         Returns:
-            How many lines a newer, delivered change has overtaken: they are superseded now, and the
-            others numbered anew.
+            The version of the claims; and how many lines a newer, delivered change has overtaken:
+            they are superseded now, and the others numbered anew.
 
         Raises:
             PipelineError: another partition has claimed one of the records, or this one is
@@ -126,10 +126,13 @@ class ClaimingVerbs(LedgerConnection):
                     delete(table).where(*of_partition(table, file.partition_date, kind))
                 )
             values = {**vars(file), "claimed_at": claimed_at}
+            known = of_partition(FILES, file.partition_date, kind)
+            next_version = {"claims_version": FILES.c.claims_version + 1}
             if not connection.execute(
-                update(FILES).where(*of_partition(FILES, file.partition_date, kind)).values(values)
+                update(FILES).where(*known).values(values | next_version)
             ).rowcount:
-                connection.execute(insert(FILES).values({**values, "first_claimed_at": claimed_at}))
+                first = {"first_claimed_at": claimed_at, "claims_version": 1}
+                connection.execute(insert(FILES).values(values | first))
             if clone_ids:
                 connection.execute(
                     insert(PARTITION_CLONES),
@@ -137,7 +140,9 @@ class ClaimingVerbs(LedgerConnection):
                 )
             append_frame(connection, CLAIMS, claims.assign(**owner))
             append_frame(connection, FINDINGS, findings.assign(kind=kind.name))
-            return supersede(connection, kind, file.partition_date)
+            overtaken = supersede(connection, kind, file.partition_date)
+            version = connection.execute(select(FILES.c.claims_version).where(*known)).scalar_one()
+        return version, overtaken
 
     @retried
     def findings(self, partition_date: date, kind: Kind) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from sqlalchemy import (
 )
 
 from vye_pipeline.bdn.file_names import outbound_key
-from vye_pipeline.errors import PipelineError
+from vye_pipeline.errors import PipelineError, source_error
 from vye_pipeline.ledger.claiming import file_query, receipt_of
 from vye_pipeline.ledger.connection import (
     LedgerConnection,
@@ -96,6 +96,9 @@ class DeliveringVerbs(LedgerConnection):
 
         Returns:
             The receipt; of a partition that has one already, that one.
+
+        Raises:
+            PipelineError: source: the file is not the one that is announced (any more).
         """
         receipt = Receipt(
             partition_date=file.partition_date,
@@ -110,6 +113,15 @@ class DeliveringVerbs(LedgerConnection):
             known = receipt_of(connection, file.partition_date, kind)
             if known is not None:
                 return known
+            announced = select(FILES.c.sha256).where(
+                *of_partition(FILES, file.partition_date, kind)
+            )
+            if connection.scalar(announced.with_for_update()) != receipt.sha256:
+                raise source_error(
+                    f"the {kind.name} of {file.partition_date} have changed during their delivery",
+                    is_transient=False,
+                    next_step=f"vye egress {file.partition_date} --kind {kind.name}",
+                )
             connection.execute(insert(DELIVERIES).values(vars(receipt)))
             older = select(FILES.c.partition_date).where(
                 FILES.c.kind == kind.name,

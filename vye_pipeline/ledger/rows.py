@@ -16,7 +16,7 @@ class FileRow:
         file_name: as BDN knows it.
         object_key: where it is put.
         snapshot_name: of the records that are claimed.
-        claims_version: counts the changes of their claims, from 1.
+        claims_version: counts the changes of their claims, from 1; 0 of a file not claimed yet.
         sha256: of the file that was rendered from these claims, in hex; None until it is.
         byte_count: of that file.
         line_count: of that file.
@@ -27,7 +27,7 @@ class FileRow:
     file_name: str
     object_key: str
     snapshot_name: str
-    claims_version: int
+    claims_version: int = 0
     sha256: str | None = None
     byte_count: int | None = None
     line_count: int | None = None

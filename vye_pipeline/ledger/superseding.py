@@ -67,13 +67,11 @@ def _mark_overtaken(connection: Connection, kind: Kind, partition_date: date) ->
 
 
 def _number_lines(connection: Connection, kind: Kind, partition_date: date) -> None:
-    """Numbers the lines that are left from 1, in the order of the file."""
+    """Numbers the lines that are left from 1, in the order in which they stood."""
     numbered = (
         select(
             CLAIMS.c.record_id,
-            func.row_number()
-            .over(order_by=(CLAIMS.c.user_info_id, CLAIMS.c.record_id))
-            .label("number"),
+            func.row_number().over(order_by=CLAIMS.c.line_number).label("number"),
         )
         .where(*of_partition(CLAIMS, partition_date, kind), CLAIMS.c.disposition == LINE)
         .subquery()

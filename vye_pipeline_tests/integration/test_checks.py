@@ -96,7 +96,7 @@ def test_an_unusual_rate_of_rejections_is_named(
 def _answered_before(rehearsal: Rehearsal, day: Any, number: int) -> None:
     """Lets the ledger remember a day of 100 lines of which BDN rejected one."""
     name = f"file{number}"
-    file = FileRow(day, VERIFICATIONS.name, name, name, name, 1, name, 2_900, 100)
+    file = FileRow(day, VERIFICATIONS.name, name, name, name, 0, name, 2_900, 100)
     ledger = rehearsal.world.ledger
     claims, findings = (
         rehearsal.world.ledger.claims(DAY, VERIFICATIONS).iloc[:0],

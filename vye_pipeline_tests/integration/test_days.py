@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -170,6 +173,40 @@ def test_a_file_is_announced_for_records_that_were_claimed_again_alike(
     with pytest.raises(PipelineError, match="changed since"):
         egress.deliver(world, day, kind, content, now)
     assert not rehearsal.outage.list(outbound_key(kind, day))
+
+
+def test_records_that_are_claimed_again_while_they_are_read_are_read_again(
+    rehearsal: Rehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, day, kind, now = rehearsal.world, DAYS[0], VERIFICATIONS, at(DAYS[0], minutes=1)
+    rehearsal.dawn()
+    egress.take_export_ready(world, day, kind, now)
+    rehearsal.change("UPDATE vye_user_infos SET stub_nm = 'CHANGED'")
+    claims = world.ledger.claims
+
+    def claimed_again(*of: Any) -> pd.DataFrame:
+        patching.undo()
+        egress.take_export_ready(world, day, kind, now)
+        return claims(*of)
+
+    with monkeypatch.context() as patching:
+        patching.setattr(world.ledger, "claims", claimed_again)
+        export = egress.load_export_ready(world, day, kind)
+    assert export.claims_version == 2
+    assert set(export.records["stub_nm"]) == {"CHANGED"}
+
+
+def test_a_receipt_is_written_only_for_the_file_that_is_announced(rehearsal: Rehearsal) -> None:
+    ledger, day, now = rehearsal.world.ledger, DAYS[0], at(DAYS[0], minutes=1)
+    refuse(rehearsal, day)
+    rehearsal.dawn()
+    rehearsal.egress(day)
+    file = ledger.file(day, VERIFICATIONS)
+    assert file is not None
+    with pytest.raises(PipelineError, match="have changed during their delivery"):
+        ledger.deliver(replace(file, sha256="another"), VERIFICATIONS, now)
+    assert ledger.receipt(day, VERIFICATIONS) is None
+    assert ledger.deliver(file, VERIFICATIONS, now).sha256 == file.sha256
 
 
 @pytest.mark.servers_take_long

@@ -177,7 +177,7 @@ def test_a_file_of_which_a_line_was_overtaken_earlier_is_taken_back_and_numbered
     upgrade(engine, "0011")
     with engine.begin() as connection:
         tables = {table.name: table for table in reflected(connection)}
-        for kind, lines in (("overtaken", 3), ("sent with gaps", 2), ("whole", 3)):
+        for kind, lines in (("overtaken", 3), ("sent with gaps", 2), ("sent", 3), ("whole", 3)):
             add = partial(insert_row, connection, kind=kind)
             add(tables["files"], object_key=kind, line_count=lines, sha256="rendered")
             for number in (1, 2, 3):
@@ -188,18 +188,24 @@ def test_a_file_of_which_a_line_was_overtaken_earlier_is_taken_back_and_numbered
             .where(claims.kind != "whole", claims.line_number == 2)
             .values(disposition="superseded", line_number=None)
         )
-        insert_row(connection, tables["deliveries"], kind="sent with gaps")
+        add = partial(insert_row, connection, tables["deliveries"])
+        add(kind="sent with gaps", object_key="gaps", line_count=2)
+        add(kind="sent", line_count=3)
     upgrade(engine)
     with engine.begin() as connection:
         query = "SELECT sha256, line_count FROM files ORDER BY kind"
         files = [tuple(row) for row in connection.exec_driver_sql(query)]
         query = "SELECT line_number FROM claims ORDER BY kind, record_id"
         numbers = connection.exec_driver_sql(query).scalars().all()
-    assert files == [(None, None), ("rendered", 2), ("rendered", 3)]
-    assert numbers == [1, None, 2, 1, None, 2, 1, 2, 3]
-    with pytest.raises(DBAPIError, match="delivered, therefore frozen"):
-        with engine.begin() as connection:
-            connection.exec_driver_sql("UPDATE claims SET is_vanished = true")
+    assert files == [(None, None), ("rendered", 3), ("rendered", 2), ("rendered", 3)]
+    assert numbers == [1, None, 2, 1, None, 3, 1, None, 2, 1, 2, 3]
+    for change in (
+        "is_vanished = true WHERE kind = 'sent'",
+        "kind = 'sent', record_id = 9 WHERE kind = 'whole' AND record_id = 1",
+    ):
+        with pytest.raises(DBAPIError, match="delivered, therefore frozen"):
+            with engine.begin() as connection:
+                connection.exec_driver_sql(f"UPDATE claims SET {change}")
     engine.dispose()
 
 

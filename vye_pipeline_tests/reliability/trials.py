@@ -19,6 +19,7 @@ import pytest
 from sqlalchemy import Engine, event
 
 from vye_pipeline.bdn.folder_store import FolderStore
+from vye_pipeline.egress import load_export_ready, make_upload_file
 from vye_pipeline.ledger.ledger import Ledger
 from vye_pipeline.records import KINDS, Kind
 from vye_pipeline.settings import Settings
@@ -112,11 +113,13 @@ def all_delivered(rehearsal: Rehearsal, days: tuple[date, ...] = DAYS[:1]) -> bo
 
 
 def is_delivered(rehearsal: Rehearsal, day: date, kind: Kind) -> bool:
-    """Says whether a file lies in the store as the ledger has it, digest and numbers of lines."""
+    """Says whether a file lies in the store as the ledger has it; it must be what claims make."""
     row = rehearsal.day(day, kind)
     if row.delivery != "delivered":
         return False
     content = rehearsal.outage.get(row.object_key or "")
-    numbers = rehearsal.world.ledger.claims(day, kind)["line_number"].dropna()
+    export = load_export_ready(rehearsal.world, day, kind)
+    assert make_upload_file(kind, export) == content
+    numbers = export.claims["line_number"].dropna()
     assert sorted(numbers) == list(range(1, content.count(b"\n") + 1))
     return sha256(content).hexdigest() == row.sha256

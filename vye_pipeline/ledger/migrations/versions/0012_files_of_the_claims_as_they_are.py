@@ -37,8 +37,14 @@ FROM (
         row_number() OVER (PARTITION BY kind, partition_date ORDER BY line_number) AS number
     FROM claims
     WHERE disposition = 'line' AND (kind, partition_date) IN (
-        SELECT kind, partition_date FROM claims WHERE disposition = 'line'
-        GROUP BY kind, partition_date HAVING max(line_number) <> count(*)
+        SELECT claims.kind, claims.partition_date
+        FROM claims
+        LEFT JOIN deliveries ON deliveries.kind = claims.kind
+            AND deliveries.partition_date = claims.partition_date
+        WHERE claims.disposition = 'line'
+        GROUP BY claims.kind, claims.partition_date, deliveries.line_count
+        HAVING max(claims.line_number) <> count(*)
+            AND COALESCE(deliveries.line_count, count(*)) = count(*)
     )
 ) AS numbered
 WHERE claims.kind = numbered.kind AND claims.record_id = numbered.record_id
