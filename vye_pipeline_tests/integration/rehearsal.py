@@ -10,6 +10,7 @@ import pandas as pd
 from sqlalchemy import text
 
 from vye_pipeline import egress
+from vye_pipeline.bdn.file_names import outbound_key
 from vye_pipeline.business_days import business_days, cut_off
 from vye_pipeline.errors import PipelineError
 from vye_pipeline.ledger.reports import Day, calendar
@@ -57,6 +58,14 @@ class Rehearsal:
         """Lets VYE activate its next clone."""
         with self.world.vye.engine().begin() as connection:
             activate_next_clone(connection)
+
+    def refuse(self, day: date, *kinds: Kind) -> None:
+        """Lets the object store refuse a day's files, and no others."""
+        self.outage.refused = frozenset(outbound_key(kind, day) for kind in kinds or KINDS)
+
+    def refuse_nothing(self) -> None:
+        """Lets the object store take everything again."""
+        self.outage.refused = frozenset()
 
     def egress(self, day: date, *kinds: Kind, now: datetime | None = None) -> list[PipelineError]:
         """Runs the egress of a day as the job does, and returns what failed."""

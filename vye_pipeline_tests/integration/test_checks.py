@@ -8,7 +8,6 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from vye_pipeline.bdn.file_names import outbound_key
 from vye_pipeline.business_days import business_days_after, cut_off, end_of_day
 from vye_pipeline.definitions import build_definitions
 from vye_pipeline.ledger.rows import FileRow
@@ -69,7 +68,7 @@ def test_on_a_good_day_every_check_passes(
 def test_what_was_not_delivered_by_the_deadline_is_named(
     rehearsal: Rehearsal, instance: dg.DagsterInstance
 ) -> None:
-    rehearsal.outage.refused = frozenset({outbound_key(VERIFICATIONS, DAY)})
+    rehearsal.refuse(DAY, VERIFICATIONS)
     rehearsal.egress(DAY)
     in_time = checked(rehearsal, instance, at(DAY, hours=2))["settled_by_its_deadline"]
     late = checked(rehearsal, instance, end_of_day(business_days_after(DAY, 3)))

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -17,7 +14,7 @@ from vye_pipeline.bdn.file_names import outbound_key
 from vye_pipeline.errors import Cause, PipelineError
 from vye_pipeline.ledger.models import REPLACED
 from vye_pipeline.reconciliation.statuses import Status
-from vye_pipeline.records import KINDS, VERIFICATIONS, Kind, kind_named
+from vye_pipeline.records import KINDS, VERIFICATIONS, kind_named
 from vye_pipeline.settings import Settings
 from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
 from vye_pipeline.vye_database.creation import create_tables, import_folder
@@ -32,10 +29,6 @@ ADDRESS_CHANGES = kind_named("address_changes")
 @pytest.fixture
 def rehearsal(settings: Settings) -> Rehearsal:
     return Rehearsal.prepare(settings)
-
-
-def refuse(rehearsal: Rehearsal, day: date, *kinds: Kind) -> None:
-    rehearsal.outage.refused = frozenset(outbound_key(kind, day) for kind in kinds or KINDS)
 
 
 def sums_hold(rehearsal: Rehearsal) -> bool:
@@ -78,7 +71,7 @@ def test_a_day_is_delivered_with_every_record_accounted_for(rehearsal: Rehearsal
 
 @pytest.mark.servers_take_long
 def test_a_failed_upload_keeps_no_other_kind_and_no_later_day_back(rehearsal: Rehearsal) -> None:
-    refuse(rehearsal, DAYS[0], VERIFICATIONS)
+    rehearsal.refuse(DAYS[0], VERIFICATIONS)
     rehearsal.dawn()
     failures = rehearsal.egress(DAYS[0])
     assert [failure.cause for failure in failures] == [Cause.UPLOAD]
@@ -93,7 +86,7 @@ def test_a_failed_upload_keeps_no_other_kind_and_no_later_day_back(rehearsal: Re
 def test_an_older_day_that_fails_again_leaves_the_next_days_clone_alone(
     rehearsal: Rehearsal,
 ) -> None:
-    refuse(rehearsal, DAYS[0])
+    rehearsal.refuse(DAYS[0])
     for _ in range(2):
         rehearsal.dawn()
         assert len(rehearsal.egress(DAYS[0], now=at(DAYS[1], minutes=1))) == len(KINDS)
@@ -106,7 +99,7 @@ def test_an_older_day_that_fails_again_leaves_the_next_days_clone_alone(
 def test_a_backfill_sends_each_record_once_and_nothing_that_was_overtaken(
     rehearsal: Rehearsal,
 ) -> None:
-    refuse(rehearsal, DAYS[0])
+    rehearsal.refuse(DAYS[0])
     for day in DAYS:
         rehearsal.dawn()
         rehearsal.egress(day)
@@ -114,7 +107,7 @@ def test_a_backfill_sends_each_record_once_and_nothing_that_was_overtaken(
     assert {row.delivery for row in held_back} == {"failed"}
     assert sums_hold(rehearsal)
     before = rehearsal.lines()
-    refuse(rehearsal, date(1999, 1, 4))
+    rehearsal.refuse_nothing()
     assert rehearsal.egress(DAYS[0]) == []
     after = rehearsal.lines()
     added = [line for line in after if line not in before]
@@ -126,99 +119,13 @@ def test_a_backfill_sends_each_record_once_and_nothing_that_was_overtaken(
     assert rehearsal.flag(1) is None, "everything of the clone is delivered"
 
 
-def test_a_file_of_which_a_line_was_overtaken_is_sent_only_when_rendered_anew(
-    rehearsal: Rehearsal,
-) -> None:
-    world, day, kind, now = rehearsal.world, DAYS[0], VERIFICATIONS, at(DAYS[1], minutes=1)
-    refuse(rehearsal, day)
-    rehearsal.dawn()
-    rehearsal.egress(day)
-    before = egress.load_export_ready(world, day, kind)
-    rendered = egress.load_upload_file(world, day, kind)
-    rehearsal.dawn()
-    rehearsal.egress(DAYS[1])
-    refuse(rehearsal, date(1999, 1, 4))
-    with pytest.raises(PipelineError, match="changed since"):
-        egress.load_upload_file(world, day, kind)
-    with pytest.raises(PipelineError, match="changed since"):
-        egress.keep_upload_file(world, day, kind, before, rendered)
-    with pytest.raises(PipelineError, match="changed since"):
-        egress.deliver(world, day, kind, rendered, now)
-    assert not rehearsal.outage.list(outbound_key(kind, day))
-    export = egress.load_export_ready(world, day, kind)
-    content = egress.make_upload_file(kind, export)
-    egress.keep_upload_file(world, day, kind, export, content)
-    receipt = egress.deliver(world, day, kind, content, now)
-    assert receipt.line_count < rendered.count(b"\n")
-    numbers = world.ledger.claims(day, kind)["line_number"].dropna()
-    assert sorted(numbers) == list(range(1, receipt.line_count + 1))
-    assert set(content.splitlines()) < set(rendered.splitlines())
-
-
-@pytest.mark.servers_take_long
-def test_a_file_is_announced_for_records_that_were_claimed_again_alike(
-    rehearsal: Rehearsal,
-) -> None:
-    world, day, kind, now = rehearsal.world, DAYS[0], VERIFICATIONS, at(DAYS[0], minutes=1)
-    rehearsal.dawn()
-    before = egress.take_export_ready(world, day, kind, now)
-    content = egress.make_upload_file(kind, before)
-    again = egress.take_export_ready(world, day, kind, now)
-    assert again.claims_version > before.claims_version
-    egress.keep_upload_file(world, day, kind, before, content)
-    assert egress.load_upload_file(world, day, kind) == content
-    rehearsal.change("UPDATE vye_user_infos SET stub_nm = 'CHANGED'")
-    egress.take_export_ready(world, day, kind, now)
-    with pytest.raises(PipelineError, match="changed since"):
-        egress.keep_upload_file(world, day, kind, again, content)
-    with pytest.raises(PipelineError, match="changed since"):
-        egress.deliver(world, day, kind, content, now)
-    assert not rehearsal.outage.list(outbound_key(kind, day))
-
-
-@pytest.mark.servers_take_long
-def test_records_that_are_claimed_again_while_they_are_read_are_read_again(
-    rehearsal: Rehearsal, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    world, day, kind, now = rehearsal.world, DAYS[0], VERIFICATIONS, at(DAYS[0], minutes=1)
-    rehearsal.dawn()
-    egress.take_export_ready(world, day, kind, now)
-    rehearsal.change("UPDATE vye_user_infos SET stub_nm = 'CHANGED'")
-    claims = world.ledger.claims
-
-    def claimed_again(*of: Any) -> pd.DataFrame:
-        patching.undo()
-        egress.take_export_ready(world, day, kind, now)
-        return claims(*of)
-
-    with monkeypatch.context() as patching:
-        patching.setattr(world.ledger, "claims", claimed_again)
-        export = egress.load_export_ready(world, day, kind)
-    assert export.claims_version == 2
-    assert set(export.records["stub_nm"]) == {"CHANGED"}
-
-
-@pytest.mark.servers_take_long
-def test_a_receipt_is_written_only_for_the_file_that_is_announced(rehearsal: Rehearsal) -> None:
-    ledger, day, now = rehearsal.world.ledger, DAYS[0], at(DAYS[0], minutes=1)
-    refuse(rehearsal, day)
-    rehearsal.dawn()
-    rehearsal.egress(day)
-    file = ledger.file(day, VERIFICATIONS)
-    assert file is not None
-    with pytest.raises(PipelineError, match="have changed during their delivery"):
-        ledger.deliver(replace(file, sha256="another"), VERIFICATIONS, now)
-    assert ledger.receipt(day, VERIFICATIONS) is None
-    assert ledger.deliver(file, VERIFICATIONS, now).sha256 == file.sha256
-
-
 @pytest.mark.servers_take_long
 def test_a_delivered_day_is_frozen_and_a_repeat_puts_nothing(rehearsal: Rehearsal) -> None:
     rehearsal.dawn()
     rehearsal.egress(DAYS[0])
     before = [(stored.key, stored.etag) for stored in rehearsal.outage.list("outbound/")]
     rehearsal.change("UPDATE vye_user_infos SET stub_nm = 'CHANGED'")
-    refuse(rehearsal, DAYS[0])
+    rehearsal.refuse(DAYS[0])
     for _ in range(3):
         assert rehearsal.egress(DAYS[0]) == []
     assert [(stored.key, stored.etag) for stored in rehearsal.outage.list("outbound/")] == before
@@ -230,7 +137,7 @@ def test_a_delivered_day_is_frozen_and_a_repeat_puts_nothing(rehearsal: Rehearsa
 def test_a_corrected_row_goes_out_corrected_and_a_vanished_one_as_it_was(
     rehearsal: Rehearsal,
 ) -> None:
-    refuse(rehearsal, DAYS[0])
+    rehearsal.refuse(DAYS[0])
     rehearsal.dawn()
     rehearsal.egress(DAYS[0])
     claims = rehearsal.world.ledger.claims(DAYS[0], ADDRESS_CHANGES)
@@ -242,7 +149,7 @@ def test_a_corrected_row_goes_out_corrected_and_a_vanished_one_as_it_was(
         id=int(corrected),
     )
     rehearsal.change("DELETE FROM vye_address_changes WHERE id = :id", id=int(vanished))
-    refuse(rehearsal, date(1999, 1, 4))
+    rehearsal.refuse_nothing()
     assert rehearsal.egress(DAYS[0]) == []
     sent = b"\n".join(line for _, line in rehearsal.lines()).decode()
     assert "1 Corrected Street" in sent
@@ -361,7 +268,7 @@ def test_the_database_itself_refuses_to_change_what_was_delivered(
 
 
 def test_the_database_itself_refuses_a_record_in_two_partitions(rehearsal: Rehearsal) -> None:
-    refuse(rehearsal, DAYS[0])
+    rehearsal.refuse(DAYS[0])
     rehearsal.dawn()
     rehearsal.egress(DAYS[0])
     columns = (
@@ -425,7 +332,7 @@ def test_a_delivered_day_run_a_hundred_times_is_put_once(embedded: Settings) -> 
     rehearsal = Rehearsal.prepare(embedded)
     rehearsal.dawn()
     assert rehearsal.egress(DAYS[0], VERIFICATIONS) == []
-    refuse(rehearsal, DAYS[0], VERIFICATIONS)  # any further put would fail
+    rehearsal.refuse(DAYS[0], VERIFICATIONS)  # any further put would fail
     for _ in range(100):
         assert rehearsal.egress(DAYS[0], VERIFICATIONS) == []
 
@@ -434,7 +341,7 @@ def test_a_delivered_day_run_a_hundred_times_is_put_once(embedded: Settings) -> 
 def test_a_day_of_which_everything_was_overtaken_ends_delivered_with_an_empty_file(
     rehearsal: Rehearsal,
 ) -> None:
-    refuse(rehearsal, DAYS[0], ADDRESS_CHANGES)
+    rehearsal.refuse(DAYS[0], ADDRESS_CHANGES)
     rehearsal.dawn()
     rehearsal.egress(DAYS[0])
     held_back = rehearsal.day(DAYS[0], ADDRESS_CHANGES).lines
@@ -445,7 +352,7 @@ def test_a_day_of_which_everything_was_overtaken_ends_delivered_with_an_empty_fi
     rehearsal.egress(DAYS[0])
     rehearsal.dawn()
     assert rehearsal.egress(DAYS[1]) == []
-    refuse(rehearsal, date(1999, 1, 4))
+    rehearsal.refuse_nothing()
     assert rehearsal.egress(DAYS[0]) == []
     row = rehearsal.day(DAYS[0], ADDRESS_CHANGES)
     assert row.delivery == "delivered"

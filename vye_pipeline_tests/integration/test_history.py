@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 from sqlalchemy import select
 
-from vye_pipeline.bdn.file_names import outbound_key
 from vye_pipeline.business_days import business_days_after, end_of_day
 from vye_pipeline.errors import PipelineError, UsageError
 from vye_pipeline.ledger import history
@@ -76,10 +75,10 @@ def test_what_was_known_on_each_day_can_be_asked_later(rehearsal: Rehearsal) -> 
 
 
 def test_a_failed_day_was_a_failed_day_before_it_was_delivered(rehearsal: Rehearsal) -> None:
-    rehearsal.outage.refused = frozenset({outbound_key(VERIFICATIONS, DAY)})
+    rehearsal.refuse(DAY, VERIFICATIONS)
     assert len(rehearsal.egress(DAY)) == 1
     reconciled(rehearsal, DAY)
-    rehearsal.outage.refused = frozenset()
+    rehearsal.refuse_nothing()
     later = business_days_after(DAY, 1)
     assert rehearsal.egress(DAY, now=end_of_day(later)) == []
     reconciled(rehearsal, later)

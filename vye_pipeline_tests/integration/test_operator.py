@@ -8,7 +8,6 @@ from datetime import date, datetime, timedelta
 import dagster as dg
 import pytest
 
-from vye_pipeline.bdn.file_names import outbound_key
 from vye_pipeline.business_days import NEW_YORK
 from vye_pipeline.errors import PipelineError, defect
 from vye_pipeline.ledger.reports import DELIVERED, affected
@@ -68,7 +67,7 @@ def test_an_outage_needs_no_command_at_all(
     rehearsal: Rehearsal, daemon: Daemon, slack: SlackListener, statsd: StatsdListener
 ) -> None:
     rehearsal.dawn()
-    rehearsal.outage.refused = frozenset({outbound_key(VERIFICATIONS, DAY)})
+    rehearsal.refuse(DAY, VERIFICATIONS)
     (run,) = daemon.schedule("egress_when_activated", at(DAY, 5, 45))
     assert not run.success
     (reconciled,) = daemon.after_failure(run, at(DAY, 5, 46))
@@ -97,7 +96,7 @@ def test_an_outage_needs_no_command_at_all(
     daemon.sensor("watch", at(DAY, 5, 47))
     assert slack.heard() == []
 
-    rehearsal.outage.refused = frozenset()
+    rehearsal.refuse_nothing()
     (healed,) = daemon.schedule("retry_before_cut_off", at(NEXT_DAY, 5, 15))
     assert healed.success
     assert rehearsal.day(DAY, VERIFICATIONS).delivery == DELIVERED
@@ -115,7 +114,7 @@ def test_the_same_failure_again_is_no_news_but_another_cause_is(
     rehearsal: Rehearsal, daemon: Daemon, slack: SlackListener
 ) -> None:
     rehearsal.dawn()
-    rehearsal.outage.refused = frozenset({outbound_key(VERIFICATIONS, DAY)})
+    rehearsal.refuse(DAY, VERIFICATIONS)
     daemon.egress(str(DAY), at(DAY, 5, 46))
     daemon.sensor("watch", at(DAY, 5, 50))
     assert len([text for text in slack.heard() if "egress" in text]) == 1
@@ -139,7 +138,7 @@ def test_a_message_that_slack_refuses_is_sent_later(
     rehearsal: Rehearsal, daemon: Daemon, slack: SlackListener
 ) -> None:
     rehearsal.dawn()
-    rehearsal.outage.refused = frozenset({outbound_key(VERIFICATIONS, DAY)})
+    rehearsal.refuse(DAY, VERIFICATIONS)
     daemon.egress(str(DAY), at(DAY, 5, 46))
     slack.refusal = "channel_not_found"
     daemon.sensor("watch", at(DAY, 5, 50))
@@ -240,7 +239,7 @@ def test_a_run_that_was_killed_is_recorded_for_it(
     rehearsal.dawn()
     with monkeypatch.context() as patch:
         patch.setattr(type(rehearsal.world.ledger), "fail", out_of_memory)
-        rehearsal.outage.refused = frozenset({outbound_key(VERIFICATIONS, DAY)})
+        rehearsal.refuse(DAY, VERIFICATIONS)
         run = daemon.egress(str(DAY), at(DAY, 5, 46))
     assert rehearsal.day(DAY, VERIFICATIONS).cause is None
     daemon.after_failure(run, at(DAY, 5, 47))

@@ -89,7 +89,7 @@ def test_an_interrupted_redelivery_is_finished_in_place_of_another(delivered: Re
     delivered.outage.refused = frozenset({AGAIN})
     with pytest.raises(PipelineError, match="AccessDenied"):
         again(delivered)
-    delivered.outage.refused = frozenset()
+    delivered.refuse_nothing()
     finished = again(delivered, reason="the same again")
     assert (finished.revision, finished.reason) == (2, "BDN lost the file")
     assert [one.state for one in verify(delivered.world, DAYS)] == [ObjectState.INTACT] * 4

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from vye_pipeline import cli
-from vye_pipeline.bdn.file_names import outbound_key
 from vye_pipeline.ledger.story import story
 from vye_pipeline.records import VERIFICATIONS
 from vye_pipeline.redelivery import redeliver
@@ -26,12 +25,12 @@ def test_a_day_is_told_in_order_with_causes_and_what_is_open(settings: Settings)
     rehearsal = Rehearsal.prepare(settings)
     assert [line for line in told(rehearsal) if "never ran" in line] == told(rehearsal)
     rehearsal.dawn()
-    rehearsal.outage.refused = frozenset({outbound_key(VERIFICATIONS, DAY)})
+    rehearsal.refuse(DAY, VERIFICATIONS)
     rehearsal.egress(DAY)
     failed = "\n".join(told(rehearsal))
     assert "verifications: egress failed (upload): the upload to S3 failed: AccessDenied" in failed
     assert "verifications: not delivered" in failed
-    rehearsal.outage.refused = frozenset()
+    rehearsal.refuse_nothing()
     assert rehearsal.egress(DAY, VERIFICATIONS, now=at(DAY, hours=1)) == []
     redeliver(
         rehearsal.world,

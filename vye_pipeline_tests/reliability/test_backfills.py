@@ -119,7 +119,7 @@ def fail(rehearsal: Rehearsal, session: Session) -> None:
         refused = [outbound_key(kind, day) for kind in FAILING.get(day, ())]
         rehearsal.outage.refused = frozenset(refused)
         assert len(session.egress(day, NAMES).problems) == len(refused)
-    rehearsal.outage.refused = frozenset()
+    rehearsal.refuse_nothing()
 
 
 def state(rehearsal: Rehearsal) -> State:

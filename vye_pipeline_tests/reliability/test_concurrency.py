@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from vye_pipeline.bdn.file_names import outbound_key
 from vye_pipeline.records import KINDS
 from vye_pipeline.settings import Settings
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
@@ -122,7 +121,7 @@ def test_two_runs_of_one_partition_send_each_record_once(
 def held_back(settings: Settings) -> None:
     """The first day has failed and VYE has activated its next clone: two days are to be sent."""
     rehearsal = Rehearsal.open(settings)
-    rehearsal.outage.refused = frozenset(outbound_key(kind, DAY) for kind in KINDS)
+    rehearsal.refuse(DAY)
     assert len(rehearsal.egress(DAY)) == len(KINDS)
     rehearsal.dawn()
     rehearsal.world.ledger.engine.dispose()

@@ -15,7 +15,6 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 
 from vye_pipeline import database
-from vye_pipeline.bdn.file_names import outbound_key
 from vye_pipeline.egress import take_export_ready
 from vye_pipeline.errors import Cause, PipelineError
 from vye_pipeline.records import KINDS
@@ -347,7 +346,7 @@ def test_a_failure_is_in_the_history_once_though_its_commit_was_answered_late(
     with sqlite_worlds.copy(tmp_path / "trial") as settings:
         rehearsal = Rehearsal.open(settings)
         ledger, now = rehearsal.world.ledger, at(DAY, minutes=1)
-        rehearsal.outage.refused = frozenset({outbound_key(KINDS[0], DAY)})
+        rehearsal.refuse(DAY, KINDS[0])
         (failure,) = rehearsal.egress(DAY, KINDS[0], now=now)
         ledger.fail(DAY, KINDS[0], failure, step="egress", run_id=None, failed_at=now)
         with ledger.transaction() as connection:

@@ -86,7 +86,7 @@ class Sequence:
 
     def heal(self) -> None:
         """The cause is gone; everything that is missing or failed runs, oldest first."""
-        self.rehearsal.outage.refused = frozenset()
+        self.rehearsal.refuse_nothing()
         for day in DAYS[: self.dawned]:
             assert self.egress(day) == []
 

@@ -1,0 +1,107 @@
+"""A file is announced, put and receipted only as what the claims make of it in that moment."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from vye_pipeline import egress
+from vye_pipeline.bdn.file_names import outbound_key
+from vye_pipeline.errors import PipelineError
+from vye_pipeline.records import VERIFICATIONS
+from vye_pipeline.settings import Settings
+from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
+
+
+@pytest.fixture
+def rehearsal(settings: Settings) -> Rehearsal:
+    return Rehearsal.prepare(settings)
+
+
+def test_a_file_of_which_a_line_was_overtaken_is_sent_only_when_rendered_anew(
+    rehearsal: Rehearsal,
+) -> None:
+    world, day, kind, now = rehearsal.world, DAYS[0], VERIFICATIONS, at(DAYS[1], minutes=1)
+    rehearsal.refuse(day)
+    rehearsal.dawn()
+    rehearsal.egress(day)
+    before = egress.load_export_ready(world, day, kind)
+    rendered = egress.load_upload_file(world, day, kind)
+    rehearsal.dawn()
+    rehearsal.egress(DAYS[1])
+    rehearsal.refuse_nothing()
+    with pytest.raises(PipelineError, match="changed since"):
+        egress.load_upload_file(world, day, kind)
+    with pytest.raises(PipelineError, match="changed since"):
+        egress.keep_upload_file(world, day, kind, before, rendered)
+    with pytest.raises(PipelineError, match="changed since"):
+        egress.deliver(world, day, kind, rendered, now)
+    assert not rehearsal.outage.list(outbound_key(kind, day))
+    export = egress.load_export_ready(world, day, kind)
+    content = egress.make_upload_file(kind, export)
+    egress.keep_upload_file(world, day, kind, export, content)
+    receipt = egress.deliver(world, day, kind, content, now)
+    assert receipt.line_count < rendered.count(b"\n")
+    numbers = world.ledger.claims(day, kind)["line_number"].dropna()
+    assert sorted(numbers) == list(range(1, receipt.line_count + 1))
+    assert set(content.splitlines()) < set(rendered.splitlines())
+
+
+@pytest.mark.servers_take_long
+def test_a_file_is_announced_for_records_that_were_claimed_again_alike(
+    rehearsal: Rehearsal,
+) -> None:
+    world, day, kind, now = rehearsal.world, DAYS[0], VERIFICATIONS, at(DAYS[0], minutes=1)
+    rehearsal.dawn()
+    before = egress.take_export_ready(world, day, kind, now)
+    content = egress.make_upload_file(kind, before)
+    again = egress.take_export_ready(world, day, kind, now)
+    assert again.claims_version > before.claims_version
+    egress.keep_upload_file(world, day, kind, before, content)
+    assert egress.load_upload_file(world, day, kind) == content
+    rehearsal.change("UPDATE vye_user_infos SET stub_nm = 'CHANGED'")
+    egress.take_export_ready(world, day, kind, now)
+    with pytest.raises(PipelineError, match="changed since"):
+        egress.keep_upload_file(world, day, kind, again, content)
+    with pytest.raises(PipelineError, match="changed since"):
+        egress.deliver(world, day, kind, content, now)
+    assert not rehearsal.outage.list(outbound_key(kind, day))
+
+
+@pytest.mark.servers_take_long
+def test_records_that_are_claimed_again_while_they_are_read_are_read_again(
+    rehearsal: Rehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, day, kind, now = rehearsal.world, DAYS[0], VERIFICATIONS, at(DAYS[0], minutes=1)
+    rehearsal.dawn()
+    egress.take_export_ready(world, day, kind, now)
+    rehearsal.change("UPDATE vye_user_infos SET stub_nm = 'CHANGED'")
+    claims = world.ledger.claims
+
+    def claimed_again(*of: Any) -> pd.DataFrame:
+        patching.undo()
+        egress.take_export_ready(world, day, kind, now)
+        return claims(*of)
+
+    with monkeypatch.context() as patching:
+        patching.setattr(world.ledger, "claims", claimed_again)
+        export = egress.load_export_ready(world, day, kind)
+    assert export.claims_version == 2
+    assert set(export.records["stub_nm"]) == {"CHANGED"}
+
+
+@pytest.mark.servers_take_long
+def test_a_receipt_is_written_only_for_the_file_that_is_announced(rehearsal: Rehearsal) -> None:
+    ledger, day, now = rehearsal.world.ledger, DAYS[0], at(DAYS[0], minutes=1)
+    rehearsal.refuse(day)
+    rehearsal.dawn()
+    rehearsal.egress(day)
+    file = ledger.file(day, VERIFICATIONS)
+    assert file is not None
+    with pytest.raises(PipelineError, match="have changed during their delivery"):
+        ledger.deliver(replace(file, sha256="another"), VERIFICATIONS, now)
+    assert ledger.receipt(day, VERIFICATIONS) is None
+    assert ledger.deliver(file, VERIFICATIONS, now).sha256 == file.sha256
