@@ -97,7 +97,7 @@ def load_export_ready(world: World, partition_date: date, kind: Kind) -> ExportR
     if file is None:
         raise defect(
             f"{kind.name} of {partition_date} have not been read yet",
-            next_step=f"vye egress {partition_date} --kind {kind.name}",
+            next_step=_egress_command(partition_date, kind),
         )
     export = ExportReady(
         records=_from_parquet(world.snapshots.get(file.snapshot_name)),
@@ -160,7 +160,7 @@ def _read_again(world: World, partition_date: date, kind: Kind, content: bytes) 
         raise source_error(
             f"the {kind.name} of {partition_date} have changed since the file was rendered",
             is_transient=True,
-            next_step=f"vye egress {partition_date} --kind {kind.name}",
+            next_step=_egress_command(partition_date, kind),
         )
     return export
 
@@ -177,7 +177,7 @@ def load_upload_file(world: World, partition_date: date, kind: Kind) -> bytes:
         raise source_error(
             f"the {kind.name} of {partition_date} are not rendered, or have changed since",
             is_transient=False,
-            next_step=f"vye egress {partition_date} --kind {kind.name}",
+            next_step=_egress_command(partition_date, kind),
         )
     return world.snapshots.get(_upload_name(partition_date, kind, file.sha256))
 
@@ -208,6 +208,10 @@ def deliver(
             receipt = world.ledger.deliver(file, kind, now)
     settle_clones(world)
     return receipt
+
+
+def _egress_command(partition_date: date, kind: Kind) -> str:
+    return f"vye egress {partition_date} --kind {kind.name}"
 
 
 def _recover(world: World, kind: Kind, file: FileRow, now: datetime) -> None:

@@ -125,14 +125,7 @@ class ClaimingVerbs(LedgerConnection):
                 connection.execute(
                     delete(table).where(*of_partition(table, file.partition_date, kind))
                 )
-            values = {**vars(file), "claimed_at": claimed_at}
-            known = of_partition(FILES, file.partition_date, kind)
-            next_version = {"claims_version": FILES.c.claims_version + 1}
-            if not connection.execute(
-                update(FILES).where(*known).values(values | next_version)
-            ).rowcount:
-                first = {"first_claimed_at": claimed_at, "claims_version": 1}
-                connection.execute(insert(FILES).values(values | first))
+            _write_file(connection, file, kind, claimed_at)
             if clone_ids:
                 connection.execute(
                     insert(PARTITION_CLONES),
@@ -141,8 +134,10 @@ class ClaimingVerbs(LedgerConnection):
             append_frame(connection, CLAIMS, claims.assign(**owner))
             append_frame(connection, FINDINGS, findings.assign(kind=kind.name))
             overtaken = supersede(connection, kind, file.partition_date)
-            version = connection.execute(select(FILES.c.claims_version).where(*known)).scalar_one()
-        return version, overtaken
+            version = select(FILES.c.claims_version).where(
+                *of_partition(FILES, file.partition_date, kind)
+            )
+            return connection.execute(version).scalar_one(), overtaken
 
     @retried
     def findings(self, partition_date: date, kind: Kind) -> pd.DataFrame:
@@ -207,6 +202,16 @@ class ClaimingVerbs(LedgerConnection):
         ).group_by(PARTITION_CLONES.c.bdn_clone_id)
         with self.transaction() as connection:
             return read_frame(connection, query)
+
+
+def _write_file(connection: Connection, file: FileRow, kind: Kind, claimed_at: datetime) -> None:
+    """Writes a partition's file with the next version; the first time it begins with 1."""
+    values = {**vars(file), "claimed_at": claimed_at}
+    again = {"claims_version": FILES.c.claims_version + 1}
+    known = update(FILES).where(*of_partition(FILES, file.partition_date, kind))
+    if not connection.execute(known.values(values | again)).rowcount:
+        first = {"claims_version": 1, "first_claimed_at": claimed_at}
+        connection.execute(insert(FILES).values(values | first))
 
 
 def _in_clones(kind: Kind, clone_ids: Sequence[int]) -> tuple[ColumnElement[bool], ...]:

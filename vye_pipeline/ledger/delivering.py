@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 
 from sqlalchemy import (
+    Connection,
     func,
     insert,
     select,
@@ -113,15 +114,7 @@ class DeliveringVerbs(LedgerConnection):
             known = receipt_of(connection, file.partition_date, kind)
             if known is not None:
                 return known
-            announced = select(FILES.c.sha256).where(
-                *of_partition(FILES, file.partition_date, kind)
-            )
-            if connection.scalar(announced.with_for_update()) != receipt.sha256:
-                raise source_error(
-                    f"the {kind.name} of {file.partition_date} have changed during their delivery",
-                    is_transient=False,
-                    next_step=f"vye egress {file.partition_date} --kind {kind.name}",
-                )
+            _refuse_unless_announced(connection, receipt, kind)
             connection.execute(insert(DELIVERIES).values(vars(receipt)))
             older = select(FILES.c.partition_date).where(
                 FILES.c.kind == kind.name,
@@ -235,3 +228,14 @@ class DeliveringVerbs(LedgerConnection):
         with self.transaction() as connection:
             rows = [SentObject(**row._mapping) for row in connection.execute(query)]
         return sorted(rows, key=lambda row: (row.partition_date, row.object_key))
+
+
+def _refuse_unless_announced(connection: Connection, receipt: Receipt, kind: Kind) -> None:
+    """Holds a receipt to the file that is announced now: a run may have lost its lock."""
+    announced = select(FILES.c.sha256).where(*of_partition(FILES, receipt.partition_date, kind))
+    if connection.scalar(announced.with_for_update()) != receipt.sha256:
+        raise source_error(
+            f"the {kind.name} of {receipt.partition_date} have changed during their delivery",
+            is_transient=False,
+            next_step=f"vye egress {receipt.partition_date} --kind {kind.name}",
+        )
