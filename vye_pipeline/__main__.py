@@ -12,7 +12,7 @@ GARBAGE_THRESHOLD = 200_000
 def main() -> None:
     """Runs a command and ends the process with its exit code; errors are one line on stderr."""
     gc.set_threshold(GARBAGE_THRESHOLD)
-    from vye_pipeline.cli import run
+    from vye_pipeline.cli.commands import run
 
     code = run(sys.argv[1:])
     gc.freeze()  # else the interpreter looks through all of it once more before it ends

@@ -6,6 +6,9 @@ import warnings
 
 import dagster as dg
 
+from vye_pipeline.alerting.metrics import Metrics, open_metrics
+from vye_pipeline.alerting.notifier import Notifier, open_notifier
+from vye_pipeline.context import Context
 from vye_pipeline.orchestration.assets.egress import (
     delivery_asset,
     export_ready_asset,
@@ -18,14 +21,12 @@ from vye_pipeline.orchestration.assets.reconciliation import (
     reconciliation_asset,
 )
 from vye_pipeline.orchestration.jobs import EGRESS_JOB, RECONCILE_JOB
-from vye_pipeline.orchestration.metrics import Metrics, open_metrics
-from vye_pipeline.orchestration.notifier import Notifier, open_notifier
 from vye_pipeline.orchestration.partitions import business_day_partitions
 from vye_pipeline.orchestration.resources import (
     CLOCK,
     METRICS,
     NOTIFIER,
-    WORLD,
+    PIPELINE,
     Clock,
 )
 from vye_pipeline.orchestration.schedules import (
@@ -40,7 +41,6 @@ from vye_pipeline.orchestration.sensors import (
 )
 from vye_pipeline.records import KINDS
 from vye_pipeline.settings import load_settings
-from vye_pipeline.world import World
 
 STAGES = (
     export_ready_asset,
@@ -52,7 +52,7 @@ STAGES = (
 
 
 def build_definitions(
-    world: World,
+    pipeline: Context,
     clock: Clock | None = None,
     notifier: Notifier | None = None,
     metrics: Metrics | None = None,
@@ -60,12 +60,12 @@ def build_definitions(
     """Puts everything together; production, tests and the demo share this assembly.
 
     Args:
-        world: databases, stores and the settings that say which days there are.
+        pipeline: databases, stores and the settings that say which days there are.
         clock: the time; the real one by default.
         notifier: where alerts go; by default where the settings say.
         metrics: where gauges go; by default where the settings say.
     """
-    partitions = business_day_partitions(world.settings)
+    partitions = business_day_partitions(pipeline.settings)
     with warnings.catch_warnings():
         # Partitioned checks are in preview in Dagster 1.13; they are what this project needs.
         warnings.simplefilter("ignore", dg.PreviewWarning)
@@ -74,22 +74,22 @@ def build_definitions(
             assets=[*assets, wave_feed_asset(partitions), manual_reconciliation_asset(partitions)],
             jobs=[EGRESS_JOB, RECONCILE_JOB],
             schedules=[
-                egress_schedule(partitions, world),
-                retry_schedule(world),
-                unsettled_schedule(partitions, world),
+                egress_schedule(partitions, pipeline),
+                retry_schedule(pipeline),
+                unsettled_schedule(partitions, pipeline),
             ],
             sensors=[
-                acknowledgement_sensor(partitions, world),
-                failed_egress_sensor(world),
-                watch_sensor(world),
+                acknowledgement_sensor(partitions, pipeline),
+                failed_egress_sensor(pipeline),
+                watch_sensor(pipeline),
             ],
             resources={
-                WORLD: world,
+                PIPELINE: pipeline,
                 CLOCK: clock or Clock(),
-                NOTIFIER: notifier or open_notifier(world.settings),
-                METRICS: metrics or open_metrics(world.settings),
+                NOTIFIER: notifier or open_notifier(pipeline.settings),
+                METRICS: metrics or open_metrics(pipeline.settings),
             },
         )
 
 
-defs = build_definitions(World(load_settings()))
+defs = build_definitions(Context(load_settings()))

@@ -1,4 +1,4 @@
-"""Fixtures for all tests: a world of one's own in a temporary folder."""
+"""Fixtures for all tests: a pipeline of one's own in a temporary folder."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def embedded(tmp_path: Path) -> Settings:
-    """Settings of an embedded world that nobody else uses."""
+    """Settings of an embedded pipeline that nobody else uses."""
     return load_settings(local_dir=tmp_path / "local", start_date=date(2024, 1, 2))
 
 

@@ -19,12 +19,12 @@ from urllib.request import urlopen
 
 from tenacity import retry, stop_after_delay, wait_fixed
 
+from vye_pipeline.cli.demo import Time, prepare, run_days
 from vye_pipeline.orchestration.instance import dagster_home
 from vye_pipeline.orchestration.resources import Clock
 from vye_pipeline.orchestration.runs import Session
-from vye_pipeline.reconciliation.report import report
+from vye_pipeline.reporting.page import report
 from vye_pipeline.settings import CHECKOUT, Settings, load_settings
-from vye_pipeline.simulation.demo import Time, prepare, run_days
 from vye_pipeline.simulation.sample import SAMPLE_DAYS
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -56,11 +56,11 @@ def main() -> None:
 
 def _outage(settings: Settings) -> None:
     """Runs the ten days."""
-    world, store = prepare(settings)
+    pipeline, store = prepare(settings)
     time = Time()
-    with Session(settings, world, Clock(lambda: time.now)) as session:
+    with Session(settings, pipeline, Clock(lambda: time.now)) as session:
         run_days(session, store, time)
-    page = report(world.ledger, SAMPLE_DAYS, datetime.now(UTC))
+    page = report(pipeline.ledger, SAMPLE_DAYS, datetime.now(UTC))
     settings.report_file.write_text(page, encoding="utf-8")
 
 

@@ -21,9 +21,8 @@ from numpy.typing import NDArray
 
 from vye_pipeline.bdn.disposition import Disposition
 from vye_pipeline.business_days import CHICAGO
-from vye_pipeline.errors import Cause, PipelineError
-from vye_pipeline.side_by_side import side_by_side, whole_lines
-from vye_pipeline.text import (
+from vye_pipeline.columns.parallel import side_by_side, whole_lines
+from vye_pipeline.columns.text import (
     Characters,
     Codes,
     characters,
@@ -32,6 +31,7 @@ from vye_pipeline.text import (
     lines_with_ends,
     text_series,
 )
+from vye_pipeline.errors import Cause, PipelineError
 
 NAME_WIDTH, TIME_WIDTH, COUNT_WIDTH, CODE_WIDTH = 24, 14, 9, 4
 HEADER_WIDTH = 1 + NAME_WIDTH + TIME_WIDTH + COUNT_WIDTH + 1 + CODE_WIDTH

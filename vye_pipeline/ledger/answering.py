@@ -15,7 +15,6 @@ from sqlalchemy import (
     update,
 )
 
-from vye_pipeline.frames import append_frame, read_frame
 from vye_pipeline.ledger import history
 from vye_pipeline.ledger.connection import (
     LedgerConnection,
@@ -34,6 +33,7 @@ from vye_pipeline.ledger.models import (
 from vye_pipeline.ledger.rows import Orphan
 from vye_pipeline.records import Kind
 from vye_pipeline.retries import retried
+from vye_pipeline.sql.frames import append_frame, read_frame
 
 
 class AnsweringVerbs(LedgerConnection):

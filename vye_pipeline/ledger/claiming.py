@@ -20,8 +20,6 @@ from sqlalchemy import (
     update,
 )
 
-from vye_pipeline.database import Query
-from vye_pipeline.frames import append_frame, read_frame, read_ids
 from vye_pipeline.ledger.connection import (
     LedgerConnection,
     is_delivered,
@@ -40,6 +38,8 @@ from vye_pipeline.ledger.rows import FileRow, Receipt
 from vye_pipeline.ledger.superseding import supersede
 from vye_pipeline.records import Kind
 from vye_pipeline.retries import retried
+from vye_pipeline.sql.engines import Query
+from vye_pipeline.sql.frames import append_frame, read_frame, read_ids
 
 
 class ClaimingVerbs(LedgerConnection):

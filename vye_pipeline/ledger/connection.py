@@ -20,7 +20,6 @@ from sqlalchemy import (
     select,
 )
 
-from vye_pipeline.database import Database
 from vye_pipeline.errors import Cause
 from vye_pipeline.ledger import schema
 from vye_pipeline.ledger.lock import exclusive
@@ -28,6 +27,7 @@ from vye_pipeline.ledger.models import DELIVERIES
 from vye_pipeline.records import Kind
 from vye_pipeline.retries import retried
 from vye_pipeline.settings import Settings
+from vye_pipeline.sql.engines import Database
 
 Answer = TypeVar("Answer")
 

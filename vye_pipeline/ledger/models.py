@@ -22,7 +22,7 @@ from sqlalchemy import (
     text,
 )
 
-from vye_pipeline.database import UtcDateTime
+from vye_pipeline.sql.engines import UtcDateTime
 
 Identifier = BigInteger().with_variant(Integer, "sqlite")
 

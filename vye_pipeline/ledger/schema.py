@@ -6,9 +6,10 @@ from pathlib import Path
 
 from sqlalchemy import Engine, inspect, text
 
-REVISION = "0013"
 HEAD = "head"
 MIGRATIONS = Path(__file__).parent / "migrations"
+# Migrations are numbered, and their files begin with the number.
+REVISION = max(path.name for path in (MIGRATIONS / "versions").glob("*.py"))[:4]
 UPGRADE_LOCK = 7_233_001
 
 

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from sqlalchemy import ColumnElement, FromClause, and_, case, exists, func, or_, select, true
 from sqlalchemy.sql.expression import Subquery
 
-from vye_pipeline.database import Query
 from vye_pipeline.ledger.models import (
     CLAIMS,
     DELIVERIES,
@@ -22,6 +21,7 @@ from vye_pipeline.ledger.models import (
     RESOLUTIONS,
 )
 from vye_pipeline.reconciliation.statuses import CONFIRMED, MANUAL, Status
+from vye_pipeline.sql.engines import Query
 
 NOW = datetime.max.replace(tzinfo=UTC)
 

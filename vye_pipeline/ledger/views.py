@@ -25,7 +25,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.expression import Subquery
 
-from vye_pipeline.database import Query
 from vye_pipeline.ledger.columns import PARTITION, RECORD
 from vye_pipeline.ledger.connection import has_receipt
 from vye_pipeline.ledger.models import (
@@ -57,6 +56,7 @@ from vye_pipeline.reconciliation.statuses import (
 )
 from vye_pipeline.records.normalisation import MEANINGS as NORMALISATIONS
 from vye_pipeline.records.rules import MEANINGS as RULES
+from vye_pipeline.sql.engines import Query
 
 
 @dataclass(frozen=True)

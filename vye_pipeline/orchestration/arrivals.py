@@ -8,7 +8,7 @@ from collections.abc import Container, Iterable
 from itertools import groupby
 
 from vye_pipeline.bdn.file_names import INBOUND
-from vye_pipeline.bdn.object_store import StoredObject
+from vye_pipeline.storage.object_store import StoredObject
 
 DAY = re.compile(rf"{INBOUND}(?P<day>[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})/")
 

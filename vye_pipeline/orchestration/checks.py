@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from vye_pipeline.business_days import cut_off, deadline
+from vye_pipeline.context import Context
 from vye_pipeline.errors import PipelineError
 from vye_pipeline.ledger.rows import Orphan
 from vye_pipeline.orchestration import metadata
 from vye_pipeline.reconciliation.rejection_rate import Rejections, is_usual, usual_rate
 from vye_pipeline.reconciliation.statuses import OF_A_LINE, UNSETTLED, Status
 from vye_pipeline.records import KINDS, Kind
-from vye_pipeline.world import World
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from vye_pipeline.redelivery import Verified
+    from vye_pipeline.egress.redeliver import Verified
 
 INTACT, SETTLED, USUAL, CLAIMED, ORPHANS = (
     "objects_lie_there_unaltered",
@@ -58,7 +58,7 @@ def spec(name: str, asset: list[str], partitions: dg.PartitionsDefinition) -> dg
 
 def intact(verified: list[Verified]) -> dg.AssetCheckResult:
     """Says whether what was sent lies in the object store as it was sent."""
-    from vye_pipeline.redelivery import ObjectState
+    from vye_pipeline.egress.redeliver import ObjectState
 
     wrong = [one.in_words() for one in verified if one.state != ObjectState.INTACT]
     return dg.AssetCheckResult(
@@ -96,21 +96,21 @@ def settled(partition_date: date, rows: pd.DataFrame, now: datetime) -> dg.Asset
 
 
 def rejection_rate(
-    world: World, partition_date: date, kind: Kind, rows: pd.DataFrame
+    pipeline: Context, partition_date: date, kind: Kind, rows: pd.DataFrame
 ) -> dg.AssetCheckResult:
     """Says whether BDN rejected about as much as of the last files that it answered.
 
     Args:
-        world: the ledger.
+        pipeline: the ledger.
         partition_date: of the records.
         kind: of the records.
         rows: user_profile_id, record_id, status: a row a record.
     """
-    from vye_pipeline.ledger.reports import rejections
+    from vye_pipeline.reporting.calendar import rejections
 
     lines = rows[rows["status"].isin([str(status) for status in OF_A_LINE])]
     rejected = lines[lines["status"] == str(Status.REJECTED)]
-    earlier = world.ledger.read(
+    earlier = pipeline.ledger.read(
         lambda connection: rejections(connection, kind.name, partition_date, DAYS_COMPARED)
     )
     usual = usual_rate(earlier)
@@ -133,12 +133,12 @@ def rejection_rate(
     )
 
 
-def every_record_claimed(world: World, partition_date: date) -> dg.AssetCheckResult:
+def every_record_claimed(pipeline: Context, partition_date: date) -> dg.AssetCheckResult:
     """Says whether each export-ready record of the day's clones belongs to some partition."""
     import pandas as pd
 
     try:
-        frames = [_unclaimed(world, partition_date, kind) for kind in KINDS]
+        frames = [_unclaimed(pipeline, partition_date, kind) for kind in KINDS]
     except PipelineError as error:
         return dg.AssetCheckResult(
             check_name=CLAIMED,
@@ -170,8 +170,8 @@ def no_orphans(orphans: Sequence[Orphan]) -> dg.AssetCheckResult:
     )
 
 
-def _unclaimed(world: World, partition_date: date, kind: Kind) -> pd.DataFrame:
+def _unclaimed(pipeline: Context, partition_date: date, kind: Kind) -> pd.DataFrame:
     from vye_pipeline.vye_database.unclaimed import unclaimed_records
 
-    clone_ids = world.ledger.clones(partition_date, kind)
-    return unclaimed_records(world, kind, clone_ids, cut_off(partition_date))
+    clone_ids = pipeline.ledger.clones(partition_date, kind)
+    return unclaimed_records(pipeline, kind, clone_ids, cut_off(partition_date))

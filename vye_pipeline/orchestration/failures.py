@@ -9,17 +9,17 @@ from datetime import date, datetime
 
 import dagster as dg
 
+from vye_pipeline.alerting.links import affected_link
 from vye_pipeline.bdn.file_names import outbound_key
+from vye_pipeline.context import Context
 from vye_pipeline.errors import PipelineError, defect, said
-from vye_pipeline.orchestration.links import affected_link
 from vye_pipeline.records import Kind
 from vye_pipeline.settings import Settings
-from vye_pipeline.world import World
 
 
 @contextmanager
 def recorded(
-    world: World,
+    pipeline: Context,
     partition_date: date,
     kind: Kind,
     *,
@@ -40,11 +40,11 @@ def recorded(
 
         failure, held_back = classified(error), None
         with suppress(PipelineError):
-            held_back = world.ledger.fail(
+            held_back = pipeline.ledger.fail(
                 partition_date, kind, failure, step=step, run_id=run_id, failed_at=now
             )
-            settle_clones(world)
-        raise _of_a_file(world.settings, failure, partition_date, kind, held_back) from None
+            settle_clones(pipeline)
+        raise _of_a_file(pipeline.settings, failure, partition_date, kind, held_back) from None
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What assets are given: the world they work on and the time it is."""
+"""What assets are given: the pipeline they work on and the time it is."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from vye_pipeline.world import World
+from vye_pipeline.context import Context
 
-WORLD = "world"
+PIPELINE = "pipeline"
 CLOCK = "clock"
 NOTIFIER = "notifier"
 METRICS = "metrics"
@@ -29,4 +29,4 @@ class Clock:
     now: Callable[[], datetime] = field(default=_utc_now)
 
 
-__all__ = ["CLOCK", "METRICS", "NOTIFIER", "WORLD", "Clock", "World"]
+__all__ = ["CLOCK", "METRICS", "NOTIFIER", "PIPELINE", "Clock", "Context"]

@@ -10,8 +10,8 @@ from typing import Any, Self
 
 import dagster as dg
 
+from vye_pipeline.context import Context
 from vye_pipeline.definitions import build_definitions
-from vye_pipeline.ledger.reports import FAILED, MISSING, calendar
 from vye_pipeline.orchestration.assets.reconciliation import WELL_FORMED
 from vye_pipeline.orchestration.instance import open_instance
 from vye_pipeline.orchestration.jobs import (
@@ -23,8 +23,8 @@ from vye_pipeline.orchestration.jobs import (
     asset_keys,
 )
 from vye_pipeline.orchestration.resources import Clock
+from vye_pipeline.reporting.calendar import FAILED, MISSING, calendar
 from vye_pipeline.settings import Settings
-from vye_pipeline.world import World
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -46,11 +46,11 @@ class Session:
     """Dagster's definitions and instance for some settings, opened once for many runs."""
 
     def __init__(
-        self, settings: Settings, world: World | None = None, clock: Clock | None = None
+        self, settings: Settings, pipeline: Context | None = None, clock: Clock | None = None
     ) -> None:
-        """Takes the settings, and a world and clock where they are not the real ones."""
-        self.world = world or World(settings)
-        self._definitions = build_definitions(self.world, clock)
+        """Takes the settings, and a pipeline and clock where they are not the real ones."""
+        self.pipeline = pipeline or Context(settings)
+        self._definitions = build_definitions(self.pipeline, clock)
         self._instance = open_instance(settings)
 
     def __enter__(self) -> Self:
@@ -83,7 +83,7 @@ class Session:
             Each partition that was run, with its problems.
         """
         wanted = {FAILED} if only_failed else {FAILED, MISSING}
-        known = self.world.ledger.read(lambda connection: calendar(connection, days))
+        known = self.pipeline.ledger.read(lambda connection: calendar(connection, days))
         rows = [row for row in known if row.delivery in wanted]
         for day, group in groupby(rows, key=lambda row: row.partition_date):
             kinds = [row.kind for row in group]

@@ -14,17 +14,17 @@ from vye_pipeline.business_days import (
     business_days_after,
     holiday_name,
 )
+from vye_pipeline.context import Context
 from vye_pipeline.errors import PipelineError
 from vye_pipeline.orchestration.jobs import EGRESS, EGRESS_STAGES, RECONCILE, asset_keys
 from vye_pipeline.orchestration.partitions import DATE_FORMAT
-from vye_pipeline.world import World
 
 Requested = dg.RunRequest | list[dg.RunRequest] | dg.SkipReason
 EVERY_FIVE_MINUTES = ("45-55/5 5 * * 1-5", "*/5 6-23 * * 1-5")
 
 
 def egress_schedule(
-    partitions: dg.TimeWindowPartitionsDefinition, world: World
+    partitions: dg.TimeWindowPartitionsDefinition, pipeline: Context
 ) -> dg.ScheduleDefinition:
     """Returns the schedule that starts a day's egress once VYE has activated the day's clone."""
 
@@ -32,11 +32,11 @@ def egress_schedule(
         key = today.strftime(DATE_FORMAT)
         if not partitions.has_partition_key(key):
             return dg.SkipReason(f"{today} is no partition: see VYE_START_DATE and VYE_END_DATE")
-        reason = _not_activated(world, today)
+        reason = _not_activated(pipeline, today)
         return dg.SkipReason(reason) if reason else dg.RunRequest(run_key=key, partition_key=key)
 
     return _on_business_days(
-        world,
+        pipeline,
         requested,
         name="egress_when_activated",
         job_name=EGRESS,
@@ -47,7 +47,7 @@ def egress_schedule(
     )
 
 
-def retry_schedule(world: World) -> dg.ScheduleDefinition:
+def retry_schedule(pipeline: Context) -> dg.ScheduleDefinition:
     """Returns the schedule that tries failed partitions again, before VYE's next activation."""
 
     def requested(today: date) -> Requested:
@@ -57,12 +57,12 @@ def retry_schedule(world: World) -> dg.ScheduleDefinition:
                 partition_key=day.strftime(DATE_FORMAT),
                 asset_selection=asset_keys(EGRESS_STAGES, kinds),
             )
-            for day, kinds in _failed(world, today)
+            for day, kinds in _failed(pipeline, today)
         ]
         return requests or dg.SkipReason("no partition of the last business days has failed")
 
     return _on_business_days(
-        world,
+        pipeline,
         requested,
         name="retry_before_cut_off",
         job_name=EGRESS,
@@ -74,12 +74,12 @@ def retry_schedule(world: World) -> dg.ScheduleDefinition:
 
 
 def unsettled_schedule(
-    partitions: dg.TimeWindowPartitionsDefinition, world: World
+    partitions: dg.TimeWindowPartitionsDefinition, pipeline: Context
 ) -> dg.ScheduleDefinition:
     """Returns the schedule that reconciles every partition that isn't settled."""
 
     def requested(today: date) -> Requested:
-        days = [day.strftime(DATE_FORMAT) for day in _unsettled(world)]
+        days = [day.strftime(DATE_FORMAT) for day in _unsettled(pipeline)]
         requests = [
             dg.RunRequest(run_key=f"{day} unsettled on {today}", partition_key=day)
             for day in days
@@ -88,7 +88,7 @@ def unsettled_schedule(
         return requests or dg.SkipReason("every partition is settled")
 
     return _on_business_days(
-        world,
+        pipeline,
         requested,
         name="reconcile_unsettled",
         job_name=RECONCILE,
@@ -100,7 +100,7 @@ def unsettled_schedule(
 
 
 def _on_business_days(
-    world: World,
+    pipeline: Context,
     requested: Callable[[date], Requested],
     *,
     name: str,
@@ -120,53 +120,53 @@ def _on_business_days(
     )
     def evaluated(context: dg.ScheduleEvaluationContext) -> Requested:
         today = context.scheduled_execution_time.astimezone(NEW_YORK).date()
-        reason = _no_business(world, today)
+        reason = _no_business(pipeline, today)
         return dg.SkipReason(reason) if reason else requested(today)
 
     return evaluated
 
 
-def _no_business(world: World, today: date) -> str | None:
+def _no_business(pipeline: Context, today: date) -> str | None:
     """Says why there is nothing to do on a day at all."""
     holiday = holiday_name(today)
     if holiday is not None:
         return f"{today} is no business day: {holiday}"
-    return _retired(world, today)
+    return _retired(pipeline, today)
 
 
-def _retired(world: World, today: date) -> str | None:
-    last = world.settings.end_date
+def _retired(pipeline: Context, today: date) -> str | None:
+    last = pipeline.settings.end_date
     if last is None or today <= last:
         return None
-    if _unsettled(world):
+    if _unsettled(pipeline):
         return None
     return f"BDN is retired: the last partition was {last}, and every one is settled"
 
 
-def _unsettled(world: World) -> list[date]:
+def _unsettled(pipeline: Context) -> list[date]:
     from vye_pipeline.ledger.news import unsettled_days
 
-    return world.ledger.read(unsettled_days)
+    return pipeline.ledger.read(unsettled_days)
 
 
-def _not_activated(world: World, today: date) -> str | None:
+def _not_activated(pipeline: Context, today: date) -> str | None:
     from vye_pipeline.vye_database.activation import is_activated
 
     try:
-        activated = is_activated(world, today)
+        activated = is_activated(pipeline, today)
     except PipelineError as error:
         return str(error)
     return None if activated else f"VYE has not activated the clone of {today} yet"
 
 
-def _failed(world: World, today: date) -> Iterator[tuple[date, tuple[str, ...]]]:
+def _failed(pipeline: Context, today: date) -> Iterator[tuple[date, tuple[str, ...]]]:
     """Yields the failed partitions of the last business days and their kinds, oldest first."""
-    from vye_pipeline.ledger.reports import FAILED, calendar
+    from vye_pipeline.reporting.calendar import FAILED, calendar
 
-    first = business_days_after(today, -world.settings.retry_business_days)
+    first = business_days_after(today, -pipeline.settings.retry_business_days)
     last = business_days_after(today, -1)
-    days = list(business_days(max(first, world.settings.start_date), last))
-    known = world.ledger.read(lambda connection: calendar(connection, days))
+    days = list(business_days(max(first, pipeline.settings.start_date), last))
+    known = pipeline.ledger.read(lambda connection: calendar(connection, days))
     rows = [row for row in known if row.delivery == FAILED]
     for day, group in groupby(rows, key=lambda row: row.partition_date):
         yield day, tuple(row.kind for row in group)

@@ -7,13 +7,13 @@ from datetime import date
 
 import dagster as dg
 
+from vye_pipeline.alerting.metrics import OPEN_ALARMS, Metrics
+from vye_pipeline.alerting.notifier import Notifier
 from vye_pipeline.bdn.file_names import INBOUND
 from vye_pipeline.errors import PipelineError, defect
 from vye_pipeline.orchestration.arrivals import arrivals, days_with_unknown
 from vye_pipeline.orchestration.jobs import EGRESS_JOB, RECONCILE, RECONCILE_JOB
-from vye_pipeline.orchestration.metrics import OPEN_ALARMS, Metrics
-from vye_pipeline.orchestration.notifier import Notifier
-from vye_pipeline.orchestration.resources import Clock, World
+from vye_pipeline.orchestration.resources import Clock, Context
 from vye_pipeline.records import KINDS
 
 EACH_MINUTE = 60
@@ -21,7 +21,7 @@ PARTITION = "dagster/partition"
 
 
 def acknowledgement_sensor(
-    partitions: dg.TimeWindowPartitionsDefinition, world: World
+    partitions: dg.TimeWindowPartitionsDefinition, pipeline: Context
 ) -> dg.SensorDefinition:
     """Returns the sensor that reconciles a partition when anything of BDN's arrives for it."""
 
@@ -36,10 +36,10 @@ def acknowledgement_sensor(
     def acknowledgements_arrive(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         from vye_pipeline.ledger.news import known_inbound_keys
 
-        listing = world.objects.list(INBOUND)
+        listing = pipeline.objects.list(INBOUND)
         lying = arrivals(listing)
         if context.cursor is None:
-            known = world.ledger.read(known_inbound_keys)
+            known = pipeline.ledger.read(known_inbound_keys)
             changed = days_with_unknown(listing, known)
         else:
             seen = json.loads(context.cursor)
@@ -56,7 +56,7 @@ def acknowledgement_sensor(
     return acknowledgements_arrive
 
 
-def failed_egress_sensor(world: World) -> dg.SensorDefinition:
+def failed_egress_sensor(pipeline: Context) -> dg.SensorDefinition:
     """Returns the sensor that reconciles a partition whose egress has failed."""
 
     @dg.run_failure_sensor(
@@ -75,17 +75,17 @@ def failed_egress_sensor(world: World) -> dg.SensorDefinition:
         day = run.tags.get(PARTITION)
         if day is None:
             return dg.SkipReason("the run was of no partition")
-        _record_if_silent(world, date.fromisoformat(day), run.run_id, clock)
+        _record_if_silent(pipeline, date.fromisoformat(day), run.run_id, clock)
         return dg.RunRequest(run_key=f"{day} after {run.run_id}", partition_key=day)
 
     return reconcile_after_failed_egress
 
 
-def _record_if_silent(world: World, day: date, run_id: str, clock: Clock) -> None:
+def _record_if_silent(pipeline: Context, day: date, run_id: str, clock: Clock) -> None:
     """Records the failure of a run that could not do so itself: it was killed, or never began."""
     from vye_pipeline.ledger.news import delivered_kinds, failure_is_known
 
-    is_known, delivered = world.ledger.read(
+    is_known, delivered = pipeline.ledger.read(
         lambda connection: (
             failure_is_known(connection, run_id),
             delivered_kinds(connection, day),
@@ -100,11 +100,11 @@ def _record_if_silent(world: World, day: date, run_id: str, clock: Clock) -> Non
     )
     for kind in KINDS:
         if kind.name not in delivered:
-            world.ledger.fail(day, kind, error, step="run", run_id=run_id, failed_at=clock.now())
+            pipeline.ledger.fail(day, kind, error, step="run", run_id=run_id, failed_at=clock.now())
 
 
-def watch_sensor(world: World) -> dg.SensorDefinition:
-    """Returns the sensor that tells people what they have to know (alerts.py)."""
+def watch_sensor(pipeline: Context) -> dg.SensorDefinition:
+    """Returns the sensor that tells people what they have to know (alarms.py)."""
 
     @dg.sensor(
         name="watch",
@@ -119,15 +119,15 @@ def watch_sensor(world: World) -> dg.SensorDefinition:
         notifier: dg.ResourceParam[Notifier],
         metrics: dg.ResourceParam[Metrics],
     ) -> dg.SkipReason:
-        from vye_pipeline.orchestration import alerts
+        from vye_pipeline.alerting import alarms
 
         told = json.loads(context.cursor or "{}")
         try:
-            holding = alerts.alarms(world, clock.now())
+            holding = alarms.alarms(pipeline, clock.now())
         except PipelineError as error:
-            told |= alerts.tell_new(notifier, [alerts.unreadable(error)], told)
+            told |= alarms.tell_new(notifier, [alarms.unreadable(error)], told)
         else:
-            told = alerts.tell(notifier, holding, told)
+            told = alarms.tell(notifier, holding, told)
         context.update_cursor(json.dumps(told))
         metrics.gauge(OPEN_ALARMS, len(told))
         return dg.SkipReason("; ".join(told) or "there is nothing that people have to know")

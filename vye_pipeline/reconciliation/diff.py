@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 from vye_pipeline.bdn.acknowledgement import Acknowledgement, no_details
 from vye_pipeline.bdn.disposition import Disposition
+from vye_pipeline.columns.parallel import side_by_side
+from vye_pipeline.columns.text import text_array, text_series
 from vye_pipeline.reconciliation.matching import (
     NOTHING,
     Mask,
@@ -29,8 +31,6 @@ from vye_pipeline.reconciliation.matching import (
 from vye_pipeline.reconciliation.statuses import Status
 from vye_pipeline.records import Kind
 from vye_pipeline.records.layout import parse, split_lines
-from vye_pipeline.side_by_side import side_by_side
-from vye_pipeline.text import text_array, text_series
 
 ONLY_PADDING = "padding"
 KEY = "acknowledgement_key"

@@ -8,13 +8,13 @@ from datetime import date, datetime
 import pandas as pd
 
 from vye_pipeline.bdn.file_names import FEED_NAME, inbound_prefix
-from vye_pipeline.bdn.object_store import ObjectMissing
 from vye_pipeline.bdn.wave_feed import WaveFeed, parse_feed
-from vye_pipeline.egress import load_upload_file
+from vye_pipeline.context import Context
+from vye_pipeline.egress.deliver import load_upload_file
 from vye_pipeline.reconciliation.evidence import evidence
 from vye_pipeline.reconciliation.statuses import CONFIRMED, Status
 from vye_pipeline.records import kind_named
-from vye_pipeline.world import World
+from vye_pipeline.storage.object_store import ObjectMissing
 
 UNANSWERED = (Status.PENDING, Status.MISSING)
 
@@ -36,11 +36,11 @@ class FeedOutcome:
     contradicted_count: int
 
 
-def take_feed(world: World, feed_date: date, now: datetime) -> FeedOutcome | None:
+def take_feed(context: Context, feed_date: date, now: datetime) -> FeedOutcome | None:
     """Reads the feed of a day, and keeps what it says of older records without an answer.
 
     Args:
-        world: databases and stores.
+        context: databases and stores.
         feed_date: whose folder it lies in.
         now: with zone.
 
@@ -53,12 +53,12 @@ def take_feed(world: World, feed_date: date, now: datetime) -> FeedOutcome | Non
     """
     key = inbound_prefix(feed_date) + FEED_NAME
     try:
-        content = world.objects.get(key)
+        content = context.objects.get(key)
     except ObjectMissing:
         return None
-    kept = world.snapshots.keep(f"{feed_date}/feed", content)
+    kept = context.snapshots.keep(f"{feed_date}/feed", content)
     feed = parse_feed(content, place=key)
-    world.ledger.record_feed(
+    context.ledger.record_feed(
         feed_date=feed_date,
         sha256=kept.sha256,
         snapshot_name=kept.name,
@@ -66,22 +66,22 @@ def take_feed(world: World, feed_date: date, now: datetime) -> FeedOutcome | Non
         unreadable_count=len(feed.unreadable),
         read_at=now,
     )
-    said = _evidence(world, feed_date, feed)
-    world.ledger.record_evidence(said, feed_date, now)
+    said = _evidence(context, feed_date, feed)
+    context.ledger.record_evidence(said, feed_date, now)
     confirmed = int((said["evidence"] == CONFIRMED).sum())
     return FeedOutcome(len(feed.lines), feed.unreadable, confirmed, len(said) - confirmed)
 
 
-def _evidence(world: World, feed_date: date, feed: WaveFeed) -> pd.DataFrame:
+def _evidence(context: Context, feed_date: date, feed: WaveFeed) -> pd.DataFrame:
     """Returns kind, record_id, evidence, fields of all unanswered records that it speaks of.
 
     A feed of the day of a delivery was made before BDN had the file, and says nothing of it.
     """
     parts = [pd.DataFrame({"kind": pd.Series(dtype="str"), "record_id": pd.Series(dtype="int64")})]
-    unanswered = world.ledger.unanswered(feed_date, [str(status) for status in UNANSWERED])
+    unanswered = context.ledger.unanswered(feed_date, [str(status) for status in UNANSWERED])
     for (day, name), rows in unanswered.groupby(["partition_date", "kind"]):
         kind, partition_date = kind_named(str(name)), date.fromisoformat(str(day))
-        sent = load_upload_file(world, partition_date, kind)
+        sent = load_upload_file(context, partition_date, kind)
         said = evidence(kind, sent, feed.lines)
         mine = rows[["kind", "record_id", "line_number"]].merge(said, on="line_number")
         parts.append(mine.drop(columns="line_number"))

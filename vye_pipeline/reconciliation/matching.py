@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from vye_pipeline.columns.parallel import rows, side_by_side
+from vye_pipeline.columns.text import rstripped, text_array
 from vye_pipeline.records import Kind
 from vye_pipeline.records.encoding import SSN_WIDTH
 from vye_pipeline.records.layout import parse
-from vye_pipeline.side_by_side import rows, side_by_side
-from vye_pipeline.text import rstripped, text_array
 
 NOTHING = -1
 UNIT_SEPARATOR = "\x1f"

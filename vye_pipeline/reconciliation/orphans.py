@@ -10,20 +10,20 @@ from datetime import date, datetime, timedelta
 
 from vye_pipeline.bdn.file_names import FEED_NAME, acknowledgement_place, inbound_prefix
 from vye_pipeline.business_days import business_days_after
+from vye_pipeline.context import Context
 from vye_pipeline.ledger.rows import Orphan
 from vye_pipeline.records import KINDS
-from vye_pipeline.world import World
 
 NO_FILE = "its name is that of no file of this day"
 NEVER_SENT = "the file was never delivered"
 NO_REVISION = "this revision of the file was never sent"
 
 
-def find_orphans(world: World, partition_date: date, now: datetime) -> list[Orphan]:
+def find_orphans(context: Context, partition_date: date, now: datetime) -> list[Orphan]:
     """Keeps what answers to nothing, and returns it; what has been explained leaves the list.
 
     Args:
-        world: databases and stores.
+        context: databases and stores.
         partition_date: whose folder is looked at, and those of the days since the one before.
         now: with zone.
 
@@ -33,16 +33,16 @@ def find_orphans(world: World, partition_date: date, now: datetime) -> list[Orph
     day = business_days_after(partition_date, -1) + timedelta(days=1)
     found = []
     while day <= partition_date:
-        for stored in world.objects.list(inbound_prefix(day)):
-            reason = _reason(world, day, stored.key)
+        for stored in context.objects.list(inbound_prefix(day)):
+            reason = _reason(context, day, stored.key)
             if reason is not None:
-                found.append(_kept(world, partition_date, stored.key, reason, now))
+                found.append(_kept(context, partition_date, stored.key, reason, now))
         day += timedelta(days=1)
-    world.ledger.record_orphans(partition_date, found)
+    context.ledger.record_orphans(partition_date, found)
     return found
 
 
-def _reason(world: World, day: date, key: str) -> str | None:
+def _reason(context: Context, day: date, key: str) -> str | None:
     """Says why a key answers to nothing, None if it answers to a file or is BDN's feed."""
     if key == inbound_prefix(day) + FEED_NAME:
         return None
@@ -50,14 +50,14 @@ def _reason(world: World, day: date, key: str) -> str | None:
         place = acknowledgement_place(kind, day, key)
         if place is None:
             continue
-        if world.ledger.receipt(day, kind) is None:
+        if context.ledger.receipt(day, kind) is None:
             return NEVER_SENT
-        return NO_REVISION if place.revision > world.ledger.revision(day, kind) else None
+        return NO_REVISION if place.revision > context.ledger.revision(day, kind) else None
     return NO_FILE
 
 
-def _kept(world: World, partition_date: date, key: str, reason: str, now: datetime) -> Orphan:
-    kept = world.snapshots.keep(
-        f"{partition_date}/orphaned_acknowledgement", world.objects.get(key)
+def _kept(context: Context, partition_date: date, key: str, reason: str, now: datetime) -> Orphan:
+    kept = context.snapshots.keep(
+        f"{partition_date}/orphaned_acknowledgement", context.objects.get(key)
     )
     return Orphan(partition_date, key, kept.sha256, kept.name, reason, now)

@@ -18,12 +18,12 @@ from vye_pipeline.bdn.file_names import (
     inbound_prefix,
 )
 from vye_pipeline.business_days import deadline
-from vye_pipeline.egress import load_upload_file
+from vye_pipeline.context import Context
+from vye_pipeline.egress.deliver import load_upload_file
 from vye_pipeline.ledger.models import LINE, QUARANTINED, REPLACED, SUPERSEDED
 from vye_pipeline.reconciliation.diff import compare
 from vye_pipeline.reconciliation.statuses import Status
 from vye_pipeline.records import Kind
-from vye_pipeline.world import World
 
 
 @dataclass(frozen=True)
@@ -39,27 +39,27 @@ class Received:
     malformed: list[MalformedAcknowledgement]
 
 
-def receive(world: World, partition_date: date, kind: Kind, now: datetime) -> Received:
+def receive(context: Context, partition_date: date, kind: Kind, now: datetime) -> Received:
     """Keeps the raw bytes of each acknowledgement, then reads and records it.
 
     None at all is a normal state. One that can't be read doesn't keep the others from being read.
     Those to a redelivery count as those to the file do.
     """
     received = Received([], [])
-    newest_revision = world.ledger.revision(partition_date, kind)
-    for stored in world.objects.list(inbound_prefix(partition_date)):
+    newest_revision = context.ledger.revision(partition_date, kind)
+    for stored in context.objects.list(inbound_prefix(partition_date)):
         place = acknowledgement_place(kind, partition_date, stored.key)
         if place is None or place.revision > newest_revision:
             continue
-        content = world.objects.get(stored.key)
-        kept = world.snapshots.keep(f"{partition_date}/{kind.name}/acknowledgement", content)
+        content = context.objects.get(stored.key)
+        kept = context.snapshots.keep(f"{partition_date}/{kind.name}/acknowledgement", content)
         try:
             read = _parse(content, partition_date, kind, place.revision, stored.key)
         except MalformedAcknowledgement as error:
             received.malformed.append(error)
             continue
         received.acknowledgements.append(read)
-        world.ledger.record_acknowledgement(
+        context.ledger.record_acknowledgement(
             partition_date=partition_date,
             kind=kind.name,
             revision=place.revision,
@@ -78,17 +78,19 @@ def receive(world: World, partition_date: date, kind: Kind, now: datetime) -> Re
     return received
 
 
-def load_acknowledgements(world: World, partition_date: date, kind: Kind) -> list[Acknowledgement]:
+def load_acknowledgements(
+    context: Context, partition_date: date, kind: Kind
+) -> list[Acknowledgement]:
     """Returns the acknowledgements on record, from their snapshots."""
-    rows = world.ledger.acknowledgements(partition_date, kind)
+    rows = context.ledger.acknowledgements(partition_date, kind)
     return [
-        _parse(world.snapshots.get(name), partition_date, kind, revision, key)
+        _parse(context.snapshots.get(name), partition_date, kind, revision, key)
         for key, revision, name in rows.itertuples(index=False)
     ]
 
 
 def reconcile(
-    world: World,
+    context: Context,
     partition_date: date,
     kind: Kind,
     acknowledgements: list[Acknowledgement],
@@ -97,7 +99,7 @@ def reconcile(
     """Gives every record of a partition its one status and keeps that in the ledger.
 
     Args:
-        world: databases and stores.
+        context: databases and stores.
         partition_date: of the records.
         kind: of the records.
         acknowledgements: all on record for the file.
@@ -108,13 +110,13 @@ def reconcile(
         acknowledgement_key: a row a record that was not replaced, and one an unexpected answer
         (record_id null).
     """
-    claims = world.ledger.claims(partition_date, kind)
+    claims = context.ledger.claims(partition_date, kind)
     claims = claims[claims["disposition"] != REPLACED]
-    is_delivered = world.ledger.receipt(partition_date, kind) is not None
-    unsent = _unsent(world, partition_date, kind, claims, is_delivered=is_delivered)
+    is_delivered = context.ledger.receipt(partition_date, kind) is not None
+    unsent = _unsent(context, partition_date, kind, claims, is_delivered=is_delivered)
     parts = [unsent]
     if is_delivered:
-        sent = load_upload_file(world, partition_date, kind)
+        sent = load_upload_file(context, partition_date, kind)
         is_overdue = now > deadline(partition_date)
         difference = compare(kind, sent, acknowledgements, is_overdue=is_overdue)
         lines = claims.loc[
@@ -128,7 +130,7 @@ def reconcile(
         ]
     rows = pd.concat(parts, ignore_index=True)
     rows = rows.astype(dict.fromkeys(("record_id", "user_profile_id", "line_number"), "Int64"))
-    world.ledger.reconcile(partition_date, kind, rows, now)
+    context.ledger.reconcile(partition_date, kind, rows, now)
     return rows
 
 
@@ -140,7 +142,7 @@ def _parse(
 
 
 def _unsent(
-    world: World,
+    context: Context,
     partition_date: date,
     kind: Kind,
     claims: pd.DataFrame,
@@ -152,7 +154,7 @@ def _unsent(
     if not is_delivered:
         statuses[LINE] = Status.UNDELIVERED
     rows = claims[claims["disposition"].isin(list(statuses))]
-    faults = world.ledger.findings(partition_date, kind)
+    faults = context.ledger.findings(partition_date, kind)
     faults = faults[faults["is_quarantining"]]
     reasons = faults.drop_duplicates("record_id").set_index("record_id")["code"]
     fields = faults.drop_duplicates(["record_id", "field"]).groupby("record_id")["field"]

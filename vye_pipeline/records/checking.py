@@ -13,11 +13,11 @@ import pandas as pd
 import pandera.pandas as pandera
 from pandera.errors import SchemaErrors
 
+from vye_pipeline.columns.parallel import halves, side_by_side
+from vye_pipeline.columns.text import text_array, text_series
 from vye_pipeline.records.kind import Column, Kind
 from vye_pipeline.records.normalisation import normalise
 from vye_pipeline.records.rules import Rule
-from vye_pipeline.side_by_side import halves, side_by_side
-from vye_pipeline.text import text_array, text_series
 
 FINDING_TYPES = {"record_id": "int64", "field": "str", "code": "str", "is_quarantining": "bool"}
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from vye_pipeline.text import Characters
+    from vye_pipeline.columns.text import Characters
 
 SSN_WIDTH = 9
 TD_NUMBER = (7, 8, 0, 1, 2, 3, 4, 5, 6)  # which digits of an SSN, in order
@@ -28,7 +28,7 @@ def as_it_is(values: pa.Array) -> pa.Array:
 
 def compact_date(values: pa.Array) -> pa.Array:
     """Writes 2024-02-29 as 20240229."""
-    from vye_pipeline.text import from_matrix, matrix
+    from vye_pipeline.columns.text import from_matrix, matrix
 
     return from_matrix(matrix(values, DATE_WIDTH).take(COMPACT_DATE, axis=1))
 
@@ -42,7 +42,7 @@ def ssn(values: pa.Array) -> pa.Array:
 
 def td_number(values: pa.Array) -> pa.Array:
     """Moves the last two digits of an SSN to the front: 123456789 becomes 891234567."""
-    from vye_pipeline.text import from_matrix, matrix
+    from vye_pipeline.columns.text import from_matrix, matrix
 
     return from_matrix(matrix(ssn(values), SSN_WIDTH).take(TD_NUMBER, axis=1))
 
@@ -66,7 +66,7 @@ def _digits(values: pa.Array) -> Characters:
     """Returns the digits of each value."""
     import numpy as np
 
-    from vye_pipeline.text import Characters, characters
+    from vye_pipeline.columns.text import Characters, characters
 
     given = characters(values)
     is_digit = (given.codes >= ord("0")) & (given.codes <= ord("9"))
@@ -80,20 +80,20 @@ def acct_type(values: pa.Array) -> pa.Array:
     """Writes checking as C and savings as S."""
     import pyarrow.compute as pc
 
-    from vye_pipeline.text import cut
+    from vye_pipeline.columns.text import cut
 
     return pc.ascii_upper(cut(values, 0, 1))
 
 
 def routing_number_body(values: pa.Array) -> pa.Array:
     """Returns a routing number's first eight digits."""
-    from vye_pipeline.text import from_matrix, matrix
+    from vye_pipeline.columns.text import from_matrix, matrix
 
     return from_matrix(matrix(values, ROUTING_NUMBER_WIDTH)[:, :-1])
 
 
 def routing_number_check_digit(values: pa.Array) -> pa.Array:
     """Returns a routing number's ninth digit."""
-    from vye_pipeline.text import from_matrix, matrix
+    from vye_pipeline.columns.text import from_matrix, matrix
 
     return from_matrix(matrix(values, ROUTING_NUMBER_WIDTH)[:, -1:])

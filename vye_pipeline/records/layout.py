@@ -13,9 +13,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vye_pipeline.records.kind import Kind
-from vye_pipeline.side_by_side import rows, side_by_side, whole_lines
-from vye_pipeline.text import (
+from vye_pipeline.columns.parallel import rows, side_by_side, whole_lines
+from vye_pipeline.columns.text import (
     Characters,
     Codes,
     characters,
@@ -25,6 +24,7 @@ from vye_pipeline.text import (
     rstripped,
     text_array,
 )
+from vye_pipeline.records.kind import Kind
 
 
 def render(kind: Kind, records: pd.DataFrame) -> bytes:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vye_pipeline.text import Codes, characters
+from vye_pipeline.columns.text import Codes, characters
 
 ACCENTS_REMOVED = "accents_removed"
 LINE_BREAK_REPLACED = "line_break_replaced"

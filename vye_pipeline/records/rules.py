@@ -55,7 +55,7 @@ def _is_printable_ascii(values: Text) -> Mask:
     """Looks at all characters at once, and at each value only where some character is bad."""
     import pandas as pd
 
-    from vye_pipeline.text import characters, text_array
+    from vye_pipeline.columns.text import characters, text_array
 
     codes = characters(text_array(values)).codes
     if ((codes >= ord(" ")) & (codes <= ord("~"))).all():
@@ -68,7 +68,7 @@ def _has_valid_check_digit(values: Text) -> Mask:
     import numpy as np
     import pandas as pd
 
-    from vye_pipeline.text import matrix, text_array
+    from vye_pipeline.columns.text import matrix, text_array
 
     nine_digits = values.str.fullmatch("[0-9]{9}")
     digits = matrix(text_array(values.where(nine_digits, "000000000")), 9) - ord("0")

@@ -7,11 +7,11 @@ from datetime import date
 import pandas as pd
 
 from vye_pipeline.bdn.file_names import FEED_NAME, inbound_prefix, outbound_key
-from vye_pipeline.bdn.object_store import ObjectStore
 from vye_pipeline.bdn.wave_feed import ADDRESS_WIDTH, FIELDS, render_feed
 from vye_pipeline.errors import UsageError
 from vye_pipeline.records import ADDRESS_CHANGES, VERIFICATIONS, Kind
 from vye_pipeline.records.layout import parse, split_lines
+from vye_pipeline.storage.object_store import ObjectStore
 
 NAMES = [field.name for field in FIELDS]
 STRANGERS = 3

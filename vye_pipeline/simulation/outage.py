@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vye_pipeline.bdn.object_store import ObjectStore, StoredObject
 from vye_pipeline.errors import upload_error
+from vye_pipeline.storage.object_store import ObjectStore, StoredObject
 
 
 class Outage(ObjectStore):

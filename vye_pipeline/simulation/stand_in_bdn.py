@@ -21,10 +21,10 @@ from vye_pipeline.bdn.acknowledgement import (
 )
 from vye_pipeline.bdn.disposition import Disposition
 from vye_pipeline.bdn.file_names import acknowledgement_key, file_name, outbound_key
-from vye_pipeline.bdn.object_store import ObjectStore
 from vye_pipeline.errors import UsageError
 from vye_pipeline.records import KINDS, Kind
 from vye_pipeline.records.layout import split_lines
+from vye_pipeline.storage.object_store import ObjectStore
 
 REJECTIONS = {
     "verifications": ("R001", "R002", "R003", "R030"),

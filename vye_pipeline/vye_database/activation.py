@@ -7,20 +7,20 @@ from datetime import UTC, date, datetime
 from sqlalchemy import func, select, true
 
 from vye_pipeline.business_days import NEW_YORK
+from vye_pipeline.context import Context
 from vye_pipeline.retries import retried
 from vye_pipeline.vye_database.tables import BdnClone
-from vye_pipeline.world import World
 
 
 @retried
-def is_activated(world: World, day: date) -> bool:
+def is_activated(context: Context, day: date) -> bool:
     """Says whether the active clone was imported on a day (New York), so that the last is ready.
 
     Raises:
         PipelineError: source: VYE's database can't be read.
     """
     query = select(func.max(BdnClone.created_at)).where(BdnClone.is_active == true())
-    with world.vye.errors(), world.vye_engine.connect() as connection:
+    with context.vye.errors(), context.vye_engine.connect() as connection:
         imported_at: datetime | None = connection.scalar(query)
     if imported_at is None:
         return False

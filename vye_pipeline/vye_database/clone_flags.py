@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, select, update
 
-from vye_pipeline.database import Database
 from vye_pipeline.errors import Cause
 from vye_pipeline.records import KINDS
 from vye_pipeline.retries import retried
+from vye_pipeline.sql.engines import Database
 from vye_pipeline.vye_database.tables import Base
 from vye_pipeline.vye_database.unclaimed import unclaimed_records
 
 if TYPE_CHECKING:
-    from vye_pipeline.world import World
+    from vye_pipeline.context import Context
 
 CLONES = Base.metadata.tables["vye_bdn_clones"]
 
 
-def settle_clones(world: World) -> None:
+def settle_clones(context: Context) -> None:
     """Sets the flag of every clone that all kinds have read; without a write URL does nothing.
 
     A clone with a record that no partition has claimed keeps its flag, so that the record comes
@@ -34,26 +34,26 @@ def settle_clones(world: World) -> None:
     Raises:
         PipelineError: source: the flag can't be read or written.
     """
-    if world.settings.vye_database_write_url is None:
+    if context.settings.vye_database_write_url is None:
         return
-    states = world.ledger.clone_states().set_index("bdn_clone_id")
-    known = states.loc[states.index.intersection(_flagged(world))]
+    states = context.ledger.clone_states().set_index("bdn_clone_id")
+    known = states.loc[states.index.intersection(_flagged(context))]
     read = known[known["kind_count"] == len(KINDS)]
     failed = read.index[read["failure_count"] > 0].tolist()
     done = [
         clone_id
         for clone_id in read.index[read["open_count"] == 0].tolist()
-        if all(unclaimed_records(world, kind, [clone_id]).empty for kind in KINDS)
+        if all(unclaimed_records(context, kind, [clone_id]).empty for kind in KINDS)
     ]
     if failed or done:
-        _write(world.settings.vye_database_write_url, failed, done)
+        _write(context.settings.vye_database_write_url, failed, done)
 
 
 @retried
-def _flagged(world: World) -> list[int]:
+def _flagged(context: Context) -> list[int]:
     """Returns the ids of the clones that have not been handed back."""
     query = select(CLONES.c.id).where(CLONES.c.export_ready.is_not(None))
-    with world.vye.errors(), world.vye_engine.connect() as connection:
+    with context.vye.errors(), context.vye_engine.connect() as connection:
         return list(connection.scalars(query))
 
 

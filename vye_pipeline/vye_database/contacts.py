@@ -13,12 +13,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, func, or_, select
 
-from vye_pipeline.database import Query
-from vye_pipeline.frames import read_frame
+from vye_pipeline.context import Context
 from vye_pipeline.retries import retried
+from vye_pipeline.sql.engines import Query
+from vye_pipeline.sql.frames import read_frame
 from vye_pipeline.vye_database.personal import plain_text
 from vye_pipeline.vye_database.tables import Base
-from vye_pipeline.world import World
 
 
 @dataclass(frozen=True)
@@ -31,26 +31,26 @@ class Contact:
 
 
 @retried
-def reachable(world: World, user_profile_ids: Sequence[int]) -> frozenset[int]:
+def reachable(context: Context, user_profile_ids: Sequence[int]) -> frozenset[int]:
     """Says which of some user profiles have given a telephone number or e-mail address.
 
     Raises:
         PipelineError: source: VYE's database can't be read.
     """
     query = _given(_INFO.c.user_profile_id).where(_INFO.c.user_profile_id.in_(user_profile_ids))
-    with world.vye.errors(), world.vye_engine.connect() as connection:
+    with context.vye.errors(), context.vye_engine.connect() as connection:
         return frozenset(read_frame(connection, query.distinct())["user_profile_id"].tolist())
 
 
 def look_up(
-    world: World, user_profile_id: int, *, looked_up_by: str, reason: str, now: datetime
+    context: Context, user_profile_id: int, *, looked_up_by: str, reason: str, now: datetime
 ) -> Contact | None:
     """Returns how a user profile can be reached, None if it has given nothing.
 
     Who looks it up, when and why is in the ledger before anything is read.
 
     Args:
-        world: ledger and VYE's database.
+        context: ledger and VYE's database.
         user_profile_id: whose contact details.
         looked_up_by: who wants to know.
         reason: why; no personal data.
@@ -59,21 +59,21 @@ def look_up(
     Raises:
         PipelineError: source: VYE's database can't be read; defect: the ledger can't be written.
     """
-    world.ledger.record_contact_lookup(
+    context.ledger.record_contact_lookup(
         user_profile_id=user_profile_id, looked_up_by=looked_up_by, reason=reason, looked_up_at=now
     )
-    return _newest(world, user_profile_id)
+    return _newest(context, user_profile_id)
 
 
 @retried
-def _newest(world: World, user_profile_id: int) -> Contact | None:
+def _newest(context: Context, user_profile_id: int) -> Contact | None:
     query = (
         _given(*_WAYS)
         .where(_INFO.c.user_profile_id == user_profile_id)
         .order_by(_CHANGE.c.created_at.desc(), _CHANGE.c.id.desc())
         .limit(1)
     )
-    with world.vye.errors(), world.vye_engine.connect() as connection:
+    with context.vye.errors(), context.vye_engine.connect() as connection:
         row = connection.execute(query).one_or_none()
     return Contact(*row) if row else None
 

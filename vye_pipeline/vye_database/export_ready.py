@@ -13,12 +13,12 @@ import pandas as pd
 from sqlalchemy import Engine, Select, Table, select, true
 
 from vye_pipeline.business_days import cut_off
-from vye_pipeline.database import Database
 from vye_pipeline.errors import Cause
-from vye_pipeline.frames import read_frame
 from vye_pipeline.records import Kind
 from vye_pipeline.retries import retried
 from vye_pipeline.settings import Settings
+from vye_pipeline.sql.engines import Database
+from vye_pipeline.sql.frames import read_frame
 from vye_pipeline.vye_database.personal import plain_text
 from vye_pipeline.vye_database.tables import Base
 

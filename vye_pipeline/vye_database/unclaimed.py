@@ -15,22 +15,22 @@ import pandas as pd
 from numpy.typing import NDArray
 from sqlalchemy import select
 
-from vye_pipeline.database import Query
-from vye_pipeline.frames import read_frame, read_ids
+from vye_pipeline.columns.parallel import side_by_side
+from vye_pipeline.context import Context
 from vye_pipeline.records import Kind
 from vye_pipeline.retries import retried
-from vye_pipeline.side_by_side import side_by_side
+from vye_pipeline.sql.engines import Query
+from vye_pipeline.sql.frames import read_frame, read_ids
 from vye_pipeline.vye_database.tables import Base
-from vye_pipeline.world import World
 
 
 def unclaimed_records(
-    world: World, kind: Kind, clone_ids: Sequence[int], before: datetime | None = None
+    context: Context, kind: Kind, clone_ids: Sequence[int], before: datetime | None = None
 ) -> pd.DataFrame:
     """Returns record_id and user_profile_id of the records of some clones that nobody has claimed.
 
     Args:
-        world: ledger and VYE's database.
+        context: ledger and VYE's database.
         kind: of the records.
         clone_ids: the BDN clones to look at.
         before: only what was created before (with zone); all by default.
@@ -41,14 +41,14 @@ def unclaimed_records(
     query = _query(kind, clone_ids, before)
     ids_alone = query.with_only_columns(query.selected_columns["record_id"])
     asked = (
-        partial(_read_ids, world, ids_alone),
-        partial(world.ledger.claimed_ids, kind, clone_ids),
+        partial(_read_ids, context, ids_alone),
+        partial(context.ledger.claimed_ids, kind, clone_ids),
     )
     ids, claimed = side_by_side(lambda ask: ask(), asked)  # two databases, which don't wait
     unclaimed = np.setdiff1d(ids, claimed, assume_unique=True)
     if not len(unclaimed):  # as a rule: then nobody needs to know whose the records are
         return pd.DataFrame(columns=["record_id", "user_profile_id"], dtype="int64")
-    records = _read_records(world, query)
+    records = _read_records(context, query)
     records = records[records["record_id"].isin(unclaimed)]
     return records.sort_values("record_id", ignore_index=True)
 
@@ -68,12 +68,12 @@ def _query(kind: Kind, clone_ids: Sequence[int], before: datetime | None) -> Que
 
 
 @retried
-def _read_ids(world: World, query: Query) -> NDArray[np.int64]:
-    with world.vye.errors(), world.vye_engine.connect() as connection:
+def _read_ids(context: Context, query: Query) -> NDArray[np.int64]:
+    with context.vye.errors(), context.vye_engine.connect() as connection:
         return read_ids(connection, query)
 
 
 @retried
-def _read_records(world: World, query: Query) -> pd.DataFrame:
-    with world.vye.errors(), world.vye_engine.connect() as connection:
+def _read_records(context: Context, query: Query) -> pd.DataFrame:
+    with context.vye.errors(), context.vye_engine.connect() as connection:
         return read_frame(connection, query)

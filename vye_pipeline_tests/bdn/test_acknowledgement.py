@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vye_pipeline import side_by_side
 from vye_pipeline.bdn.acknowledgement import (
     Acknowledgement,
     MalformedAcknowledgement,
@@ -19,6 +18,7 @@ from vye_pipeline.bdn.acknowledgement import (
 )
 from vye_pipeline.bdn.disposition import Disposition
 from vye_pipeline.business_days import CHICAGO
+from vye_pipeline.columns import parallel
 from vye_pipeline.errors import Cause
 
 PLACE = "inbound/2025-04-07/vawave097.ack"
@@ -256,7 +256,7 @@ MALFORMED: dict[str, tuple[list[str], int, str]] = {
 }
 
 
-@pytest.mark.parametrize("characters", [side_by_side.CHARACTERS, 1])
+@pytest.mark.parametrize("characters", [parallel.CHARACTERS, 1])
 @pytest.mark.parametrize(("lines", "line", "fault"), MALFORMED.values(), ids=MALFORMED.keys())
 def test_a_malformation_is_named_with_place_line_and_cause(
     lines: list[str],
@@ -265,7 +265,7 @@ def test_a_malformation_is_named_with_place_line_and_cause(
     characters: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(side_by_side, "CHARACTERS", characters)
+    monkeypatch.setattr(parallel, "CHARACTERS", characters)
     with pytest.raises(MalformedAcknowledgement) as caught:
         parse(joined(lines))
     assert (caught.value.place, caught.value.line, caught.value.fault) == (PLACE, line, fault)
@@ -328,7 +328,7 @@ def test_what_is_written_is_read_back(written: Acknowledgement, end: str) -> Non
 @given(acknowledgements(), st.integers(1, 100))
 def test_parts_are_read_as_the_whole_is(written: Acknowledgement, characters: int) -> None:
     with pytest.MonkeyPatch.context() as patching:
-        patching.setattr(side_by_side, "CHARACTERS", characters)
+        patching.setattr(parallel, "CHARACTERS", characters)
         read = parse(render_acknowledgement(written))
     pd.testing.assert_frame_equal(read.details, written.details)
 

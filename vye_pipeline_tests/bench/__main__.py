@@ -23,9 +23,9 @@ from vye_pipeline_tests.bench import (
     run,
     start_up,
 )
+from vye_pipeline_tests.bench.pipeline import fill
 from vye_pipeline_tests.bench.places import EVERYWHERE_UP_TO, SERVER, Place, opened, places_for
 from vye_pipeline_tests.bench.processes import in_a_process
-from vye_pipeline_tests.bench.world import fill
 
 SIZES = (10_000, 100_000, 1_000_000)
 ROW_BY_ROW = 10_000

@@ -12,8 +12,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from vye_pipeline.columns.text import characters, text_array
 from vye_pipeline.records import Kind
-from vye_pipeline.text import characters, text_array
 
 PATTERNS = {
     "not_ascii": "[ -~]*",

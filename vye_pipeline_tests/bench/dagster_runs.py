@@ -15,6 +15,7 @@ from typing import Any
 import dagster as dg
 
 from vye_pipeline.business_days import business_days_after
+from vye_pipeline.context import Context
 from vye_pipeline.definitions import build_definitions
 from vye_pipeline.orchestration.instance import open_instance
 from vye_pipeline.orchestration.jobs import EGRESS, RECONCILE
@@ -23,11 +24,10 @@ from vye_pipeline.orchestration.resources import Clock
 from vye_pipeline.orchestration.runs import QUIET, Session
 from vye_pipeline.records import KINDS
 from vye_pipeline.settings import Settings
-from vye_pipeline.world import World
+from vye_pipeline_tests.bench.pipeline import DAY, activate, after_cut_off, fill
 from vye_pipeline_tests.bench.places import SERVER, opened
 from vye_pipeline_tests.bench.processes import TIMES, in_a_process
 from vye_pipeline_tests.bench.run import egress_of, reconcile_of
-from vye_pipeline_tests.bench.world import DAY, activate, after_cut_off, fill
 
 ALL = tuple(kind.name for kind in KINDS)
 LARGE, SMALL = 83_334, 334  # users: 100,000 and 400 records
@@ -72,18 +72,20 @@ def days_from(first: date, count: int) -> list[date]:
 class _Runs:
     """Runs days with Dagster and without, each at its own time."""
 
-    world: World
+    pipeline: Context
     session: Session
     clock: _Clock
 
     @classmethod
     def of(cls, settings: Settings) -> _Runs:
-        world, clock = World(settings), _Clock(DAY)
-        return cls(world, Session(settings, world, Clock(lambda: after_cut_off(clock.day))), clock)
+        pipeline, clock = Context(settings), _Clock(DAY)
+        return cls(
+            pipeline, Session(settings, pipeline, Clock(lambda: after_cut_off(clock.day))), clock
+        )
 
     def begin(self, *days: date) -> None:
         """Lets VYE's clones of some days be ready, and the last of them be today."""
-        activate(self.world, *days)
+        activate(self.pipeline, *days)
         self.clock.day = days[-1]
 
     def with_dagster(self, day: date) -> None:
@@ -91,7 +93,7 @@ class _Runs:
             _succeed([step(day, ALL).problems])
 
     def without(self, day: date) -> None:
-        run_bare(self.world, day)
+        run_bare(self.pipeline, day)
 
 
 @dataclass
@@ -114,7 +116,9 @@ def _small_days(
 ) -> dict[str, float]:
     """Runs small days and empty ones in turn, then the others as one backfill."""
     runs = _Runs.of(settings)
-    checked, unchecked = (_empty_jobs(runs.world, with_checks=checks) for checks in (True, False))
+    checked, unchecked = (
+        _empty_jobs(runs.pipeline, with_checks=checks) for checks in (True, False)
+    )
     with runs.session, open_instance(settings) as instance:
         ways = [
             runs.with_dagster,
@@ -159,22 +163,22 @@ def _backfill(session: Session, days: Sequence[date]) -> float:
     return taken / len(days)
 
 
-def run_bare(world: World, day: date) -> None:
+def run_bare(pipeline: Context, day: date) -> None:
     """Runs a day without Dagster."""
     for work in (egress_of, reconcile_of):
         for kind in KINDS:
-            work(world, kind, day)
+            work(pipeline, kind, day)
 
 
 def _succeed(problems: list[list[str]]) -> None:
     assert not any(problems), problems
 
 
-def _empty_jobs(world: World, *, with_checks: bool) -> list[dg.JobDefinition]:
+def _empty_jobs(pipeline: Context, *, with_checks: bool) -> list[dg.JobDefinition]:
     """Returns the pipeline's jobs with its assets and what depends on what; they do nothing."""
-    definitions = build_definitions(world)
+    definitions = build_definitions(pipeline)
     graph = definitions.resolve_asset_graph()
-    partitions = business_day_partitions(world.settings)
+    partitions = business_day_partitions(pipeline.settings)
     steps = {
         name: definitions.resolve_job_def(name).asset_layer.executable_asset_keys
         for name in (EGRESS, RECONCILE)

@@ -24,18 +24,18 @@ import pyarrow.csv as pa_csv
 from cryptography.fernet import Fernet
 from sqlalchemy import select
 
-from vye_pipeline.frames import read_frame
+from vye_pipeline.columns.text import characters
 from vye_pipeline.records import KINDS, Kind
 from vye_pipeline.records.checking import check
 from vye_pipeline.records.layout import split_lines
 from vye_pipeline.settings import Settings
-from vye_pipeline.text import characters
+from vye_pipeline.sql.frames import read_frame
 from vye_pipeline.vye_database.tables import Base
 from vye_pipeline_tests.bench import by_hand
 from vye_pipeline_tests.bench.asked import Statement, asked, bring
+from vye_pipeline_tests.bench.pipeline import DAY
 from vye_pipeline_tests.bench.processes import TIMES, seconds
 from vye_pipeline_tests.bench.rows import Rows
-from vye_pipeline_tests.bench.world import DAY
 
 IDENTITY_JOIN = re.compile(r"LEFT OUTER JOIN mpi_identities ON \S+ = \S+")
 IDENTITY_COLUMN = re.compile(r"mpi_identities\.\w+")
@@ -96,7 +96,7 @@ def identity(settings: Settings) -> dict[str, float]:
     rows = Rows(settings)
     with_join = _statements_of_read(rows)
     without = [(_without_identity(text), parameters) for text, parameters in with_join]
-    engine = rows.world.vye_engine
+    engine = rows.pipeline.vye_engine
     whole, part, bare = seconds(
         lambda: bring(engine, with_join), lambda: bring(engine, without), _arrow_join(rows)
     )
@@ -112,7 +112,7 @@ def _without_identity(statement: Any) -> str:
 def _arrow_join(rows: Rows) -> Callable[[], object]:
     tables = Base.metadata.tables
     profiles, identities = tables["vye_user_profiles"].c, tables["mpi_identities"].c
-    with rows.world.vye_engine.connect() as connection:
+    with rows.pipeline.vye_engine.connect() as connection:
         left, right = (
             pa.Table.from_pandas(read_frame(connection, query), preserve_index=False)
             for query in (select(profiles.id, profiles.icn), select(identities.icn, identities.ssn))
@@ -122,13 +122,13 @@ def _arrow_join(rows: Rows) -> Callable[[], object]:
 
 def read(rows: Rows) -> Callable[[], object]:
     """The answer to the same queries, taken as it comes."""
-    statements, engine = _statements_of_read(rows), rows.world.vye_engine
+    statements, engine = _statements_of_read(rows), rows.pipeline.vye_engine
     assert bring(engine, statements)
     return lambda: bring(engine, statements)
 
 
 def _statements_of_read(rows: Rows) -> list[Statement]:
-    with asked(rows.world.vye_engine) as statements:
+    with asked(rows.pipeline.vye_engine) as statements:
         for kind in KINDS:
             rows.read(kind)
     return statements
@@ -136,10 +136,10 @@ def _statements_of_read(rows: Rows) -> list[Statement]:
 
 def read_claims(rows: Rows) -> Callable[[], object]:
     """The same for the claims, in the ledger."""
-    engine = rows.world.ledger.engine
+    engine = rows.pipeline.ledger.engine
     with asked(engine) as statements:
         for kind in KINDS:
-            rows.world.ledger.claims(DAY, kind)
+            rows.pipeline.ledger.claims(DAY, kind)
     return lambda: bring(engine, statements)
 
 
@@ -171,7 +171,7 @@ def damaged(kind: Kind, records: pd.DataFrame) -> pd.DataFrame:
 
 def write_again(rows: Rows, table: str) -> Callable[[], object]:
     """The rows of a ledger's table, ready-made, into one like it: indexes and checks and all."""
-    engine = rows.world.ledger.engine
+    engine = rows.pipeline.ledger.engine
     make = _copies if engine.dialect.name == "postgresql" else _inserts
     return make(engine, table)
 

@@ -9,12 +9,12 @@ from time import perf_counter
 
 from sqlalchemy import text
 
+from vye_pipeline.context import Context
 from vye_pipeline.settings import Settings
-from vye_pipeline.world import World
 from vye_pipeline_tests.bench.dagster_runs import LARGE, days_from, run_bare
+from vye_pipeline_tests.bench.pipeline import DAY, activate, fill, settle
 from vye_pipeline_tests.bench.places import SERVER, opened
 from vye_pipeline_tests.bench.processes import TIMES, in_a_process
-from vye_pipeline_tests.bench.world import DAY, activate, fill, settle
 
 RECORDS = 5_000_000
 A_DAY = 20_000
@@ -71,7 +71,7 @@ def measure(users: int = LARGE, records: int = RECORDS, times: int = TIMES) -> d
 
 def put(settings: Settings, profiles: int, records: int) -> None:
     """Puts delivered and acknowledged days into a ledger, and lets it settle."""
-    engine = World(settings).ledger.engine
+    engine = Context(settings).ledger.engine
     values = {"a_day": min(A_DAY, records), "profiles": profiles, "records": records}
     with engine.begin() as connection:
         for statement in filter(str.strip, BEFORE.split(";")):
@@ -85,7 +85,7 @@ def put(settings: Settings, profiles: int, records: int) -> None:
 
 def _days(without: Settings, with_history: Settings, days: Sequence[date]) -> dict[str, float]:
     """Runs each day in both worlds, in changing order; the first day warms."""
-    worlds = {"without": World(without), "with": World(with_history)}
+    worlds = {"without": Context(without), "with": Context(with_history)}
     taken: dict[str, list[float]] = {name: [] for name in worlds}
     for number, day in enumerate(days):
         for name in sorted(worlds, reverse=bool(number % 2)):

@@ -15,7 +15,7 @@ from unittest.mock import patch
 from cryptography.fernet import Fernet
 
 from vye_pipeline.settings import Settings, load_settings
-from vye_pipeline_tests.bench.world import DAY
+from vye_pipeline_tests.bench.pipeline import DAY
 from vye_pipeline_tests.integration.servers import PostgreSQL
 
 BUCKET = "bench"

@@ -14,7 +14,7 @@ import polars as pl
 from sqlalchemy import select
 
 from vye_pipeline.bdn.acknowledgement import Acknowledgement
-from vye_pipeline.frames import read_frame
+from vye_pipeline.columns.text import text_array, text_series
 from vye_pipeline.ledger.models import METADATA
 from vye_pipeline.reconciliation.diff import compare
 from vye_pipeline.records import KINDS, VERIFICATIONS, Kind, checking
@@ -22,7 +22,7 @@ from vye_pipeline.records.direct_deposit_change import DIRECT_DEPOSIT_CHANGES
 from vye_pipeline.records.layout import parse as parse_fields
 from vye_pipeline.records.layout import render, split_lines
 from vye_pipeline.settings import Settings
-from vye_pipeline.text import text_array, text_series
+from vye_pipeline.sql.frames import read_frame
 from vye_pipeline_tests.bench import floors
 from vye_pipeline_tests.bench.processes import in_a_process, seconds
 from vye_pipeline_tests.bench.rows import Rows
@@ -202,7 +202,7 @@ def diff_memory(settings: Settings, side: str) -> int:
 def write_results(settings: Settings) -> Measured:
     """How long pandas' to_sql takes for the first of the day's results."""
     rows = Rows(settings)
-    engine = rows.world.ledger.engine
+    engine = rows.pipeline.ledger.engine
     table: Any = METADATA.tables["reconciliations"]
     query = select(*table.c).limit(SAMPLE)
     with engine.begin() as connection:

@@ -14,6 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from vye_pipeline.bdn.file_names import outbound_key
+from vye_pipeline.context import Context
 from vye_pipeline.records import KINDS
 from vye_pipeline.settings import Settings
 from vye_pipeline.vye_database.tables import (
@@ -24,9 +25,8 @@ from vye_pipeline.vye_database.tables import (
     UserProfile,
     Verification,
 )
-from vye_pipeline.world import World
+from vye_pipeline_tests.bench.pipeline import DAY
 from vye_pipeline_tests.bench.processes import seconds
-from vye_pipeline_tests.bench.world import DAY
 
 PAGE = 1_000
 CLONE = 1
@@ -39,15 +39,15 @@ def measure(settings: Settings) -> dict[str, float]:
     Returns:
         `records` and `seconds`.
     """
-    world = World(settings)
-    delivered = [world.objects.get(outbound_key(kind, DAY)) for kind in KINDS]
-    assert _files(world) == delivered
-    (taken,) = seconds(lambda: _files(world))
+    pipeline = Context(settings)
+    delivered = [pipeline.objects.get(outbound_key(kind, DAY)) for kind in KINDS]
+    assert _files(pipeline) == delivered
+    (taken,) = seconds(lambda: _files(pipeline))
     return {"records": sum(content.count(b"\n") for content in delivered), "seconds": taken}
 
 
-def _files(world: World) -> list[bytes]:
-    with Session(world.vye_engine) as session:
+def _files(pipeline: Context) -> list[bytes]:
+    with Session(pipeline.vye_engine) as session:
         return [b"".join(_lines(session, model, line)) for model, line in WRITERS]
 
 

@@ -9,12 +9,12 @@ import pandas as pd
 
 from vye_pipeline.bdn.acknowledgement import Acknowledgement, parse_acknowledgement
 from vye_pipeline.bdn.file_names import acknowledgement_key, file_name, outbound_key
+from vye_pipeline.context import Context
 from vye_pipeline.records import KINDS, Kind
 from vye_pipeline.records.checking import check
 from vye_pipeline.settings import Settings
 from vye_pipeline.vye_database.export_ready import Candidates, read_candidates
-from vye_pipeline.world import World
-from vye_pipeline_tests.bench.world import DAY
+from vye_pipeline_tests.bench.pipeline import DAY
 
 
 @dataclass
@@ -24,14 +24,14 @@ class Rows:
     settings: Settings
 
     @cached_property
-    def world(self) -> World:
+    def pipeline(self) -> Context:
         """The databases and stores."""
-        return World(self.settings)
+        return Context(self.settings)
 
     def read(self, kind: Kind) -> Candidates:
         """Reads a kind's records as the egress does."""
-        clones = self.world.ledger.clones(DAY, kind)
-        return read_candidates(self.world.vye, self.world.vye_engine, kind, DAY, clones)
+        clones = self.pipeline.ledger.clones(DAY, kind)
+        return read_candidates(self.pipeline.vye, self.pipeline.vye_engine, kind, DAY, clones)
 
     @cached_property
     def records(self) -> dict[Kind, pd.DataFrame]:
@@ -41,16 +41,16 @@ class Rows:
     @cached_property
     def sent(self) -> dict[Kind, bytes]:
         """The files."""
-        return {kind: self.world.objects.get(outbound_key(kind, DAY)) for kind in KINDS}
+        return {kind: self.pipeline.objects.get(outbound_key(kind, DAY)) for kind in KINDS}
 
     @cached_property
     def answers(self) -> dict[Kind, list[bytes]]:
         """BDN's acknowledgements as they came."""
         return {
             kind: [
-                self.world.objects.get(key)
+                self.pipeline.objects.get(key)
                 for sequence in (1, 2)
-                if self.world.objects.digest(key := acknowledgement_key(kind, DAY, sequence))
+                if self.pipeline.objects.digest(key := acknowledgement_key(kind, DAY, sequence))
             ]
             for kind in KINDS
         }
@@ -58,9 +58,9 @@ class Rows:
     @cached_property
     def kept(self) -> dict[str, bytes]:
         """The snapshots of the records, by name."""
-        files = (self.world.ledger.file(DAY, kind) for kind in KINDS)
+        files = (self.pipeline.ledger.file(DAY, kind) for kind in KINDS)
         names = [file.snapshot_name for file in files if file]
-        return {name: self.world.snapshots.get(name) for name in names}
+        return {name: self.pipeline.snapshots.get(name) for name in names}
 
     def acknowledgements(self, kind: Kind) -> list[Acknowledgement]:
         """Reads a kind's acknowledgements as the reconciliation does."""

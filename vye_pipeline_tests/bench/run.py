@@ -1,4 +1,4 @@
-"""One day in one world: its two steps timed stage by stage, BDN's answer, and what came of it."""
+"""A day of one pipeline: its two steps timed by stage, BDN's answer, and what came of it."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from hashlib import sha256
 
 from numpy.random import default_rng
 
-from vye_pipeline import egress
 from vye_pipeline.bdn.acknowledgement import render_acknowledgement
 from vye_pipeline.bdn.file_names import acknowledgement_key, outbound_key
-from vye_pipeline.ledger.reports import DELIVERED, calendar
+from vye_pipeline.context import Context
+from vye_pipeline.egress import claim, deliver
 from vye_pipeline.reconciliation.reconcile import load_acknowledgements, receive, reconcile
 from vye_pipeline.records import ADDRESS_CHANGES, KINDS, VERIFICATIONS, Kind
+from vye_pipeline.reporting.calendar import DELIVERED, calendar
 from vye_pipeline.settings import Settings
 from vye_pipeline.simulation.stand_in_bdn import Faults, answer
-from vye_pipeline.world import World
+from vye_pipeline_tests.bench.pipeline import DAY, ONE_IN, after_cut_off
 from vye_pipeline_tests.bench.stopwatch import Step, Stopwatch
-from vye_pipeline_tests.bench.world import DAY, ONE_IN, after_cut_off
 
 EACH = 20
 FAULTY = Faults(reject=EACH, drop=EACH, garble=EACH, late=EACH)
@@ -35,9 +35,9 @@ def timed_egress(settings: Settings) -> tuple[Step, dict[str, str]]:
     """
     rendered: dict[str, str] = {}
 
-    def carry(world: World) -> None:
+    def carry(pipeline: Context) -> None:
         for kind in KINDS:
-            content = egress_of(world, kind, DAY)
+            content = egress_of(pipeline, kind, DAY)
             rendered[kind.name] = sha256(content).hexdigest()
 
     return _timed(carry, settings), rendered
@@ -46,65 +46,65 @@ def timed_egress(settings: Settings) -> tuple[Step, dict[str, str]]:
 def timed_reconcile(settings: Settings) -> Step:
     """Sets DAY against BDN's acknowledgements."""
 
-    def settle(world: World) -> None:
+    def settle(pipeline: Context) -> None:
         for kind in KINDS:
-            reconcile_of(world, kind, DAY)
+            reconcile_of(pipeline, kind, DAY)
 
     return _timed(settle, settings)
 
 
-def _timed(work: Callable[[World], None], settings: Settings) -> Step:
-    world = opened_world(settings)
+def _timed(work: Callable[[Context], None], settings: Settings) -> Step:
+    pipeline = opened_world(settings)
     watch = Stopwatch()
     with watch.running():
-        work(world)
+        work(pipeline)
     return watch.step()
 
 
-def opened_world(settings: Settings) -> World:
-    """Returns a world whose databases and stores are connected: a run's time begins after that."""
-    world = World(settings)
-    world.ledger.file(DAY, VERIFICATIONS)
-    with world.vye_engine.connect():
-        world.objects.list("outbound/")
-        world.snapshots.exists("nothing")
-    return world
+def opened_world(settings: Settings) -> Context:
+    """Returns a pipeline that is connected already: a run's time begins after that."""
+    pipeline = Context(settings)
+    pipeline.ledger.file(DAY, VERIFICATIONS)
+    with pipeline.vye_engine.connect():
+        pipeline.objects.list("outbound/")
+        pipeline.snapshots.exists("nothing")
+    return pipeline
 
 
-def egress_of(world: World, kind: Kind, day: date) -> bytes:
+def egress_of(pipeline: Context, kind: Kind, day: date) -> bytes:
     """Runs the egress of a kind as the job does, and returns its file."""
     now = after_cut_off(day)
-    export = egress.take_export_ready(world, day, kind, now)
-    content = egress.make_upload_file(kind, export)
-    egress.keep_upload_file(world, day, kind, export, content)
-    egress.deliver(world, day, kind, content, now)
+    export = claim.take_export_ready(pipeline, day, kind, now)
+    content = deliver.make_upload_file(kind, export)
+    deliver.keep_upload_file(pipeline, day, kind, export, content)
+    deliver.deliver(pipeline, day, kind, content, now)
     return content
 
 
-def reconcile_of(world: World, kind: Kind, day: date) -> None:
+def reconcile_of(pipeline: Context, kind: Kind, day: date) -> None:
     """Reconciles a kind as the job does."""
     now = after_cut_off(day)
-    receive(world, day, kind, now)
-    reconcile(world, day, kind, load_acknowledgements(world, day, kind), now)
+    receive(pipeline, day, kind, now)
+    reconcile(pipeline, day, kind, load_acknowledgements(pipeline, day, kind), now)
 
 
 def answer_all(settings: Settings) -> None:
     """Lets BDN answer DAY's files with every kind of fault (see expected_counts)."""
-    world, random, now = World(settings), default_rng(SEED), after_cut_off(DAY)
+    pipeline, random, now = Context(settings), default_rng(SEED), after_cut_off(DAY)
     for kind in KINDS:
         given = answer(
             kind,
             DAY,
-            world.objects.get(outbound_key(kind, DAY)),
+            pipeline.objects.get(outbound_key(kind, DAY)),
             received_at=now,
             faults=REFUSED if kind is ADDRESS_CHANGES else FAULTY,
             random=random,
         )
-        world.objects.put(acknowledgement_key(kind, DAY), render_acknowledgement(given.first))
+        pipeline.objects.put(acknowledgement_key(kind, DAY), render_acknowledgement(given.first))
         if given.supplement is not None and kind is VERIFICATIONS:
             supplement = replace(given.supplement, received_at=now)
             key = acknowledgement_key(kind, DAY, 2)
-            world.objects.put(key, render_acknowledgement(supplement))
+            pipeline.objects.put(key, render_acknowledgement(supplement))
 
 
 def expected_counts(users: int) -> dict[str, dict[str, int]]:
@@ -132,19 +132,19 @@ def verify(settings: Settings, users: int, rendered: dict[str, str]) -> int:
     """Holds what came of DAY to what must have come of it.
 
     Args:
-        settings: of the world.
+        settings: of the pipeline.
         users: who verified.
         rendered: the SHA-256 of what the egress has rendered, by kind.
 
     Returns:
         How many records were sent, each once and with one status.
     """
-    world = World(settings)
-    days = world.ledger.read(lambda connection: calendar(connection, [DAY]))
+    pipeline = Context(settings)
+    days = pipeline.ledger.read(lambda connection: calendar(connection, [DAY]))
     expected = expected_counts(users)
     for day, kind in zip(days, KINDS, strict=True):
         assert day.delivery == DELIVERED, kind.name
-        content = world.objects.get(day.object_key or "")
+        content = pipeline.objects.get(day.object_key or "")
         assert sha256(content).hexdigest() == rendered[kind.name], kind.name
         assert content.count(b"\n") == day.lines == sum(expected[kind.name].values()), kind.name
         counts = {status: count for status, count in day.counts.items() if count}

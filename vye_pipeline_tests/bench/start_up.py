@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from vye_pipeline.settings import Settings, load_settings
+from vye_pipeline_tests.bench.pipeline import DAY, fill
 from vye_pipeline_tests.bench.processes import in_a_process, seconds
 from vye_pipeline_tests.bench.run import answer_all, timed_egress, timed_reconcile
-from vye_pipeline_tests.bench.world import DAY, fill
 
 USERS = 1_000
 TIMES = 7

@@ -22,17 +22,17 @@ from unittest.mock import patch
 
 # Stage and the functions that make it, as their callers name them.
 FUNCTIONS = {
-    "read": ("vye_pipeline.egress.read_candidates",),
+    "read": ("vye_pipeline.egress.claim.read_candidates",),
     "normalise": ("vye_pipeline.records.checking._normalise",),
     "validate": ("vye_pipeline.records.checking._faults",),
     "claim": ("vye_pipeline.ledger.claiming.ClaimingVerbs.claim",),
     "read claims": ("vye_pipeline.ledger.claiming.ClaimingVerbs.claims",),
-    "render": ("vye_pipeline.egress.render",),
+    "render": ("vye_pipeline.egress.deliver.render",),
     "snapshot": (
-        "vye_pipeline.snapshots.SnapshotStore.put",
-        "vye_pipeline.snapshots.SnapshotStore.get",
+        "vye_pipeline.storage.snapshots.SnapshotStore.put",
+        "vye_pipeline.storage.snapshots.SnapshotStore.get",
     ),
-    "put": ("vye_pipeline.bdn.object_store.ObjectStore.put_once",),
+    "put": ("vye_pipeline.storage.object_store.ObjectStore.put_once",),
     "parse": ("vye_pipeline.reconciliation.reconcile.parse_acknowledgement",),
     "diff": ("vye_pipeline.reconciliation.reconcile.compare",),
     "write results": ("vye_pipeline.ledger.answering.AnsweringVerbs.reconcile",),

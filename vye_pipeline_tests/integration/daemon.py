@@ -8,13 +8,13 @@ from typing import Any
 
 import dagster as dg
 
+from vye_pipeline.alerting.metrics import Metrics
+from vye_pipeline.alerting.notifier import Notifier
+from vye_pipeline.context import Context
 from vye_pipeline.definitions import build_definitions
 from vye_pipeline.orchestration.jobs import EGRESS, RECONCILE
-from vye_pipeline.orchestration.metrics import Metrics
-from vye_pipeline.orchestration.notifier import Notifier
 from vye_pipeline.orchestration.resources import Clock
 from vye_pipeline.orchestration.runs import QUIET
-from vye_pipeline.world import World
 
 
 class Daemon:
@@ -22,17 +22,17 @@ class Daemon:
 
     def __init__(
         self,
-        world: World,
+        pipeline: Context,
         instance: dg.DagsterInstance,
         now: datetime,
         notifier: Notifier | None = None,
         metrics: Metrics | None = None,
     ) -> None:
-        """Takes the world, and the time to begin with."""
+        """Takes the pipeline, and the time to begin with."""
         self.now = now
         self.instance = instance
         clock = Clock(lambda: self.now)
-        self.definitions = build_definitions(world, clock, notifier, metrics)
+        self.definitions = build_definitions(pipeline, clock, notifier, metrics)
         self._repository = self.definitions.get_repository_def()
         self._resources: dict[str, Any] = {
             "clock": clock,

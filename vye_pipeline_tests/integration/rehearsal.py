@@ -1,4 +1,4 @@
-"""A small world to rehearse days in: sample tables, VYE's activation, an outage on request."""
+"""A small pipeline to rehearse days in: sample tables, VYE's activation, an outage on request."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import text
 
-from vye_pipeline import egress
 from vye_pipeline.bdn.file_names import outbound_key
 from vye_pipeline.business_days import business_days, cut_off
+from vye_pipeline.context import Context
+from vye_pipeline.egress import claim, deliver
 from vye_pipeline.errors import PipelineError
-from vye_pipeline.ledger.reports import Day, calendar
 from vye_pipeline.orchestration.failures import classified
 from vye_pipeline.reconciliation.reconcile import load_acknowledgements, receive, reconcile
 from vye_pipeline.records import KINDS, Kind
+from vye_pipeline.reporting.calendar import Day, calendar
 from vye_pipeline.settings import Settings
 from vye_pipeline.simulation.outage import Outage
 from vye_pipeline.simulation.sample import generate, write_folder
 from vye_pipeline.simulation.vye_application import activate_next_clone
 from vye_pipeline.vye_database.clone_flags import settle_clones
 from vye_pipeline.vye_database.creation import create_tables, import_folder
-from vye_pipeline.world import World
 
 DAYS = tuple(business_days(date(2025, 4, 1), date(2025, 4, 4)))
 
 
 @dataclass
 class Rehearsal:
-    """A world with an outage in front of its object store."""
+    """A pipeline with an outage in front of its object store."""
 
-    world: World
+    pipeline: Context
     outage: Outage
 
     @classmethod
@@ -41,22 +41,22 @@ class Rehearsal:
         settings.folder.mkdir(parents=True, exist_ok=True)
         folder = settings.folder / "tables"
         write_folder(generate(seed, DAYS, profiles=40, user_infos_a_clone=30), folder)
-        world = World(settings)
-        create_tables(world.vye.engine())
-        import_folder(world.vye.engine(), folder)
+        pipeline = Context(settings)
+        create_tables(pipeline.vye.engine())
+        import_folder(pipeline.vye.engine(), folder)
         return cls.open(settings)
 
     @classmethod
     def open(cls, settings: Settings) -> Rehearsal:
-        """Opens a world that was prepared before."""
-        world = World(settings)
-        outage = Outage(world.objects)
-        world.__dict__["objects"] = outage
-        return cls(world, outage)
+        """Opens a pipeline that was prepared before."""
+        pipeline = Context(settings)
+        outage = Outage(pipeline.objects)
+        pipeline.__dict__["objects"] = outage
+        return cls(pipeline, outage)
 
     def dawn(self) -> None:
         """Lets VYE activate its next clone."""
-        with self.world.vye.engine().begin() as connection:
+        with self.pipeline.vye.engine().begin() as connection:
             activate_next_clone(connection)
 
     def refuse(self, day: date, *kinds: Kind) -> None:
@@ -74,22 +74,22 @@ class Rehearsal:
 
     def _egress(self, day: date, kind: Kind, now: datetime) -> list[PipelineError]:
         try:
-            export = egress.take_export_ready(self.world, day, kind, now)
-            content = egress.make_upload_file(kind, export)
-            egress.keep_upload_file(self.world, day, kind, export, content)
-            egress.deliver(self.world, day, kind, content, now)
+            export = claim.take_export_ready(self.pipeline, day, kind, now)
+            content = deliver.make_upload_file(kind, export)
+            deliver.keep_upload_file(self.pipeline, day, kind, export, content)
+            deliver.deliver(self.pipeline, day, kind, content, now)
         except PipelineError as error:
             failure = classified(error)
-            self.world.ledger.fail(day, kind, failure, step="egress", run_id=None, failed_at=now)
-            settle_clones(self.world)
+            self.pipeline.ledger.fail(day, kind, failure, step="egress", run_id=None, failed_at=now)
+            settle_clones(self.pipeline)
             return [failure]
         return []
 
     def reconcile(self, day: date, kind: Kind, now: datetime) -> pd.DataFrame:
         """Reconciles a kind of a day at some time."""
-        receive(self.world, day, kind, now)
-        known = load_acknowledgements(self.world, day, kind)
-        return reconcile(self.world, day, kind, known, now)
+        receive(self.pipeline, day, kind, now)
+        known = load_acknowledgements(self.pipeline, day, kind)
+        return reconcile(self.pipeline, day, kind, known, now)
 
     def sent(self) -> dict[str, bytes]:
         """Returns every object that BDN was sent, by key."""
@@ -97,7 +97,7 @@ class Rehearsal:
 
     def day(self, day: date, kind: Kind) -> Day:
         """Returns how a kind of a day stands."""
-        with self.world.ledger.transaction() as connection:
+        with self.pipeline.ledger.transaction() as connection:
             rows = calendar(connection, [day])
         return next(row for row in rows if row.kind == kind.name)
 
@@ -111,12 +111,12 @@ class Rehearsal:
 
     def change(self, statement: str, **values: Any) -> None:
         """Changes VYE's database, as its application or an operator would."""
-        with self.world.vye.engine().begin() as connection:
+        with self.pipeline.vye.engine().begin() as connection:
             connection.execute(text(statement), values)
 
     def flag(self, clone_id: int) -> bool | None:
         """Returns a clone's export_ready."""
-        with self.world.vye.engine().connect() as connection:
+        with self.pipeline.vye.engine().connect() as connection:
             flag = connection.scalar(
                 text("SELECT export_ready FROM vye_bdn_clones WHERE id = :id"), {"id": clone_id}
             )

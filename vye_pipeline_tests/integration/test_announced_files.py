@@ -8,8 +8,15 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from vye_pipeline import egress
 from vye_pipeline.bdn.file_names import outbound_key
+from vye_pipeline.egress.claim import take_export_ready
+from vye_pipeline.egress.deliver import (
+    deliver,
+    keep_upload_file,
+    load_upload_file,
+    make_upload_file,
+)
+from vye_pipeline.egress.export import load_export_ready
 from vye_pipeline.errors import PipelineError
 from vye_pipeline.records import VERIFICATIONS
 from vye_pipeline.settings import Settings
@@ -24,28 +31,28 @@ def rehearsal(settings: Settings) -> Rehearsal:
 def test_a_file_of_which_a_line_was_overtaken_is_sent_only_when_rendered_anew(
     rehearsal: Rehearsal,
 ) -> None:
-    world, day, kind, now = rehearsal.world, DAYS[0], VERIFICATIONS, at(DAYS[1], minutes=1)
+    pipeline, day, kind, now = rehearsal.pipeline, DAYS[0], VERIFICATIONS, at(DAYS[1], minutes=1)
     rehearsal.refuse(day)
     rehearsal.dawn()
     rehearsal.egress(day)
-    before = egress.load_export_ready(world, day, kind)
-    rendered = egress.load_upload_file(world, day, kind)
+    before = load_export_ready(pipeline, day, kind)
+    rendered = load_upload_file(pipeline, day, kind)
     rehearsal.dawn()
     rehearsal.egress(DAYS[1])
     rehearsal.refuse_nothing()
     with pytest.raises(PipelineError, match="changed since"):
-        egress.load_upload_file(world, day, kind)
+        load_upload_file(pipeline, day, kind)
     with pytest.raises(PipelineError, match="changed since"):
-        egress.keep_upload_file(world, day, kind, before, rendered)
+        keep_upload_file(pipeline, day, kind, before, rendered)
     with pytest.raises(PipelineError, match="changed since"):
-        egress.deliver(world, day, kind, rendered, now)
+        deliver(pipeline, day, kind, rendered, now)
     assert not rehearsal.outage.list(outbound_key(kind, day))
-    export = egress.load_export_ready(world, day, kind)
-    content = egress.make_upload_file(kind, export)
-    egress.keep_upload_file(world, day, kind, export, content)
-    receipt = egress.deliver(world, day, kind, content, now)
+    export = load_export_ready(pipeline, day, kind)
+    content = make_upload_file(kind, export)
+    keep_upload_file(pipeline, day, kind, export, content)
+    receipt = deliver(pipeline, day, kind, content, now)
     assert receipt.line_count < rendered.count(b"\n")
-    numbers = world.ledger.claims(day, kind)["line_number"].dropna()
+    numbers = pipeline.ledger.claims(day, kind)["line_number"].dropna()
     assert sorted(numbers) == list(range(1, receipt.line_count + 1))
     assert set(content.splitlines()) < set(rendered.splitlines())
 
@@ -54,20 +61,20 @@ def test_a_file_of_which_a_line_was_overtaken_is_sent_only_when_rendered_anew(
 def test_a_file_is_announced_for_records_that_were_claimed_again_alike(
     rehearsal: Rehearsal,
 ) -> None:
-    world, day, kind, now = rehearsal.world, DAYS[0], VERIFICATIONS, at(DAYS[0], minutes=1)
+    pipeline, day, kind, now = rehearsal.pipeline, DAYS[0], VERIFICATIONS, at(DAYS[0], minutes=1)
     rehearsal.dawn()
-    before = egress.take_export_ready(world, day, kind, now)
-    content = egress.make_upload_file(kind, before)
-    again = egress.take_export_ready(world, day, kind, now)
+    before = take_export_ready(pipeline, day, kind, now)
+    content = make_upload_file(kind, before)
+    again = take_export_ready(pipeline, day, kind, now)
     assert again.claims_version > before.claims_version
-    egress.keep_upload_file(world, day, kind, before, content)
-    assert egress.load_upload_file(world, day, kind) == content
+    keep_upload_file(pipeline, day, kind, before, content)
+    assert load_upload_file(pipeline, day, kind) == content
     rehearsal.change("UPDATE vye_user_infos SET stub_nm = 'CHANGED'")
-    egress.take_export_ready(world, day, kind, now)
+    take_export_ready(pipeline, day, kind, now)
     with pytest.raises(PipelineError, match="changed since"):
-        egress.keep_upload_file(world, day, kind, again, content)
+        keep_upload_file(pipeline, day, kind, again, content)
     with pytest.raises(PipelineError, match="changed since"):
-        egress.deliver(world, day, kind, content, now)
+        deliver(pipeline, day, kind, content, now)
     assert not rehearsal.outage.list(outbound_key(kind, day))
 
 
@@ -75,27 +82,27 @@ def test_a_file_is_announced_for_records_that_were_claimed_again_alike(
 def test_records_that_are_claimed_again_while_they_are_read_are_read_again(
     rehearsal: Rehearsal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world, day, kind, now = rehearsal.world, DAYS[0], VERIFICATIONS, at(DAYS[0], minutes=1)
+    pipeline, day, kind, now = rehearsal.pipeline, DAYS[0], VERIFICATIONS, at(DAYS[0], minutes=1)
     rehearsal.dawn()
-    egress.take_export_ready(world, day, kind, now)
+    take_export_ready(pipeline, day, kind, now)
     rehearsal.change("UPDATE vye_user_infos SET stub_nm = 'CHANGED'")
-    claims = world.ledger.claims
+    claims = pipeline.ledger.claims
 
     def claimed_again(*of: Any) -> pd.DataFrame:
         patching.undo()
-        egress.take_export_ready(world, day, kind, now)
+        take_export_ready(pipeline, day, kind, now)
         return claims(*of)
 
     with monkeypatch.context() as patching:
-        patching.setattr(world.ledger, "claims", claimed_again)
-        export = egress.load_export_ready(world, day, kind)
+        patching.setattr(pipeline.ledger, "claims", claimed_again)
+        export = load_export_ready(pipeline, day, kind)
     assert export.claims_version == 2
     assert set(export.records["stub_nm"]) == {"CHANGED"}
 
 
 @pytest.mark.servers_take_long
 def test_a_receipt_is_written_only_for_the_file_that_is_announced(rehearsal: Rehearsal) -> None:
-    ledger, day, now = rehearsal.world.ledger, DAYS[0], at(DAYS[0], minutes=1)
+    ledger, day, now = rehearsal.pipeline.ledger, DAYS[0], at(DAYS[0], minutes=1)
     rehearsal.refuse(day)
     rehearsal.dawn()
     rehearsal.egress(day)

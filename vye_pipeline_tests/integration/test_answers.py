@@ -7,11 +7,11 @@ from datetime import date, datetime, timedelta
 import pytest
 from sqlalchemy import func, select
 
-from vye_pipeline import cli
 from vye_pipeline.bdn.file_names import acknowledgement_key, file_name
 from vye_pipeline.business_days import business_days_after
+from vye_pipeline.cli import commands
+from vye_pipeline.egress.redeliver import redeliver
 from vye_pipeline.ledger.models import ACKNOWLEDGEMENTS, RECONCILIATIONS
-from vye_pipeline.ledger.reports import orphans
 from vye_pipeline.reconciliation.orphans import (
     NEVER_SENT,
     NO_FILE,
@@ -21,7 +21,7 @@ from vye_pipeline.reconciliation.orphans import (
 from vye_pipeline.reconciliation.reconcile import receive
 from vye_pipeline.records import VERIFICATIONS
 from vye_pipeline.records.layout import split_lines
-from vye_pipeline.redelivery import redeliver
+from vye_pipeline.reporting.calendar import orphans
 from vye_pipeline.settings import Settings
 from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
@@ -94,7 +94,7 @@ def test_answers_of_every_shape_become_the_statuses_they_say(rehearsal: Rehearsa
     for number, (name, content, expected) in enumerate(shapes):
         rehearsal.outage.put(KEY, content)
         assert statuses(rehearsal, SOON + timedelta(minutes=number)) == expected, name
-    with rehearsal.world.ledger.transaction() as connection:
+    with rehearsal.pipeline.ledger.transaction() as connection:
         known = connection.scalar(select(func.count()).select_from(ACKNOWLEDGEMENTS))
     assert known == len(shapes), "each that was replaced is kept"
 
@@ -128,7 +128,7 @@ def test_the_same_answer_from_elsewhere_is_no_change(rehearsal: Rehearsal) -> No
     statuses(rehearsal)
     rehearsal.outage.put(KEY, whole)
     statuses(rehearsal)
-    with rehearsal.world.ledger.transaction() as connection:
+    with rehearsal.pipeline.ledger.transaction() as connection:
         acknowledged = connection.scalar(
             select(func.count()).where(RECONCILIATIONS.c.status == "acknowledged")
         )
@@ -139,11 +139,11 @@ def test_an_answer_that_arrives_in_pieces_counts_when_it_is_whole(rehearsal: Reh
     whole = answer(lines_of(rehearsal), len(lines_of(rehearsal)))
     for length in (10, 60, len(whole) // 2, len(whole) - 5):
         rehearsal.outage.put(KEY, whole[:length])
-        received = receive(rehearsal.world, DAY, VERIFICATIONS, SOON)
+        received = receive(rehearsal.pipeline, DAY, VERIFICATIONS, SOON)
         assert len(received.malformed) == 1
         assert statuses(rehearsal) == {"pending": len(lines_of(rehearsal))}
     rehearsal.outage.put(KEY, whole)
-    assert receive(rehearsal.world, DAY, VERIFICATIONS, SOON).malformed == []
+    assert receive(rehearsal.pipeline, DAY, VERIFICATIONS, SOON).malformed == []
     assert statuses(rehearsal) == {"acknowledged": len(lines_of(rehearsal))}
 
 
@@ -168,15 +168,17 @@ def test_an_answer_to_nothing_is_kept_and_named_until_it_is_explained(
     rehearsal.outage.put(f"inbound/{DAY}/WAVE.txt", b"the feed is no orphan")
     rehearsal.outage.put(KEY, whole)
     for day, keys in placed.items():
-        found = find_orphans(rehearsal.world, day, LATE)
+        found = find_orphans(rehearsal.pipeline, day, LATE)
         assert {orphan.object_key: orphan.reason for orphan in found} == keys
         for orphan in found:
-            assert rehearsal.world.snapshots.get(orphan.snapshot_name) == whole
+            assert rehearsal.pipeline.snapshots.get(orphan.snapshot_name) == whole
             assert "ask BDN" in orphan.in_words()
-    known = rehearsal.world.ledger.read(lambda connection: orphans(connection, DAY, monday))
+    known = rehearsal.pipeline.ledger.read(lambda connection: orphans(connection, DAY, monday))
     assert {one.object_key for one in known} == {key for keys in placed.values() for key in keys}
-    redeliver(rehearsal.world, DAY, VERIFICATIONS, requested_by="operator", reason="lost", now=LATE)
-    reasons = {orphan.reason for orphan in find_orphans(rehearsal.world, DAY, LATE)}
+    redeliver(
+        rehearsal.pipeline, DAY, VERIFICATIONS, requested_by="operator", reason="lost", now=LATE
+    )
+    reasons = {orphan.reason for orphan in find_orphans(rehearsal.pipeline, DAY, LATE)}
     assert reasons == {NO_FILE}, "what was explained is no orphan any more"
 
 
@@ -185,9 +187,9 @@ def test_the_calendar_names_the_orphans(
 ) -> None:
     rehearsal = Rehearsal.prepare(embedded)
     rehearsal.outage.put(f"inbound/{DAY}/vawave999.ack", b"H")
-    find_orphans(rehearsal.world, DAY, LATE)
+    find_orphans(rehearsal.pipeline, DAY, LATE)
     monkeypatch.setenv("VYE_LOCAL_DIR", str(embedded.folder))
-    assert cli.run(["status", "--from", str(DAY), "--to", str(DAYS[1])]) == cli.SUCCESS
+    assert commands.run(["status", "--from", str(DAY), "--to", str(DAYS[1])]) == commands.SUCCESS
     assert f"inbound/{DAY}/vawave999.ack is an orphaned acknowledgement" in capsys.readouterr().out
 
 

@@ -14,11 +14,11 @@ from click.testing import CliRunner
 from vye_pipeline.business_days import business_days_after
 from vye_pipeline_tests.bench import __main__ as bench
 from vye_pipeline_tests.bench import dagster_runs, history, machine, page, rivals, start_up
+from vye_pipeline_tests.bench.pipeline import DAY
 from vye_pipeline_tests.bench.places import EMBEDDED, PLACES, SERVER, places_for
 from vye_pipeline_tests.bench.processes import in_a_process
 from vye_pipeline_tests.bench.stopwatch import STAGES, THE_REST
 from vye_pipeline_tests.bench.targets import TARGETS, outcomes, usual_size
-from vye_pipeline_tests.bench.world import DAY
 
 USERS = 1_000
 SPAWNING = (bench, dagster_runs, history, rivals, start_up)

@@ -33,7 +33,7 @@ def checked(
     rehearsal: Rehearsal, instance: dg.DagsterInstance, now: datetime
 ) -> dict[str, dg.AssetCheckEvaluation]:
     """Reconciles the day in a Dagster run and returns the checks of verifications by name."""
-    definitions = build_definitions(rehearsal.world, Clock(lambda: now.astimezone(UTC)))
+    definitions = build_definitions(rehearsal.pipeline, Clock(lambda: now.astimezone(UTC)))
     result = definitions.resolve_job_def(RECONCILE).execute_in_process(
         partition_key=str(DAY), instance=instance
     )
@@ -96,10 +96,10 @@ def _answered_before(rehearsal: Rehearsal, day: Any, number: int) -> None:
     """Lets the ledger remember a day of 100 lines of which BDN rejected one."""
     name = f"file{number}"
     file = FileRow(day, VERIFICATIONS.name, name, name, name, 0, name, 2_900, 100)
-    ledger = rehearsal.world.ledger
+    ledger = rehearsal.pipeline.ledger
     claims, findings = (
-        rehearsal.world.ledger.claims(DAY, VERIFICATIONS).iloc[:0],
-        rehearsal.world.ledger.findings(DAY, VERIFICATIONS).iloc[:0],
+        rehearsal.pipeline.ledger.claims(DAY, VERIFICATIONS).iloc[:0],
+        rehearsal.pipeline.ledger.findings(DAY, VERIFICATIONS).iloc[:0],
     )
     ledger.claim(
         file,

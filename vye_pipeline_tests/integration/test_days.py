@@ -9,8 +9,11 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from vye_pipeline import egress
 from vye_pipeline.bdn.file_names import outbound_key
+from vye_pipeline.context import Context
+from vye_pipeline.egress.claim import take_export_ready
+from vye_pipeline.egress.deliver import keep_upload_file, make_upload_file
+from vye_pipeline.egress.export import load_export_ready
 from vye_pipeline.errors import Cause, PipelineError
 from vye_pipeline.ledger.models import REPLACED
 from vye_pipeline.reconciliation.statuses import Status
@@ -18,7 +21,6 @@ from vye_pipeline.records import KINDS, VERIFICATIONS, kind_named
 from vye_pipeline.settings import Settings
 from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
 from vye_pipeline.vye_database.creation import create_tables, import_folder
-from vye_pipeline.world import World
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -48,12 +50,12 @@ def sums_hold(rehearsal: Rehearsal) -> bool:
 
 def test_the_golden_tables_make_the_golden_files(settings: Settings) -> None:
     settings.folder.mkdir()
-    world, day = World(settings), date(2024, 3, 4)
-    create_tables(world.vye.engine())
-    import_folder(world.vye.engine(), GOLDEN / "input")
+    pipeline, day = Context(settings), date(2024, 3, 4)
+    create_tables(pipeline.vye.engine())
+    import_folder(pipeline.vye.engine(), GOLDEN / "input")
     for kind in KINDS:
-        export = egress.take_export_ready(world, day, kind, at(day, minutes=1))
-        content = egress.make_upload_file(kind, export)
+        export = take_export_ready(pipeline, day, kind, at(day, minutes=1))
+        content = make_upload_file(kind, export)
         assert (
             content == (GOLDEN / "expected" / outbound_key(kind, day).split("/")[-1]).read_bytes()
         )
@@ -129,7 +131,7 @@ def test_a_delivered_day_is_frozen_and_a_repeat_puts_nothing(rehearsal: Rehearsa
     for _ in range(3):
         assert rehearsal.egress(DAYS[0]) == []
     assert [(stored.key, stored.etag) for stored in rehearsal.outage.list("outbound/")] == before
-    export = egress.take_export_ready(rehearsal.world, DAYS[0], VERIFICATIONS, at(DAYS[0], hours=1))
+    export = take_export_ready(rehearsal.pipeline, DAYS[0], VERIFICATIONS, at(DAYS[0], hours=1))
     assert export.is_frozen
 
 
@@ -140,9 +142,9 @@ def test_a_corrected_row_goes_out_corrected_and_a_vanished_one_as_it_was(
     rehearsal.refuse(DAYS[0])
     rehearsal.dawn()
     rehearsal.egress(DAYS[0])
-    claims = rehearsal.world.ledger.claims(DAYS[0], ADDRESS_CHANGES)
+    claims = rehearsal.pipeline.ledger.claims(DAYS[0], ADDRESS_CHANGES)
     corrected, vanished = claims.loc[claims["disposition"] == "line", "record_id"].iloc[:2]
-    export = egress.load_export_ready(rehearsal.world, DAYS[0], ADDRESS_CHANGES)
+    export = load_export_ready(rehearsal.pipeline, DAYS[0], ADDRESS_CHANGES)
     street = export.records.set_index("record_id").loc[int(vanished), "address1"]
     rehearsal.change(
         "UPDATE vye_address_changes SET address1 = '1 Corrected Street' WHERE id = :id",
@@ -154,18 +156,16 @@ def test_a_corrected_row_goes_out_corrected_and_a_vanished_one_as_it_was(
     sent = b"\n".join(line for _, line in rehearsal.lines()).decode()
     assert "1 Corrected Street" in sent
     assert str(street) in sent
-    again = rehearsal.world.ledger.claims(DAYS[0], ADDRESS_CHANGES).set_index("record_id")
+    again = rehearsal.pipeline.ledger.claims(DAYS[0], ADDRESS_CHANGES).set_index("record_id")
     assert again.loc[int(vanished), "is_vanished"]
 
 
 @pytest.mark.servers_take_long
 def test_a_process_that_died_between_put_and_receipt_is_recovered(rehearsal: Rehearsal) -> None:
     rehearsal.dawn()
-    export = egress.take_export_ready(
-        rehearsal.world, DAYS[0], VERIFICATIONS, at(DAYS[0], minutes=1)
-    )
-    content = egress.make_upload_file(VERIFICATIONS, export)
-    egress.keep_upload_file(rehearsal.world, DAYS[0], VERIFICATIONS, export, content)
+    export = take_export_ready(rehearsal.pipeline, DAYS[0], VERIFICATIONS, at(DAYS[0], minutes=1))
+    content = make_upload_file(VERIFICATIONS, export)
+    keep_upload_file(rehearsal.pipeline, DAYS[0], VERIFICATIONS, export, content)
     rehearsal.outage.put_once(outbound_key(VERIFICATIONS, DAYS[0]), content)
     rehearsal.change("UPDATE vye_user_infos SET stub_nm = 'CHANGED'")
     assert rehearsal.egress(DAYS[0], VERIFICATIONS) == []
@@ -196,9 +196,9 @@ def test_what_comes_too_late_for_a_day_is_taken_up_by_the_next(rehearsal: Rehear
     )
     rehearsal.egress(DAYS[0])
     assert rehearsal.flag(1) is True, "a record of the clone is not claimed yet"
-    first = set(rehearsal.world.ledger.claims(DAYS[0], VERIFICATIONS)["record_id"])
+    first = set(rehearsal.pipeline.ledger.claims(DAYS[0], VERIFICATIONS)["record_id"])
     rehearsal.egress(DAYS[1])
-    second = set(rehearsal.world.ledger.claims(DAYS[1], VERIFICATIONS)["record_id"])
+    second = set(rehearsal.pipeline.ledger.claims(DAYS[1], VERIFICATIONS)["record_id"])
     assert len(second) == 1
     assert not first & second
     assert rehearsal.flag(1) is None
@@ -217,8 +217,8 @@ def test_a_morning_without_activation_is_a_failure_of_the_source(rehearsal: Rehe
 def test_a_day_that_is_not_over_is_not_read(rehearsal: Rehearsal) -> None:
     rehearsal.dawn()
     with pytest.raises(PipelineError, match="its cut-off is 05:45"):
-        egress.take_export_ready(rehearsal.world, DAYS[0], VERIFICATIONS, at(DAYS[0], hours=-1))
-    assert rehearsal.world.ledger.file(DAYS[0], VERIFICATIONS) is None
+        take_export_ready(rehearsal.pipeline, DAYS[0], VERIFICATIONS, at(DAYS[0], hours=-1))
+    assert rehearsal.pipeline.ledger.file(DAYS[0], VERIFICATIONS) is None
 
 
 @pytest.mark.servers_take_long
@@ -232,9 +232,7 @@ def test_a_day_without_records_sends_an_empty_file(rehearsal: Rehearsal) -> None
 @pytest.mark.servers_take_long
 def test_of_one_users_submissions_only_the_newest_goes_out(rehearsal: Rehearsal) -> None:
     rehearsal.dawn()
-    export = egress.take_export_ready(
-        rehearsal.world, DAYS[0], VERIFICATIONS, at(DAYS[0], minutes=1)
-    )
+    export = take_export_ready(rehearsal.pipeline, DAYS[0], VERIFICATIONS, at(DAYS[0], minutes=1))
     records = export.records.merge(export.claims, on="record_id")
     newest = records.sort_values(["created_at", "record_id"]).groupby("user_info_id").tail(1)
     assert set(records.loc[records["disposition"] != REPLACED, "record_id"]) == set(
@@ -263,7 +261,7 @@ def test_the_database_itself_refuses_to_change_what_was_delivered(
     rehearsal.dawn()
     rehearsal.egress(DAYS[0])
     with pytest.raises(DBAPIError, match="delivered, therefore frozen"):
-        with rehearsal.world.ledger.engine.begin() as connection:
+        with rehearsal.pipeline.ledger.engine.begin() as connection:
             connection.execute(text(statement))
 
 
@@ -275,7 +273,7 @@ def test_the_database_itself_refuses_a_record_in_two_partitions(rehearsal: Rehea
         "record_id, user_info_id, user_profile_id, bdn_clone_id, created_at, transact_date,"
         " disposition, line_number, is_vanished, kind"
     )
-    with pytest.raises(DBAPIError), rehearsal.world.ledger.engine.begin() as connection:
+    with pytest.raises(DBAPIError), rehearsal.pipeline.ledger.engine.begin() as connection:
         connection.execute(
             text(
                 f"INSERT INTO claims (partition_date, {columns})"
@@ -322,10 +320,10 @@ def test_an_unreachable_source_is_one_line_and_changes_nothing(rehearsal: Rehear
     rehearsal.change("ALTER TABLE vye_verifications RENAME TO elsewhere")
     rehearsal.dawn()
     with pytest.raises(PipelineError) as caught:
-        egress.take_export_ready(rehearsal.world, DAYS[0], VERIFICATIONS, at(DAYS[0], minutes=1))
+        take_export_ready(rehearsal.pipeline, DAYS[0], VERIFICATIONS, at(DAYS[0], minutes=1))
     assert caught.value.cause is Cause.SOURCE
     assert "a table is missing" in str(caught.value)
-    assert rehearsal.world.ledger.file(DAYS[0], VERIFICATIONS) is None
+    assert rehearsal.pipeline.ledger.file(DAYS[0], VERIFICATIONS) is None
 
 
 def test_a_delivered_day_run_a_hundred_times_is_put_once(embedded: Settings) -> None:

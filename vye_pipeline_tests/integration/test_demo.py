@@ -17,7 +17,7 @@ import dagster as dg
 import pytest
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
-from vye_pipeline.cli import BAD_USAGE, run
+from vye_pipeline.cli.commands import BAD_USAGE, run
 from vye_pipeline.orchestration.instance import open_instance
 from vye_pipeline.orchestration.partitions import business_day_partitions
 from vye_pipeline.settings import load_settings
@@ -45,7 +45,7 @@ class Demo:
         self.result = self.vye("demo")
 
     def vye(self, *arguments: str) -> Result:
-        """Runs a command on the demo's world."""
+        """Runs a command on the demo's pipeline."""
         printed, complained = StringIO(), StringIO()
         with (
             pytest.MonkeyPatch.context() as patch,
@@ -269,7 +269,7 @@ def test_commands_that_only_read_load_nothing_heavy(demo: Demo, command: tuple[s
         check=True,
     )
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
-    assert "vye_pipeline.cli" in loaded
+    assert "vye_pipeline.cli.commands" in loaded
     assert not heavy & loaded
 
 

@@ -179,7 +179,9 @@ def test_the_bucket_policy_allows_a_day_and_no_more(
     assert asked
     assert not refused
     asked.clear()
-    answer_partition(rehearsal.world.objects, DAYS[0], Faults(), received_at=at(DAYS[0], hours=1))
+    answer_partition(
+        rehearsal.pipeline.objects, DAYS[0], Faults(), received_at=at(DAYS[0], hours=1)
+    )
     assert not {one for one in asked if one[0] == "s3:PutObject"} - {
         one for one in asked if is_allowed("bdn", *one)
     }

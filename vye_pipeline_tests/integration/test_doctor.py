@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import text
 
-from vye_pipeline import cli
-from vye_pipeline.doctor import examine
+from vye_pipeline.cli import commands
+from vye_pipeline.cli.doctor import examine
+from vye_pipeline.cli.health import Finding, Health
+from vye_pipeline.cli.services import examine_surroundings
 from vye_pipeline.errors import upload_error
-from vye_pipeline.health import Finding, Health
 from vye_pipeline.ledger.connection import ledger_database
 from vye_pipeline.ledger.schema import upgrade
-from vye_pipeline.orchestration.surroundings import examine_surroundings
 from vye_pipeline.settings import Settings, load_settings
 from vye_pipeline.simulation.outage import Outage
 from vye_pipeline_tests.integration.listeners import SlackListener
@@ -32,11 +32,11 @@ def found(settings: Settings) -> dict[str, Finding]:
 def test_a_sound_world_is_good_and_stays_as_it_is(settings: Settings) -> None:
     rehearsal = Rehearsal.prepare(settings)
     rehearsal.dawn()
-    assert rehearsal.world.ledger.engine
+    assert rehearsal.pipeline.ledger.engine
     findings = found(settings)
     assert {one.health for one in findings.values()} == {Health.GOOD}
     assert "Independence Day" in findings["calendar"].words
-    assert rehearsal.world.objects.list("doctor/") == []
+    assert rehearsal.pipeline.objects.list("doctor/") == []
     assert found(settings) == findings
 
 
@@ -78,7 +78,7 @@ def test_a_store_that_overwrites_is_found(
 
     rehearsal = Rehearsal.prepare(embedded)
     overwriting = Overwriting(rehearsal.outage)
-    monkeypatch.setattr("vye_pipeline.world.open_object_store", lambda *_: overwriting)
+    monkeypatch.setattr("vye_pipeline.context.open_object_store", lambda *_: overwriting)
     assert "a conditional put must not" in found(embedded)["object store"].words
 
 
@@ -95,7 +95,7 @@ def test_a_refused_store_is_bad_in_the_stores_words(
 
     rehearsal = Rehearsal.prepare(embedded)
     refusing = Refusing(rehearsal.outage)
-    monkeypatch.setattr("vye_pipeline.world.open_object_store", lambda *_: refusing)
+    monkeypatch.setattr("vye_pipeline.context.open_object_store", lambda *_: refusing)
     assert found(embedded)["object store"].words.startswith("AccessDenied for")
 
 
@@ -103,7 +103,7 @@ def test_slack_datadog_and_the_daemon_are_looked_at(
     embedded: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with SlackListener() as slack:
-        monkeypatch.setattr("vye_pipeline.orchestration.notifier.SLACK", slack.url)
+        monkeypatch.setattr("vye_pipeline.alerting.notifier.SLACK", slack.url)
         on = load_settings(
             local_dir=embedded.folder, slack_token="xoxb-none", statsd_host="no.such.invalid"
         )
@@ -123,7 +123,7 @@ def test_the_command_names_a_slip_and_shows_no_value(
 ) -> None:
     monkeypatch.setenv("VYE_LOCAL_DIR", str(embedded.folder))
     monkeypatch.setenv("VYE_LEDGER_ULR", "postgresql://u:secret@h/d")
-    assert cli.run(["doctor"]) == cli.FAILED
+    assert commands.run(["doctor"]) == commands.FAILED
     printed = capsys.readouterr().out
     assert "VYE_LEDGER_ULR is no setting of this pipeline" in printed
     assert "secret" not in json.dumps(printed)

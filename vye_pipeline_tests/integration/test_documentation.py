@@ -18,11 +18,11 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from vye_pipeline import cli
+from vye_pipeline.cli import commands
+from vye_pipeline.cli.demo import Time, prepare, run_days
 from vye_pipeline.orchestration import runs
 from vye_pipeline.orchestration.resources import Clock
 from vye_pipeline.settings import CHECKOUT, load_settings
-from vye_pipeline.simulation.demo import Time, prepare, run_days
 
 PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(?P<language>\w*)\n(?P<content>.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -55,7 +55,7 @@ class Command:
     output: str
 
 
-def commands(content: str) -> list[Command]:
+def commands_of(content: str) -> list[Command]:
     """Returns the commands of a console block."""
     parts = re.split(r"^\$ ", content, flags=re.MULTILINE)[1:]
     lines = (part.partition("\n") for part in parts)
@@ -67,11 +67,11 @@ def outage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample's ten days, before anything is repaired."""
     folder = tmp_path_factory.mktemp("runbook") / "local"
     settings = load_settings(local_dir=folder)
-    world, store = prepare(settings)
+    pipeline, store = prepare(settings)
     time = Time()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(runs, "open_instance", lambda _: dg.DagsterInstance.ephemeral())
-        with runs.Session(settings, world, Clock(lambda: time.now)) as session:
+        with runs.Session(settings, pipeline, Clock(lambda: time.now)) as session:
             run_days(session, store, time)
     return folder
 
@@ -85,7 +85,7 @@ def printed(line: str) -> str:
     assert words[0] == "vye", line
     out = Terminal() if "--contact" in words else StringIO()
     with redirect_stdout(out), redirect_stderr(out):
-        cli.run(words[1:])
+        commands.run(words[1:])
     return re.sub(r"[ ]+$", "", out.getvalue(), flags=re.MULTILINE)
 
 
@@ -97,7 +97,7 @@ def test_the_commands_print_what_the_page_says(
     monkeypatch.setenv("VYE_LOCAL_DIR", str(outage))
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setattr("getpass.getuser", lambda: "operator")
-    monkeypatch.setattr(cli, "datetime", Frozen)
+    monkeypatch.setattr(commands, "datetime", Frozen)
     monkeypatch.setattr("vye_pipeline.definitions.Clock", lambda: Clock(lambda: NOW))
     text = path.read_text(encoding="utf-8")
     written = BLOCK.sub(lambda block: _run_again(block, outage), text)
@@ -110,7 +110,7 @@ def _run_again(block: re.Match[str], folder: Path) -> str:
     if block["language"] != "console":
         return block[0]
     parts = [
-        f"$ {command.line}\n{_output(command, folder)}" for command in commands(block["content"])
+        f"$ {command.line}\n{_output(command, folder)}" for command in commands_of(block["content"])
     ]
     return f"```console\n{''.join(parts)}```"
 
@@ -127,7 +127,7 @@ def test_no_block_escapes(path: Path) -> None:
     gate = (CHECKOUT / ".ci" / "run").read_text(encoding="utf-8")
     for block in BLOCK.finditer(path.read_text(encoding="utf-8")):
         if block["language"] == "console":
-            targets = [MAKE.match(command.line) for command in commands(block["content"])]
+            targets = [MAKE.match(command.line) for command in commands_of(block["content"])]
             assert all(re.search(rf"make .*\b{made['target']}\b", gate) for made in targets if made)
         elif not block["language"]:
             assert not re.search(r"^\$|^(vye|make|python) ", block["content"], re.MULTILINE)
@@ -138,7 +138,7 @@ def test_no_block_escapes(path: Path) -> None:
 def test_no_output_is_wider_than_a_terminal() -> None:
     for path in PAGES:
         for block in BLOCK.finditer(path.read_text(encoding="utf-8")):
-            for command in commands(block["content"]):
+            for command in commands_of(block["content"]):
                 lines = command.output.splitlines()
                 assert all(len(line) <= 80 for line in lines if not line.startswith("vye: "))
 

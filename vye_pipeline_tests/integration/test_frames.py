@@ -27,11 +27,11 @@ from sqlalchemy import (
     select,
 )
 
-from vye_pipeline import binary_copy, frames
-from vye_pipeline.database import Database, UtcDateTime
+from vye_pipeline.columns.parallel import THREADS
 from vye_pipeline.errors import Cause, PipelineError
-from vye_pipeline.frames import append_frame, read_frame
-from vye_pipeline.side_by_side import THREADS
+from vye_pipeline.sql import binary_copy, frames
+from vye_pipeline.sql.engines import Database, UtcDateTime
+from vye_pipeline.sql.frames import append_frame, read_frame
 from vye_pipeline_tests.integration.servers import PostgreSQL
 
 ROWS = Table(

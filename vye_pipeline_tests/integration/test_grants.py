@@ -26,7 +26,7 @@ ROLES = re.findall(r"CREATE ROLE (\w+)", GRANTS)
 
 @dataclass
 class Granted:
-    """A world that was prepared by its owner, and is used by roles with few rights."""
+    """A pipeline that was prepared by its owner, and is used by roles with few rights."""
 
     owner: Rehearsal
     pipeline: Rehearsal
@@ -70,7 +70,7 @@ def granted(postgresql: PostgreSQL, tmp_path_factory: pytest.TempPathFactory) ->
         }
     )
     pipeline = Rehearsal.open(settings)
-    assert pipeline.world.ledger
+    assert pipeline.pipeline.ledger
     run(ledger, PARTS[2])
     postgresql.administer(f"CREATE ROLE {ROLES[3]}_login LOGIN IN ROLE {ROLES[3]}")
     yield Granted(rehearsal, pipeline, settings)
@@ -119,6 +119,6 @@ def test_a_day_runs_with_these_rights_and_nobody_can_do_more(granted: Granted) -
 def test_the_pipeline_reads_vyes_database_in_read_only_transactions(settings: Settings) -> None:
     rehearsal = Rehearsal.prepare(settings)
     statement = text("UPDATE vye_bdn_clones SET export_ready = NULL")
-    with rehearsal.world.vye_engine.connect() as connection:
+    with rehearsal.pipeline.vye_engine.connect() as connection:
         with pytest.raises(DBAPIError, match=r"(?i)read-?only"):
             connection.execute(statement)

@@ -13,10 +13,10 @@ from vye_pipeline.business_days import business_days_after, end_of_day
 from vye_pipeline.errors import PipelineError, UsageError
 from vye_pipeline.ledger import history
 from vye_pipeline.ledger.models import RECONCILIATIONS
-from vye_pipeline.ledger.reports import Affected, Day, affected, calendar
-from vye_pipeline.reconciliation.manual import resolve
 from vye_pipeline.reconciliation.statuses import Status
 from vye_pipeline.records import KINDS, VERIFICATIONS
+from vye_pipeline.reporting.calendar import Affected, Day, affected, calendar
+from vye_pipeline.reporting.worklist import resolve
 from vye_pipeline.settings import Settings
 from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
@@ -41,12 +41,12 @@ def rehearsal(settings: Settings) -> Rehearsal:
 
 
 def known_at(rehearsal: Rehearsal, moment: datetime) -> Day:
-    with rehearsal.world.ledger.transaction() as connection:
+    with rehearsal.pipeline.ledger.transaction() as connection:
         return calendar(connection, [DAY], moment)[KINDS.index(VERIFICATIONS)]
 
 
 def items(rehearsal: Rehearsal) -> list[Affected]:
-    with rehearsal.world.ledger.transaction() as connection:
+    with rehearsal.pipeline.ledger.transaction() as connection:
         return affected(connection, DAY, DAY, VERIFICATIONS.name)
 
 
@@ -96,7 +96,7 @@ def test_only_changes_are_written(rehearsal: Rehearsal) -> None:
     assert rehearsal.egress(DAY) == []
     for _ in range(3):
         reconciled(rehearsal, DAY)
-    with rehearsal.world.ledger.transaction() as connection:
+    with rehearsal.pipeline.ledger.transaction() as connection:
         rows = connection.execute(select(RECONCILIATIONS.c.record_id, RECONCILIATIONS.c.kind)).all()
     assert len(rows) == len(set(rows))
 
@@ -107,7 +107,7 @@ def test_a_status_that_can_not_follow_is_refused_and_nothing_changes(rehearsal: 
     rows = rehearsal.reconcile(DAY, VERIFICATIONS, end_of_day(DAY))
     back = rows.assign(status=str(Status.UNDELIVERED))
     with pytest.raises(PipelineError, match="that was pending can't become undelivered"):
-        rehearsal.world.ledger.reconcile(DAY, VERIFICATIONS, back, end_of_day(DAY))
+        rehearsal.pipeline.ledger.reconcile(DAY, VERIFICATIONS, back, end_of_day(DAY))
     assert known_at(rehearsal, end_of_day(DAY)).counts[Status.UNDELIVERED] == 0
 
 
@@ -118,7 +118,7 @@ def unexpected(rehearsal: Rehearsal) -> list[int]:
         RECONCILIATIONS.c.record_id.is_(None),
         RECONCILIATIONS.c.replaced_at.is_(None),
     )
-    with rehearsal.world.ledger.transaction() as connection:
+    with rehearsal.pipeline.ledger.transaction() as connection:
         return sorted(connection.scalars(query))
 
 
@@ -134,7 +134,7 @@ def test_unexpected_lines_change_all_at_once_and_records_by_themselves(
     for day in DAYS[:2]:
         assert rehearsal.egress(day) == []
         rehearsal.dawn()
-    ledger, now = rehearsal.world.ledger, end_of_day(DAY)
+    ledger, now = rehearsal.pipeline.ledger, end_of_day(DAY)
     ledger.reconcile(DAYS[1], VERIFICATIONS, with_unexpected(NO_ROWS, 99), now)
     rows = rehearsal.reconcile(DAY, VERIFICATIONS, now)
     pending = known_at(rehearsal, now).counts[Status.PENDING]
@@ -151,7 +151,7 @@ def test_unexpected_lines_change_all_at_once_and_records_by_themselves(
 
 def test_two_runs_that_find_the_same_unexpected_line_keep_it_once(rehearsal: Rehearsal) -> None:
     assert rehearsal.egress(DAY) == []
-    ledger, now = rehearsal.world.ledger, end_of_day(DAY)
+    ledger, now = rehearsal.pipeline.ledger, end_of_day(DAY)
     rows = with_unexpected(rehearsal.reconcile(DAY, VERIFICATIONS, now), 7)
     other = Thread(target=ledger.reconcile, args=(DAY, VERIFICATIONS, rows, now))
     with ledger.transaction() as connection:
@@ -172,7 +172,7 @@ def test_a_person_closes_an_item_and_a_new_problem_opens_it_again(rehearsal: Reh
 
     def close() -> list[str]:
         return resolve(
-            rehearsal.world.ledger,
+            rehearsal.pipeline.ledger,
             profile,
             DAY,
             "verifications",

@@ -10,12 +10,12 @@ import sys
 import pytest
 from sqlalchemy import select, text
 
-from vye_pipeline import cli
 from vye_pipeline.business_days import business_days_after, end_of_day
+from vye_pipeline.cli import commands
 from vye_pipeline.ledger.models import CONTACT_LOOKUPS
-from vye_pipeline.ledger.reports import affected
-from vye_pipeline.reconciliation.manual import resolve, worklist
 from vye_pipeline.records import KINDS
+from vye_pipeline.reporting.calendar import affected
+from vye_pipeline.reporting.worklist import resolve, worklist
 from vye_pipeline.settings import Settings
 from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
 from vye_pipeline.vye_database.contacts import look_up, reachable
@@ -42,9 +42,9 @@ def rehearsal(settings: Settings) -> Rehearsal:
 def test_the_worklist_is_one_row_a_profile_with_what_there_is_to_know(
     rehearsal: Rehearsal,
 ) -> None:
-    with rehearsal.world.ledger.transaction() as connection:
+    with rehearsal.pipeline.ledger.transaction() as connection:
         items = [item for item in affected(connection, DAY, DAY) if item.user_profile_id]
-    rows = worklist(rehearsal.world, DAY, end_of_day(business_days_after(DAY, 2)))
+    rows = worklist(rehearsal.pipeline, DAY, end_of_day(business_days_after(DAY, 2)))
     by_profile = rows.set_index("user_profile_id")
     assert by_profile.index.is_unique
     assert set(by_profile.index) == {item.user_profile_id for item in items}
@@ -63,56 +63,56 @@ def test_a_newer_delivered_submission_makes_an_item_moot(rehearsal: Rehearsal) -
     for day in DAYS[1:]:
         rehearsal.dawn()
         assert rehearsal.egress(day) == []
-    rows = worklist(rehearsal.world, DAY, KNOWN)
+    rows = worklist(rehearsal.pipeline, DAY, KNOWN)
     assert set(rows["is_moot"]) == {True, False}
 
 
 def test_what_is_resolved_leaves_the_list(rehearsal: Rehearsal) -> None:
-    before = set(worklist(rehearsal.world, DAY, KNOWN)["user_profile_id"])
+    before = set(worklist(rehearsal.pipeline, DAY, KNOWN)["user_profile_id"])
     profile = min(before)
     resolve(
-        rehearsal.world.ledger, profile, DAY, None, resolved_by="analyst", note="done", now=KNOWN
+        rehearsal.pipeline.ledger, profile, DAY, None, resolved_by="analyst", note="done", now=KNOWN
     )
-    assert set(worklist(rehearsal.world, DAY, KNOWN)["user_profile_id"]) == before - {profile}
+    assert set(worklist(rehearsal.pipeline, DAY, KNOWN)["user_profile_id"]) == before - {profile}
 
 
 def test_a_day_on_which_nobody_needs_a_person_has_an_empty_list(rehearsal: Rehearsal) -> None:
-    assert worklist(rehearsal.world, DAYS[1], KNOWN).empty
+    assert worklist(rehearsal.pipeline, DAYS[1], KNOWN).empty
 
 
 def test_reachable_are_those_who_have_given_a_way_and_the_newest_is_shown(
     rehearsal: Rehearsal,
 ) -> None:
-    world = rehearsal.world
-    profiles = worklist(world, DAY, KNOWN)["user_profile_id"].tolist()
+    pipeline = rehearsal.pipeline
+    profiles = worklist(pipeline, DAY, KNOWN)["user_profile_id"].tolist()
     rehearsal.change("UPDATE vye_direct_deposit_changes SET phone = ' ', phone2 = '', email = NULL")
-    assert reachable(world, profiles) == frozenset()
-    assert not worklist(world, DAY, KNOWN)["is_reachable"].any()
+    assert reachable(pipeline, profiles) == frozenset()
+    assert not worklist(pipeline, DAY, KNOWN)["is_reachable"].any()
     rehearsal.change(
         "UPDATE vye_direct_deposit_changes SET email = 'first@example.org' WHERE id ="
         " (SELECT min(id) FROM vye_direct_deposit_changes)"
     )
-    with world.vye_engine.connect() as connection:
+    with pipeline.vye_engine.connect() as connection:
         owner = connection.scalar(
             text(
                 "SELECT user_profile_id FROM vye_user_infos WHERE id = (SELECT user_info_id FROM"
                 " vye_direct_deposit_changes ORDER BY id LIMIT 1)"
             )
         )
-    assert reachable(world, [*profiles, owner]) == {owner}
-    known = look_up(world, owner, looked_up_by="analyst", reason="BDN lost it", now=KNOWN)
+    assert reachable(pipeline, [*profiles, owner]) == {owner}
+    known = look_up(pipeline, owner, looked_up_by="analyst", reason="BDN lost it", now=KNOWN)
     assert known is not None
     assert (known.email, known.phone) == ("first@example.org", " ")
-    nobody = look_up(world, owner + 100_000, looked_up_by="analyst", reason="x", now=KNOWN)
+    nobody = look_up(pipeline, owner + 100_000, looked_up_by="analyst", reason="x", now=KNOWN)
     assert nobody is None
 
 
 def test_who_looks_a_veteran_up_is_recorded_even_if_nothing_can_be_read(
     rehearsal: Rehearsal,
 ) -> None:
-    world = rehearsal.world
-    look_up(world, 1, looked_up_by="analyst", reason="BDN lost it", now=KNOWN)
-    with world.ledger.transaction() as connection:
+    pipeline = rehearsal.pipeline
+    look_up(pipeline, 1, looked_up_by="analyst", reason="BDN lost it", now=KNOWN)
+    with pipeline.ledger.transaction() as connection:
         rows = connection.execute(select(*CONTACT_LOOKUPS.c)).mappings().all()
     assert [dict(row) for row in rows] == [
         {
@@ -127,7 +127,7 @@ def test_who_looks_a_veteran_up_is_recorded_even_if_nothing_can_be_read(
 
 def test_the_list_is_there_while_vyes_database_is_not(rehearsal: Rehearsal) -> None:
     rehearsal.change("ALTER TABLE vye_direct_deposit_changes RENAME TO elsewhere")
-    rows = worklist(rehearsal.world, DAY, KNOWN)
+    rows = worklist(rehearsal.pipeline, DAY, KNOWN)
     assert len(rows)
     assert rows["is_reachable"].isna().all()
 
@@ -138,7 +138,7 @@ def test_contact_details_go_to_a_terminal_and_nowhere_else(
     rehearsal = Rehearsal.prepare(embedded)
     monkeypatch.setenv("VYE_LOCAL_DIR", str(embedded.folder))
     rehearsal.change("UPDATE vye_direct_deposit_changes SET email = 'first@example.org'")
-    with rehearsal.world.vye_engine.connect() as connection:
+    with rehearsal.pipeline.vye_engine.connect() as connection:
         profile = connection.scalar(
             text(
                 "SELECT min(user_profile_id) FROM vye_user_infos JOIN vye_direct_deposit_changes c"
@@ -146,8 +146,8 @@ def test_contact_details_go_to_a_terminal_and_nowhere_else(
             )
         )
     command = ["affected", "--contact", str(profile), "--reason", "BDN lost it"]
-    assert cli.run(command[:3]) == cli.BAD_USAGE
-    assert cli.run(command) == cli.BAD_USAGE
+    assert commands.run(command[:3]) == commands.BAD_USAGE
+    assert commands.run(command) == commands.BAD_USAGE
     out, err = capfd.readouterr()
     assert out == ""
     assert "at a terminal only" in err

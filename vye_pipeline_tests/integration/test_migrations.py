@@ -14,12 +14,12 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Column, Connection, MetaData, Table, insert, select, types, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from vye_pipeline.database import Database
+from vye_pipeline.context import Context
 from vye_pipeline.errors import Cause
 from vye_pipeline.ledger.models import METADATA
 from vye_pipeline.ledger.schema import MIGRATIONS, REVISION, upgrade
 from vye_pipeline.settings import Settings
-from vye_pipeline.world import World
+from vye_pipeline.sql.engines import Database
 
 Rows = dict[str, list[dict[str, Any]]]
 
@@ -154,7 +154,7 @@ def test_a_ledger_of_any_revision_keeps_its_rows_and_becomes_the_newest(
         fill(connection)
         before = contents(connection)
     assert all(before.values())
-    with World(settings).ledger.transaction() as connection:
+    with Context(settings).ledger.transaction() as connection:
         after = contents(connection)
         assert differences(connection) == []
         assert indexes(connection) == INDEXES
@@ -214,7 +214,7 @@ def test_the_newest_revision_is_the_one_that_this_version_expects() -> None:
 
 
 def test_no_claim_is_without_its_file_and_no_file_leaves_its_claims(settings: Settings) -> None:
-    ledger = World(settings).ledger
+    ledger = Context(settings).ledger
     with ledger.transaction() as connection:
         for table in reflected(connection):
             if table.name in {"files", "claims"}:

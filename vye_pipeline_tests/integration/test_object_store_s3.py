@@ -10,24 +10,24 @@ import pytest
 from cryptography.fernet import Fernet
 
 from vye_pipeline import retries
-from vye_pipeline.bdn import object_store
-from vye_pipeline.bdn.object_store import ObjectMissing, ObjectStore, PutOutcome
-from vye_pipeline.bdn.s3_store import S3Store
+from vye_pipeline.context import Context
 from vye_pipeline.errors import Cause, PipelineError, UsageError
 from vye_pipeline.settings import load_settings
-from vye_pipeline.world import World
-from vye_pipeline_tests.bdn.test_object_store import (
-    CONTENT,
-    KEY,
-    OTHER_CONTENT,
-    ObjectStoreScenarios,
-)
+from vye_pipeline.storage import object_store
+from vye_pipeline.storage.object_store import ObjectMissing, ObjectStore, PutOutcome
+from vye_pipeline.storage.s3_store import S3Store
 from vye_pipeline_tests.integration.faulty_network import (
     FaultyNetwork,
     Plan,
     error,
     lose_answer,
     lose_request,
+)
+from vye_pipeline_tests.storage.test_object_store import (
+    CONTENT,
+    KEY,
+    OTHER_CONTENT,
+    ObjectStoreScenarios,
 )
 
 PERMANENT_ANSWERS = {
@@ -101,7 +101,7 @@ def test_a_put_is_conditional_checksummed_and_encrypted(
 def test_everything_that_is_put_is_encrypted_with_the_key_of_the_settings(
     network: FaultyNetwork, s3_bucket: str
 ) -> None:
-    world = World(
+    pipeline = Context(
         load_settings(
             object_store_url=f"s3://{s3_bucket}/exchange",
             snapshot_url=f"s3://{s3_bucket}/snapshots",
@@ -109,9 +109,9 @@ def test_everything_that_is_put_is_encrypted_with_the_key_of_the_settings(
             kms_key_id="alias/vye",
         )
     )
-    world.objects.put_once(KEY, CONTENT)
-    world.objects.put("other", CONTENT)
-    world.snapshots.put("snapshot", CONTENT)
+    pipeline.objects.put_once(KEY, CONTENT)
+    pipeline.objects.put("other", CONTENT)
+    pipeline.snapshots.put("snapshot", CONTENT)
     assert len(network.puts) == 3
     for headers in network.puts:
         assert headers["x-amz-server-side-encryption"] == "aws:kms"

@@ -8,12 +8,12 @@ from datetime import date, datetime, timedelta
 import dagster as dg
 import pytest
 
+from vye_pipeline.alerting.metrics import StatsdMetrics
+from vye_pipeline.alerting.notifier import SlackNotifier
 from vye_pipeline.business_days import NEW_YORK
 from vye_pipeline.errors import PipelineError, defect
-from vye_pipeline.ledger.reports import DELIVERED, affected
-from vye_pipeline.orchestration.metrics import StatsdMetrics
-from vye_pipeline.orchestration.notifier import SlackNotifier
 from vye_pipeline.records import VERIFICATIONS
+from vye_pipeline.reporting.calendar import DELIVERED, affected
 from vye_pipeline.settings import Settings
 from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
 from vye_pipeline_tests.integration.daemon import Daemon
@@ -50,7 +50,7 @@ def statsd() -> Iterator[StatsdListener]:
 def daemon(rehearsal: Rehearsal, slack: SlackListener, statsd: StatsdListener) -> Iterator[Daemon]:
     with dg.DagsterInstance.ephemeral() as instance:
         yield Daemon(
-            rehearsal.world,
+            rehearsal.pipeline,
             instance,
             at(DAY, 5),
             SlackNotifier("xoxb-none", "#vye-alerts", slack.url),
@@ -59,7 +59,7 @@ def daemon(rehearsal: Rehearsal, slack: SlackListener, statsd: StatsdListener) -
 
 
 def undelivered(rehearsal: Rehearsal) -> set[int | None]:
-    items = rehearsal.world.ledger.read(lambda connection: affected(connection, DAY, DAY))
+    items = rehearsal.pipeline.ledger.read(lambda connection: affected(connection, DAY, DAY))
     return {item.user_profile_id for item in items if item.status == "undelivered"}
 
 
@@ -121,7 +121,7 @@ def test_the_same_failure_again_is_no_news_but_another_cause_is(
     daemon.egress(str(DAY), at(DAY, 5, 46))
     daemon.sensor("watch", at(DAY, 5, 55))
     assert slack.heard() == []
-    rehearsal.world.ledger.fail(
+    rehearsal.pipeline.ledger.fail(
         DAY,
         VERIFICATIONS,
         defect("a column is missing", next_step="report it"),
@@ -215,7 +215,7 @@ def test_a_new_daemon_does_not_read_again_what_the_ledger_knows(
     daemon.egress(str(DAY), at(DAY, 5, 46))
     answer_partition(rehearsal.outage, DAY, Faults(), received_at=at(DAY, 9))
     daemon.sensor("acknowledgements_arrive", at(DAY, 9, 1))
-    fresh = Daemon(rehearsal.world, daemon.instance, at(DAY, 10))
+    fresh = Daemon(rehearsal.pipeline, daemon.instance, at(DAY, 10))
     assert fresh.sensor("acknowledgements_arrive", at(DAY, 10)) == []
 
 
@@ -238,7 +238,7 @@ def test_a_run_that_was_killed_is_recorded_for_it(
 
     rehearsal.dawn()
     with monkeypatch.context() as patch:
-        patch.setattr(type(rehearsal.world.ledger), "fail", out_of_memory)
+        patch.setattr(type(rehearsal.pipeline.ledger), "fail", out_of_memory)
         rehearsal.refuse(DAY, VERIFICATIONS)
         run = daemon.egress(str(DAY), at(DAY, 5, 46))
     assert rehearsal.day(DAY, VERIFICATIONS).cause is None
@@ -257,7 +257,7 @@ def test_after_bdns_retirement_the_schedules_say_so_once_all_is_settled(
     rehearsal = Rehearsal.prepare(settings.model_copy(update={"start_date": DAY, "end_date": DAY}))
     rehearsal.dawn()
     with dg.DagsterInstance.ephemeral() as instance:
-        daemon = Daemon(rehearsal.world, instance, at(DAY, 6))
+        daemon = Daemon(rehearsal.pipeline, instance, at(DAY, 6))
         daemon.egress(str(DAY), at(DAY, 5, 46))
         after = DAY + timedelta(days=7)
         assert "is no partition" in daemon.skipped("egress_when_activated", at(NEXT_DAY, 6))
@@ -287,7 +287,7 @@ def test_a_ledger_that_cannot_be_read_is_told_once(
         raise defect("the ledger can't be reached", next_step="check VYE_LEDGER_URL")
 
     with monkeypatch.context() as patch:
-        patch.setattr(type(rehearsal.world.ledger), "read", unreachable)
+        patch.setattr(type(rehearsal.pipeline.ledger), "read", unreachable)
         daemon.sensor("watch", at(DAY, 5))
         daemon.sensor("watch", at(DAY, 5, 1))
     (told,) = slack.heard()

@@ -15,11 +15,11 @@ import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import Connection, Engine, event
 
-from vye_pipeline import frames
 from vye_pipeline.ledger import news
 from vye_pipeline.records import KINDS
 from vye_pipeline.settings import Settings
 from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
+from vye_pipeline.sql import frames
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
 from vye_pipeline_tests.integration.servers import PostgreSQL
 
@@ -117,7 +117,7 @@ def scanned(engine: Engine, statements: list[Statement], tables: set[str]) -> di
 
 
 def test_a_day_reads_no_history(rehearsal: Rehearsal, monkeypatch: pytest.MonkeyPatch) -> None:
-    ledger, vye = rehearsal.world.ledger.engine, rehearsal.world.vye_engine
+    ledger, vye = rehearsal.pipeline.ledger.engine, rehearsal.pipeline.vye_engine
     with asked(ledger, monkeypatch) as of_ledger, asked(vye, monkeypatch) as of_vye:
         for day in DAYS[:2]:
             rehearsal.dawn()
@@ -128,16 +128,16 @@ def test_a_day_reads_no_history(rehearsal: Rehearsal, monkeypatch: pytest.Monkey
     assert len(of_ledger) > 100
     assert len(of_vye) > len(KINDS)
     assert scanned(ledger, of_ledger, OF_THE_LEDGER) == {}
-    assert scanned(rehearsal.world.vye.engine(), of_vye, OF_VYE) == {}
+    assert scanned(rehearsal.pipeline.vye.engine(), of_vye, OF_VYE) == {}
 
 
 def test_what_is_asked_each_minute_reads_no_history(
     rehearsal: Rehearsal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine = rehearsal.world.ledger.engine
+    engine = rehearsal.pipeline.ledger.engine
     with asked(engine, monkeypatch) as statements:
         for question in (news.failed_files, news.open_items, news.unsettled_days):
-            rehearsal.world.ledger.read(question)
+            rehearsal.pipeline.ledger.read(question)
     assert len(statements) >= len(("failed_files", "open_items", "unsettled_days"))
     assert scanned(engine, statements, OF_THE_LEDGER) == {}
     without_index = "SELECT count(*) FROM claims WHERE is_vanished"
@@ -145,7 +145,7 @@ def test_what_is_asked_each_minute_reads_no_history(
 
 
 def test_what_is_open_is_found_by_its_index_on_sqlite_too(embedded: Settings) -> None:
-    engine = Rehearsal.prepare(embedded).world.ledger.engine
+    engine = Rehearsal.prepare(embedded).pipeline.ledger.engine
     statements: list[Statement] = []
     event.listen(engine, "before_cursor_execute", lambda *given: statements.append(given[2:4]))
     with engine.connect() as connection:

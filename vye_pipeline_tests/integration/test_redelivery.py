@@ -11,11 +11,11 @@ from sqlalchemy.exc import DBAPIError
 
 from vye_pipeline.bdn.acknowledgement import render_acknowledgement
 from vye_pipeline.bdn.file_names import acknowledgement_key, file_name, outbound_key
+from vye_pipeline.egress.redeliver import ObjectState, redeliver, verify
 from vye_pipeline.errors import PipelineError, UsageError
 from vye_pipeline.ledger.rows import RedeliveryRow
 from vye_pipeline.reconciliation.statuses import Status
 from vye_pipeline.records import VERIFICATIONS
-from vye_pipeline.redelivery import ObjectState, redeliver, verify
 from vye_pipeline.settings import Settings
 from vye_pipeline.simulation.stand_in_bdn import Faults, answer, answer_partition
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
@@ -36,7 +36,7 @@ def delivered(settings: Settings) -> Rehearsal:
 
 def again(rehearsal: Rehearsal, reason: str = "BDN lost the file") -> RedeliveryRow:
     return redeliver(
-        rehearsal.world,
+        rehearsal.pipeline,
         DAY,
         VERIFICATIONS,
         requested_by="operator",
@@ -67,10 +67,10 @@ def accept(rehearsal: Rehearsal, revision: int) -> None:
 
 def test_what_was_sent_is_verified_missing_and_altered_told_apart(delivered: Rehearsal) -> None:
     again(delivered)
-    assert [one.state for one in verify(delivered.world, DAYS)] == [ObjectState.INTACT] * 4
+    assert [one.state for one in verify(delivered.pipeline, DAYS)] == [ObjectState.INTACT] * 4
     delivered.outage.delete(KEY)
     delivered.outage.put(AGAIN, b"other")
-    states = {one.sent.object_key: one for one in verify(delivered.world, DAYS)}
+    states = {one.sent.object_key: one for one in verify(delivered.pipeline, DAYS)}
     assert states[KEY].state == ObjectState.MISSING
     assert states[AGAIN].state == ObjectState.ALTERED
     assert f"vye redeliver {DAY} --kind verifications" in states[KEY].in_words()
@@ -92,13 +92,13 @@ def test_an_interrupted_redelivery_is_finished_in_place_of_another(delivered: Re
     delivered.refuse_nothing()
     finished = again(delivered, reason="the same again")
     assert (finished.revision, finished.reason) == (2, "BDN lost the file")
-    assert [one.state for one in verify(delivered.world, DAYS)] == [ObjectState.INTACT] * 4
+    assert [one.state for one in verify(delivered.pipeline, DAYS)] == [ObjectState.INTACT] * 4
 
 
 def test_a_file_that_was_not_delivered_can_not_be_delivered_again(delivered: Rehearsal) -> None:
     with pytest.raises(UsageError, match=f"vye egress {DAYS[1]} --kind verifications"):
         redeliver(
-            delivered.world,
+            delivered.pipeline,
             DAYS[1],
             VERIFICATIONS,
             requested_by="operator",
@@ -110,7 +110,7 @@ def test_a_file_that_was_not_delivered_can_not_be_delivered_again(delivered: Reh
 def test_the_database_itself_refuses_to_change_a_redelivery(delivered: Rehearsal) -> None:
     again(delivered)
     for change in ("UPDATE redeliveries SET reason = 'none'", "DELETE FROM redeliveries"):
-        with pytest.raises(DBAPIError), delivered.world.ledger.engine.begin() as connection:
+        with pytest.raises(DBAPIError), delivered.pipeline.ledger.engine.begin() as connection:
             connection.execute(text(change))
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from vye_pipeline import cli
 from vye_pipeline.bdn.file_names import outbound_key
 from vye_pipeline.business_days import end_of_day
-from vye_pipeline.egress import load_export_ready
-from vye_pipeline.ledger.reports import affected, calendar
-from vye_pipeline.reconciliation.report import report
+from vye_pipeline.cli import commands
+from vye_pipeline.egress.export import load_export_ready
 from vye_pipeline.records import KINDS, VERIFICATIONS
+from vye_pipeline.reporting.calendar import affected, calendar
+from vye_pipeline.reporting.page import report
 from vye_pipeline.settings import Settings
 from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
@@ -51,8 +51,8 @@ def rehearsal(settings: Settings) -> Rehearsal:
 
 
 def test_the_page_says_what_the_commands_say(rehearsal: Rehearsal) -> None:
-    page = report(rehearsal.world.ledger, DAYS, end_of_day(DAYS[-1]))
-    with rehearsal.world.ledger.transaction() as connection:
+    page = report(rehearsal.pipeline.ledger, DAYS, end_of_day(DAYS[-1]))
+    with rehearsal.pipeline.ledger.transaction() as connection:
         days = [day for day in calendar(connection, DAYS) if day.delivery != "missing"]
         items = [item for item in affected(connection, DAYS[0], DAYS[-1]) if item.is_open]
     shown = rows_of(page, "Days")
@@ -66,9 +66,9 @@ def test_the_page_says_what_the_commands_say(rehearsal: Rehearsal) -> None:
 
 
 def test_nothing_personal_is_on_the_page(rehearsal: Rehearsal) -> None:
-    page = report(rehearsal.world.ledger, DAYS, end_of_day(DAYS[-1]))
+    page = report(rehearsal.pipeline.ledger, DAYS, end_of_day(DAYS[-1]))
     for kind in KINDS:
-        records = load_export_ready(rehearsal.world, DAYS[0], kind).records
+        records = load_export_ready(rehearsal.pipeline, DAYS[0], kind).records
         for column in kind.columns:
             if column.is_sensitive:
                 long = records[column.name][records[column.name].str.len() > 5]
@@ -76,7 +76,7 @@ def test_nothing_personal_is_on_the_page(rehearsal: Rehearsal) -> None:
 
 
 def test_before_any_day_has_run_the_page_says_so(embedded: Settings) -> None:
-    page = report(Rehearsal.prepare(embedded).world.ledger, [], end_of_day(DAYS[0]))
+    page = report(Rehearsal.prepare(embedded).pipeline.ledger, [], end_of_day(DAYS[0]))
     assert rows_of(page, "Days") == [["no day has run yet"]]
 
 
@@ -85,8 +85,10 @@ def test_the_command_writes_the_page_where_it_is_told(
 ) -> None:
     Rehearsal.prepare(embedded)
     monkeypatch.setenv("VYE_LOCAL_DIR", str(embedded.folder))
-    assert cli.run(["report"]) == cli.SUCCESS
-    assert cli.run(["report", "--out", str(tmp_path / "page.html")]) == cli.SUCCESS
+    assert commands.run(["report"]) == commands.SUCCESS
+    assert commands.run(["report", "--out", str(tmp_path / "page.html")]) == commands.SUCCESS
     assert embedded.report_file.read_text(encoding="utf-8").startswith("<!doctype html>")
     assert (tmp_path / "page.html").exists()
-    assert cli.run(["report", "--out", str(tmp_path / "no" / "page.html")]) == cli.BAD_USAGE
+    assert (
+        commands.run(["report", "--out", str(tmp_path / "no" / "page.html")]) == commands.BAD_USAGE
+    )

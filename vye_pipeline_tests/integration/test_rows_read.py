@@ -14,14 +14,14 @@ from cryptography.fernet import Fernet
 from sqlalchemy import create_engine, text
 
 from vye_pipeline.business_days import business_days_after, deadline
-from vye_pipeline.ledger.reports import affected, calendar
-from vye_pipeline.reconciliation.manual import worklist
+from vye_pipeline.context import Context
 from vye_pipeline.reconciliation.reconcile import reconcile
 from vye_pipeline.records import KINDS
+from vye_pipeline.reporting.calendar import affected, calendar
+from vye_pipeline.reporting.worklist import worklist
 from vye_pipeline.settings import load_settings
-from vye_pipeline.world import World
 from vye_pipeline_tests.bench.dagster_runs import run_bare
-from vye_pipeline_tests.bench.world import DAY, activate, fill
+from vye_pipeline_tests.bench.pipeline import DAY, activate, fill
 from vye_pipeline_tests.integration.servers import PostgreSQL
 
 USERS = 500
@@ -34,7 +34,7 @@ SELECT (SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_user_
 
 
 @pytest.fixture
-def world(postgresql: PostgreSQL, tmp_path: Path) -> World:
+def pipeline(postgresql: PostgreSQL, tmp_path: Path) -> Context:
     source = postgresql.database()
     settings = load_settings(
         local_dir=tmp_path,
@@ -45,38 +45,38 @@ def world(postgresql: PostgreSQL, tmp_path: Path) -> World:
         snapshot_key=Fernet.generate_key().decode(),
     )
     fill(settings, USERS, (OLDER, NEWER))
-    return World(settings)
+    return Context(settings)
 
 
-def rows_read(world: World) -> int:
+def rows_read(pipeline: Context) -> int:
     """Counts the rows that all finished sessions have read of the ledger."""
-    world.ledger.engine.dispose()
-    with create_engine(world.ledger.engine.url).connect() as connection:
+    pipeline.ledger.engine.dispose()
+    with create_engine(pipeline.ledger.engine.url).connect() as connection:
         return int(connection.scalar(text(ROWS_READ)))
 
 
-def run(world: World, day: date) -> int:
-    activate(world, day)
-    before = rows_read(world)
-    run_bare(world, day)
-    return rows_read(world) - before
+def run(pipeline: Context, day: date) -> int:
+    activate(pipeline, day)
+    before = rows_read(pipeline)
+    run_bare(pipeline, day)
+    return rows_read(pipeline) - before
 
 
-def test_a_day_behind_a_delivered_one_reads_its_own_records(world: World) -> None:
-    assert run(world, NEWER) < READS_A_RECORD * RECORDS
-    assert run(world, OLDER) < READS_A_RECORD * RECORDS
+def test_a_day_behind_a_delivered_one_reads_its_own_records(pipeline: Context) -> None:
+    assert run(pipeline, NEWER) < READS_A_RECORD * RECORDS
+    assert run(pipeline, OLDER) < READS_A_RECORD * RECORDS
 
 
-def test_a_worklist_of_a_whole_day_reads_its_own_records(world: World) -> None:
-    run(world, OLDER)
+def test_a_worklist_of_a_whole_day_reads_its_own_records(pipeline: Context) -> None:
+    run(pipeline, OLDER)
     late = deadline(OLDER) + timedelta(minutes=1)
     for kind in KINDS:
-        reconcile(world, OLDER, kind, [], late)
-    before = rows_read(world)
+        reconcile(pipeline, OLDER, kind, [], late)
+    before = rows_read(pipeline)
     answers = (
-        worklist(world, OLDER, late),
-        world.ledger.read(lambda connection: affected(connection, OLDER, OLDER)),
-        world.ledger.read(lambda connection: calendar(connection, [OLDER])),
+        worklist(pipeline, OLDER, late),
+        pipeline.ledger.read(lambda connection: affected(connection, OLDER, OLDER)),
+        pipeline.ledger.read(lambda connection: calendar(connection, [OLDER])),
     )
     assert [len(answer) for answer in answers] == [USERS, RECORDS, len(KINDS)]
-    assert rows_read(world) - before < READS_A_RECORD * RECORDS
+    assert rows_read(pipeline) - before < READS_A_RECORD * RECORDS

@@ -26,7 +26,7 @@ def run(
     rehearsal: Rehearsal, instance: dg.DagsterInstance, *stages: str
 ) -> dg.ExecuteInProcessResult:
     """Runs stages of verifications in a Dagster run."""
-    definitions = build_definitions(rehearsal.world, Clock(lambda: at(DAY, minutes=1)))
+    definitions = build_definitions(rehearsal.pipeline, Clock(lambda: at(DAY, minutes=1)))
     return definitions.resolve_job_def(EGRESS).execute_in_process(
         partition_key=str(DAY),
         instance=instance,
@@ -51,7 +51,7 @@ def test_a_lost_snapshot_fails_the_step_that_needs_it_on_record(
     rehearsal: Rehearsal, instance: dg.DagsterInstance, before: list[str], stage: str
 ) -> None:
     assert run(rehearsal, instance, *before).success
-    snapshots = rehearsal.world.settings.folder / "snapshots"
+    snapshots = rehearsal.pipeline.settings.folder / "snapshots"
     for file in snapshots.rglob(f"{before[-1]}-*"):
         file.unlink()
     failed = run(rehearsal, instance, stage)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from vye_pipeline import cli
-from vye_pipeline.ledger.story import story
+from vye_pipeline.cli import commands
+from vye_pipeline.egress.redeliver import redeliver
 from vye_pipeline.records import VERIFICATIONS
-from vye_pipeline.redelivery import redeliver
+from vye_pipeline.reporting.timeline import story
 from vye_pipeline.settings import Settings
 from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
@@ -18,7 +18,7 @@ DAY = DAYS[0]
 
 
 def told(rehearsal: Rehearsal) -> list[str]:
-    return rehearsal.world.ledger.read(lambda connection: story(connection, DAY))
+    return rehearsal.pipeline.ledger.read(lambda connection: story(connection, DAY))
 
 
 def test_a_day_is_told_in_order_with_causes_and_what_is_open(settings: Settings) -> None:
@@ -33,7 +33,7 @@ def test_a_day_is_told_in_order_with_causes_and_what_is_open(settings: Settings)
     rehearsal.refuse_nothing()
     assert rehearsal.egress(DAY, VERIFICATIONS, now=at(DAY, hours=1)) == []
     redeliver(
-        rehearsal.world,
+        rehearsal.pipeline,
         DAY,
         VERIFICATIONS,
         requested_by="operator",
@@ -54,5 +54,5 @@ def test_the_command_prints_it(
 ) -> None:
     Rehearsal.prepare(embedded)
     monkeypatch.setenv("VYE_LOCAL_DIR", str(embedded.folder))
-    assert cli.run(["explain", str(DAY)]) == cli.SUCCESS
+    assert commands.run(["explain", str(DAY)]) == commands.SUCCESS
     assert f"vye egress {DAY} --kind verifications" in capsys.readouterr().out

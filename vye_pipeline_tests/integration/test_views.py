@@ -10,12 +10,12 @@ from sqlalchemy import inspect, text
 
 from vye_pipeline.bdn.file_names import outbound_key
 from vye_pipeline.business_days import business_days_after, end_of_day
-from vye_pipeline.ledger.reports import affected, calendar
+from vye_pipeline.egress.redeliver import redeliver
 from vye_pipeline.ledger.views import VIEWS, documentation
-from vye_pipeline.reconciliation.manual import resolve
 from vye_pipeline.reconciliation.statuses import Status
 from vye_pipeline.records import KINDS, VERIFICATIONS
-from vye_pipeline.redelivery import redeliver
+from vye_pipeline.reporting.calendar import affected, calendar
+from vye_pipeline.reporting.worklist import resolve
 from vye_pipeline.settings import CHECKOUT, Settings
 from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
@@ -44,7 +44,7 @@ def rehearsal(settings: Settings) -> Rehearsal:
 
 
 def ask(rehearsal: Rehearsal, query: str) -> Rows:
-    with rehearsal.world.ledger.transaction() as connection:
+    with rehearsal.pipeline.ledger.transaction() as connection:
         return [dict(row._mapping) for row in connection.execute(text(query))]
 
 
@@ -53,7 +53,7 @@ def test_the_page_describes_the_views_as_they_are() -> None:
 
 
 def test_each_view_has_the_documented_columns_with_comments(rehearsal: Rehearsal) -> None:
-    inspector = inspect(rehearsal.world.ledger.engine)
+    inspector = inspect(rehearsal.pipeline.ledger.engine)
     assert set(inspector.get_view_names()) == {view.name for view in VIEWS}
     for view in VIEWS:
         columns = inspector.get_columns(view.name)
@@ -67,7 +67,7 @@ def test_the_days_are_those_of_the_calendar(rehearsal: Rehearsal) -> None:
         (str(row["partition_date"]), row["kind"]): row
         for row in ask(rehearsal, "SELECT * FROM reconciliation_by_day")
     }
-    with rehearsal.world.ledger.transaction() as connection:
+    with rehearsal.pipeline.ledger.transaction() as connection:
         days = calendar(connection, DAYS)
     assert len(rows) == len(days)
     for day in days:
@@ -89,7 +89,7 @@ def test_what_is_open_is_what_vye_affected_shows_and_leaves_when_resolved(
         return {(row["kind"], row["record_id"]) for row in rows}
 
     def expected() -> set[tuple[str, int | None]]:
-        with rehearsal.world.ledger.transaction() as connection:
+        with rehearsal.pipeline.ledger.transaction() as connection:
             items = affected(connection, DAYS[0], DAYS[-1])
         return {(item.kind, item.record_id) for item in items if item.is_open}
 
@@ -99,7 +99,7 @@ def test_what_is_open_is_what_vye_affected_shows_and_leaves_when_resolved(
     day = next(day for day in DAYS if str(day) == str(row["partition_date"]))
     closed_at = end_of_day(business_days_after(day, 1))
     resolve(
-        rehearsal.world.ledger,
+        rehearsal.pipeline.ledger,
         row["user_profile_id"],
         day,
         None,
@@ -115,7 +115,7 @@ def test_what_is_open_is_what_vye_affected_shows_and_leaves_when_resolved(
 
 def test_deliveries_failures_and_redeliveries_are_in_their_history(rehearsal: Rehearsal) -> None:
     redeliver(
-        rehearsal.world,
+        rehearsal.pipeline,
         DAYS[0],
         VERIFICATIONS,
         requested_by="operator",

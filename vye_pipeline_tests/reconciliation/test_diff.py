@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vye_pipeline import side_by_side
 from vye_pipeline.bdn.acknowledgement import Acknowledgement, no_details
 from vye_pipeline.bdn.disposition import Disposition
 from vye_pipeline.bdn.file_names import file_name
+from vye_pipeline.columns import parallel
 from vye_pipeline.reconciliation.diff import compare
 from vye_pipeline.records import VERIFICATIONS
 
@@ -149,8 +149,8 @@ def test_the_diff_says_what_the_oracle_says_in_any_order(
     random.shuffle(acknowledgements)
     with pytest.MonkeyPatch.context() as patching:
         if in_parts:
-            patching.setattr(side_by_side, "ROWS", 1)
-            patching.setattr(side_by_side, "WORTHWHILE", 0)
+            patching.setattr(parallel, "ROWS", 1)
+            patching.setattr(parallel, "WORTHWHILE", 0)
         found = compare(VERIFICATIONS, sent, acknowledgements, is_overdue=is_overdue)
     assert found.lines["status"].tolist() == expected
     assert found.lines["line_number"].tolist() == list(range(1, len(lines) + 1))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vye_pipeline import side_by_side
+from vye_pipeline.columns import parallel
 from vye_pipeline.errors import UsageError
 from vye_pipeline.records import KINDS, Kind, kind_named
 from vye_pipeline.records.checking import check
@@ -93,7 +93,7 @@ def test_every_fault_of_every_record_is_found_and_the_rest_is_sent_readable(
     before = given_frame.copy()
     with pytest.MonkeyPatch.context() as patching:
         if in_parts:
-            patching.setattr(side_by_side, "WORTHWHILE", 0)
+            patching.setattr(parallel, "WORTHWHILE", 0)
         checked = check(kind, given_frame)
     pd.testing.assert_frame_equal(given_frame, before)
     faults = checked.findings[checked.findings["is_quarantining"]]
@@ -171,11 +171,11 @@ def test_parts_make_the_file_that_the_whole_makes(
     ]
     checked = check(kind, frame(records)).records
     whole = render(kind, checked)
-    monkeypatch.setattr(side_by_side, "ROWS", 2)
-    monkeypatch.setattr(side_by_side, "WORTHWHILE", 0)
+    monkeypatch.setattr(parallel, "ROWS", 2)
+    monkeypatch.setattr(parallel, "WORTHWHILE", 0)
     assert render(kind, checked) == whole
     assert whole.count(b"\n") == len(set(whole.splitlines())) == len(records)
-    monkeypatch.setattr(side_by_side, "CHARACTERS", 100)
+    monkeypatch.setattr(parallel, "CHARACTERS", 100)
     assert split_lines(whole).to_pylist() == whole.decode().splitlines()
 
 

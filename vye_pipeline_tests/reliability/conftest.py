@@ -17,7 +17,7 @@ __all__ = ["network", "postgresql", "s3_bucket", "s3_endpoint"]
 
 @pytest.fixture(scope="session")
 def sqlite_worlds(tmp_path_factory: pytest.TempPathFactory) -> SQLiteWorlds:
-    """Copies of a prepared world on SQLite."""
+    """Copies of a prepared pipeline on SQLite."""
     return SQLiteWorlds(tmp_path_factory.mktemp("sqlite"))
 
 
@@ -25,7 +25,7 @@ def sqlite_worlds(tmp_path_factory: pytest.TempPathFactory) -> SQLiteWorlds:
 def postgresql_worlds(
     tmp_path_factory: pytest.TempPathFactory, postgresql: PostgreSQL
 ) -> PostgreSQLWorlds:
-    """Copies of a prepared world on PostgreSQL."""
+    """Copies of a prepared pipeline on PostgreSQL."""
     return PostgreSQLWorlds(tmp_path_factory.mktemp("postgresql"), postgresql)
 
 

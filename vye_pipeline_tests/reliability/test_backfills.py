@@ -12,7 +12,6 @@ from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
 from vye_pipeline.bdn.file_names import outbound_key
 from vye_pipeline.business_days import NEW_YORK, business_days_after
-from vye_pipeline.ledger.reports import Day, calendar
 from vye_pipeline.orchestration.instance import open_instance
 from vye_pipeline.orchestration.jobs import EGRESS_STAGES, asset_keys
 from vye_pipeline.orchestration.partitions import business_day_partitions
@@ -20,6 +19,7 @@ from vye_pipeline.orchestration.resources import Clock
 from vye_pipeline.orchestration.runs import Session
 from vye_pipeline.orchestration.schedules import retry_schedule
 from vye_pipeline.records import KINDS
+from vye_pipeline.reporting.calendar import Day, calendar
 from vye_pipeline.settings import load_settings
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
 from vye_pipeline_tests.reliability.page import Row
@@ -47,7 +47,7 @@ def by_single_runs(session: Session) -> None:
 
 def as_the_ui_selects(session: Session) -> None:
     """What "only failed and missing partitions" of the UI selects, of each asset."""
-    with open_instance(session.world.settings) as instance:
+    with open_instance(session.pipeline.settings) as instance:
         for day in DAYS[:3]:
             kinds = [
                 kind.name
@@ -75,7 +75,7 @@ def by_the_schedule(session: Session) -> None:
     tomorrow = business_days_after(DAYS[2], 1)
     morning = datetime.combine(tomorrow, datetime.min.time(), NEW_YORK) + timedelta(hours=5.25)
     context = dg.build_schedule_context(scheduled_execution_time=morning)
-    requests = retry_schedule(session.world)(context)
+    requests = retry_schedule(session.pipeline)(context)
     assert isinstance(requests, list)
     for request in requests:
         day = date.fromisoformat(request.partition_key)
@@ -100,7 +100,7 @@ def test_every_way_of_sending_failed_days_ends_in_the_same_state(
     for way in WAYS:
         with sqlite_worlds.copy(tmp_path / way.__name__) as settings:
             rehearsal = Rehearsal.open(settings)
-            with Session(settings, rehearsal.world, Clock(lambda: NOW)) as session:
+            with Session(settings, rehearsal.pipeline, Clock(lambda: NOW)) as session:
                 fail(rehearsal, session)
                 way(session)
             states.append(state(rehearsal))
@@ -124,6 +124,6 @@ def fail(rehearsal: Rehearsal, session: Session) -> None:
 
 def state(rehearsal: Rehearsal) -> State:
     """Returns what BDN was sent, how the days stand, and the clones' flags."""
-    days = rehearsal.world.ledger.read(lambda one: calendar(one, DAYS[:3]))
+    days = rehearsal.pipeline.ledger.read(lambda one: calendar(one, DAYS[:3]))
     unreconciled = [Day(**vars(day) | {"counts": {"records": day.export_ready}}) for day in days]
     return rehearsal.sent(), unreconciled, [rehearsal.flag(clone) for clone in (1, 2, 3)]

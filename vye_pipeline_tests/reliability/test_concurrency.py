@@ -124,7 +124,7 @@ def held_back(settings: Settings) -> None:
     rehearsal.refuse(DAY)
     assert len(rehearsal.egress(DAY)) == len(KINDS)
     rehearsal.dawn()
-    rehearsal.world.ledger.engine.dispose()
+    rehearsal.pipeline.ledger.engine.dispose()
 
 
 def sent_in_order(worlds: Worlds, folder: Path, *days: object) -> dict[str, bytes]:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
+from vye_pipeline.egress.redeliver import redeliver
 from vye_pipeline.ledger.models import RECONCILIATIONS, REDELIVERIES
 from vye_pipeline.records import KINDS, VERIFICATIONS
-from vye_pipeline.redelivery import redeliver
 from vye_pipeline.settings import Settings
 from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
@@ -71,12 +71,12 @@ def test_a_reconciliation_killed_anywhere_is_finished_by_the_next(
         expected = [rehearsal.day(DAY, kind) for kind in KINDS]
     for fatal in range(points.passed):
         with sqlite_worlds.copy(tmp_path / f"trial{fatal}") as settings:
-            answered(settings).world.ledger.engine.dispose()
+            answered(settings).pipeline.ledger.engine.dispose()
             assert in_a_fork(killed(settings, fatal, reconcile)) == signal.SIGKILL
             again = Rehearsal.open(settings)
             reconcile(again)
             assert [again.day(DAY, kind) for kind in KINDS] == expected
-            with again.world.ledger.transaction() as connection:
+            with again.pipeline.ledger.transaction() as connection:
                 history = connection.scalar(select(func.count()).select_from(RECONCILIATIONS))
             assert history == sum(day.export_ready + day.counts["unexpected"] for day in expected)
             outcome(again, sqlite_worlds.reference, row)
@@ -91,7 +91,7 @@ def test_a_redelivery_killed_anywhere_is_finished_by_the_next(
 
     def again(rehearsal: Rehearsal) -> None:
         redeliver(
-            rehearsal.world,
+            rehearsal.pipeline,
             DAY,
             VERIFICATIONS,
             requested_by="operator",
@@ -111,10 +111,10 @@ def test_a_redelivery_killed_anywhere_is_finished_by_the_next(
         with worlds.copy(tmp_path / f"trial{fatal}") as settings:
             first = Rehearsal.open(settings)
             first.egress(DAY)
-            first.world.ledger.engine.dispose()
+            first.pipeline.ledger.engine.dispose()
             assert in_a_fork(killed(settings, fatal, again)) == signal.SIGKILL
             rehearsal = Rehearsal.open(settings)
-            if rehearsal.world.ledger.revision(DAY, VERIFICATIONS) == 1 or _is_open(rehearsal):
+            if rehearsal.pipeline.ledger.revision(DAY, VERIFICATIONS) == 1 or _is_open(rehearsal):
                 again(rehearsal)
             outcome(rehearsal, expected, row)
     assert (row.lost, row.twice) == (0, 0)
@@ -122,7 +122,7 @@ def test_a_redelivery_killed_anywhere_is_finished_by_the_next(
 
 def _is_open(rehearsal: Rehearsal) -> bool:
     """Says whether a redelivery is recorded and not finished: what an operator would repeat."""
-    with rehearsal.world.ledger.transaction() as connection:
+    with rehearsal.pipeline.ledger.transaction() as connection:
         query = select(func.count()).where(REDELIVERIES.c.redelivered_at.is_(None))
         return bool(connection.scalar(query))
 
@@ -132,7 +132,7 @@ def killed(settings: Settings, fatal: int, work: Callable[[Rehearsal], None]) ->
 
     def run() -> None:
         rehearsal = Rehearsal.open(settings)
-        assert rehearsal.world.ledger
+        assert rehearsal.pipeline.ledger
         with Points(fatal).watched():
             work(rehearsal)
 

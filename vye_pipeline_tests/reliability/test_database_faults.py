@@ -14,11 +14,11 @@ import pytest
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 
-from vye_pipeline import database
-from vye_pipeline.egress import take_export_ready
+from vye_pipeline.egress.claim import take_export_ready
 from vye_pipeline.errors import Cause, PipelineError
 from vye_pipeline.records import KINDS
 from vye_pipeline.settings import Settings
+from vye_pipeline.sql import engines
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
 from vye_pipeline_tests.integration.servers import PostgreSQL
 from vye_pipeline_tests.reliability.page import Row
@@ -70,14 +70,14 @@ def test_a_connection_dropped_at_any_statement_is_made_again(
     counting = Statements(None, drop)
     with postgresql_worlds.copy(tmp_path / "counted") as settings:
         rehearsal = Rehearsal.open(settings)
-        assert rehearsal.world.ledger
+        assert rehearsal.pipeline.ledger
         with counting.watched():
             assert rehearsal.egress(DAY) == []
     assert counting.passed > 60
     for number in range(0, counting.passed, 2):
         with postgresql_worlds.copy(tmp_path / f"trial{number}") as settings:
             rehearsal = Rehearsal.open(settings)
-            assert rehearsal.world.ledger
+            assert rehearsal.pipeline.ledger
             with Statements(number, drop).watched():
                 assert rehearsal.egress(DAY) == [], "what passes is healed within the run"
             finish(settings, postgresql_worlds.reference, row)
@@ -107,7 +107,7 @@ def test_an_answer_to_a_commit_that_is_lost_changes_nothing(
     monkeypatch.setattr(psycopg.Connection, "commit", commit_and_lose)
     with postgresql_worlds.copy(tmp_path / "counted") as settings:
         rehearsal = Rehearsal.open(settings)
-        assert rehearsal.world.ledger
+        assert rehearsal.pipeline.ledger
         passed = 0
         assert rehearsal.egress(DAY) == []
         commits = passed
@@ -115,7 +115,7 @@ def test_an_answer_to_a_commit_that_is_lost_changes_nothing(
     for number in range(0, commits, 2):
         with postgresql_worlds.copy(tmp_path / f"trial{number}") as settings:
             rehearsal = Rehearsal.open(settings)
-            assert rehearsal.world.ledger
+            assert rehearsal.pipeline.ledger
             passed, fatal = 0, number
             assert rehearsal.egress(DAY) == [], "the verb finds what it has done"
             fatal = -1
@@ -169,7 +169,7 @@ def test_what_the_ledgers_server_says_is_understood(
         for count in (1, FOR_GOOD):
             with postgresql_worlds.copy(tmp_path / f"trial-{table}-{count}") as settings:
                 rehearsal = Rehearsal.open(settings)
-                ledger = rehearsal.world.ledger
+                ledger = rehearsal.pipeline.ledger
                 values = {"count": count, "sqlstate": condition.sqlstate, "table": table}
                 with ledger.engine.begin() as connection:
                     connection.execute(text(RAISE.format(**values)))
@@ -210,7 +210,7 @@ def test_a_server_that_refuses_connections_is_named(
     with postgresql_worlds.copy(tmp_path / "trial") as settings:
         away = Rehearsal.open(unreachable(settings, setting))
         with pytest.raises(PipelineError) as caught:
-            take_export_ready(away.world, DAY, KINDS[0], at(DAY, minutes=1))
+            take_export_ready(away.pipeline, DAY, KINDS[0], at(DAY, minutes=1))
         assert caught.value.cause is cause
         assert caught.value.is_transient
         assert "can't be reached" in caught.value.what
@@ -239,7 +239,7 @@ def test_a_lock_whose_session_ends_is_let_go_without_an_error(
 ) -> None:
     server = postgresql_worlds.server
     with postgresql_worlds.copy(tmp_path / "trial") as settings:
-        ledger = Rehearsal.open(settings).world.ledger
+        ledger = Rehearsal.open(settings).pipeline.ledger
         with ledger.exclusive(KINDS[0]):
             assert server.end_sessions(settings.ledger_database_url)
         with ledger.exclusive(KINDS[0]):
@@ -311,7 +311,7 @@ def test_a_ledger_that_somebody_holds_locked_is_waited_for_then_named(
 ) -> None:
     row = Row("SQLite: the ledger is locked by another process")
     rows.append(row)
-    monkeypatch.setattr(database, "SQLITE_BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(engines, "SQLITE_BUSY_SECONDS", 0.05)
     with sqlite_worlds.copy(tmp_path / "trial") as settings:
         with closing(create_engine(settings.ledger_database_url).raw_connection()) as holder:
             holder.cursor().execute("BEGIN IMMEDIATE")
@@ -345,7 +345,7 @@ def test_a_failure_is_in_the_history_once_though_its_commit_was_answered_late(
 ) -> None:
     with sqlite_worlds.copy(tmp_path / "trial") as settings:
         rehearsal = Rehearsal.open(settings)
-        ledger, now = rehearsal.world.ledger, at(DAY, minutes=1)
+        ledger, now = rehearsal.pipeline.ledger, at(DAY, minutes=1)
         rehearsal.refuse(DAY, KINDS[0])
         (failure,) = rehearsal.egress(DAY, KINDS[0], now=now)
         ledger.fail(DAY, KINDS[0], failure, step="egress", run_id=None, failed_at=now)

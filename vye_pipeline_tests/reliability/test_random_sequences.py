@@ -12,9 +12,9 @@ from sqlalchemy import select
 
 from vye_pipeline.bdn.file_names import outbound_key
 from vye_pipeline.errors import PipelineError
-from vye_pipeline.frames import read_frame
 from vye_pipeline.ledger.models import CLAIMS, FAILURES
 from vye_pipeline.records import KINDS, Kind
+from vye_pipeline.sql.frames import read_frame
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
 from vye_pipeline_tests.reliability.page import Row
 from vye_pipeline_tests.reliability.trials import all_delivered
@@ -28,10 +28,10 @@ LATER = at(DAYS[-1], hours=1)
 
 
 class Sequence:
-    """A world to which things happen, and the order in which its files were delivered."""
+    """A pipeline to which things happen, and the order in which its files were delivered."""
 
     def __init__(self, rehearsal: Rehearsal, seed: int) -> None:
-        """Takes a world whose first day is ready."""
+        """Takes a pipeline whose first day is ready."""
         self.rehearsal = rehearsal
         self.random = random.Random(seed)
         self.dawned = 1
@@ -134,7 +134,7 @@ def look_at(sequence: Sequence, row: Row) -> None:
     assert all_delivered(rehearsal, days)
     assert {rehearsal.flag(clone) for clone in range(1, sequence.dawned + 1)} == {None}
     columns = [CLAIMS.c[name] for name in COLUMNS]
-    claims = rehearsal.world.ledger.read(lambda one: read_frame(one, select(*columns)))
+    claims = rehearsal.pipeline.ledger.read(lambda one: read_frame(one, select(*columns)))
     assert not claims.duplicated(["kind", "record_id"]).any()
     for kind in KINDS:
         mine = claims[claims["kind"] == kind.name]
@@ -147,7 +147,7 @@ def look_at(sequence: Sequence, row: Row) -> None:
         expected = int((mine["disposition"] == "line").sum())
         row.lost += max(expected - lines, 0)
         row.twice += max(lines - expected, 0)
-    failures = rehearsal.world.ledger.read(
+    failures = rehearsal.pipeline.ledger.read(
         lambda one: one.execute(select(FAILURES.c.partition_date, FAILURES.c.kind)).all()
     )
     assert {(day, kind) for day, kind in failures} == sequence.failed, "failures stay in history"

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from vye_pipeline.bdn import s3_store
 from vye_pipeline.bdn.file_names import outbound_key
 from vye_pipeline.errors import Cause
 from vye_pipeline.records import KINDS, VERIFICATIONS
 from vye_pipeline.settings import Settings
+from vye_pipeline.storage import s3_store
 from vye_pipeline_tests.integration.faulty_network import (
     Fault,
     FaultyNetwork,
@@ -87,7 +87,7 @@ HARMS = (
 
 @pytest.fixture
 def behind(sqlite_worlds: SQLiteWorlds, s3_bucket: str, tmp_path: Path) -> Behind:
-    """Opens copies of a world whose object store is an empty place in a bucket."""
+    """Opens copies of a pipeline whose object store is an empty place in a bucket."""
 
     @contextmanager
     def opened(trial: str) -> Iterator[Settings]:

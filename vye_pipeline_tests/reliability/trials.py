@@ -18,11 +18,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event
 
-from vye_pipeline.bdn.folder_store import FolderStore
-from vye_pipeline.egress import load_export_ready, make_upload_file
+from vye_pipeline.egress.deliver import make_upload_file
+from vye_pipeline.egress.export import load_export_ready
 from vye_pipeline.ledger.ledger import Ledger
 from vye_pipeline.records import KINDS, Kind
 from vye_pipeline.settings import Settings
+from vye_pipeline.storage.folder_store import FolderStore
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal
 from vye_pipeline_tests.reliability.page import Row
 
@@ -118,7 +119,7 @@ def is_delivered(rehearsal: Rehearsal, day: date, kind: Kind) -> bool:
     if row.delivery != "delivered":
         return False
     content = rehearsal.outage.get(row.object_key or "")
-    export = load_export_ready(rehearsal.world, day, kind)
+    export = load_export_ready(rehearsal.pipeline, day, kind)
     assert make_upload_file(kind, export) == content
     numbers = export.claims["line_number"].dropna()
     assert sorted(numbers) == list(range(1, content.count(b"\n") + 1))

@@ -17,7 +17,7 @@ from vye_pipeline_tests.integration.servers import PostgreSQL
 
 
 class Worlds(ABC):
-    """A world whose first day is ready to be exported, of which each trial gets a copy."""
+    """A pipeline whose first day is ready to be exported, of which each trial gets a copy."""
 
     name: str
     stride: int  # of how many points one is tried: copies of a server's databases take longer
@@ -27,7 +27,7 @@ class Worlds(ABC):
         self.original = original
         prepared = Rehearsal.prepare(original)
         prepared.dawn()
-        prepared.world.ledger.engine.dispose()
+        prepared.pipeline.ledger.engine.dispose()
 
     @abstractmethod
     def copy(self, folder: Path) -> AbstractContextManager[Settings]:

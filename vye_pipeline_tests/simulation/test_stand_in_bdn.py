@@ -20,7 +20,6 @@ from vye_pipeline.bdn.acknowledgement import (
 )
 from vye_pipeline.bdn.disposition import Disposition
 from vye_pipeline.bdn.file_names import acknowledgement_key, file_name, inbound_prefix, outbound_key
-from vye_pipeline.bdn.folder_store import FolderStore
 from vye_pipeline.errors import UsageError
 from vye_pipeline.reconciliation.diff import compare
 from vye_pipeline.reconciliation.statuses import Status
@@ -33,6 +32,7 @@ from vye_pipeline.simulation.stand_in_bdn import (
     answer,
     answer_partition,
 )
+from vye_pipeline.storage.folder_store import FolderStore
 
 DAY = date(2025, 4, 7)
 RECEIVED_AT = datetime(2025, 4, 7, 14, 30, tzinfo=UTC)

@@ -14,7 +14,7 @@ from vye_pipeline.bdn.file_names import outbound_key
 from vye_pipeline.orchestration import checks, metadata, schemas
 from vye_pipeline.orchestration.failures import recorded
 from vye_pipeline.orchestration.partitions import partition_date
-from vye_pipeline.orchestration.resources import Clock, World
+from vye_pipeline.orchestration.resources import Clock, Context
 from vye_pipeline.records import Kind
 
 
@@ -40,15 +40,15 @@ def export_ready_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.As
     )
     def export_ready(
         context: dg.AssetExecutionContext,
-        world: dg.ResourceParam[World],
+        pipeline: dg.ResourceParam[Context],
         clock: dg.ResourceParam[Clock],
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster refuses one
-        from vye_pipeline import egress
+        from vye_pipeline.egress.claim import take_export_ready
         from vye_pipeline.ledger.models import LINE, QUARANTINED, REPLACED, SUPERSEDED
 
         day, now = partition_date(context), clock.now()
-        with recorded(world, day, kind, step="export_ready", run_id=context.run.run_id, now=now):
-            export = egress.take_export_ready(world, day, kind, now)
+        with recorded(pipeline, day, kind, step="export_ready", run_id=context.run.run_id, now=now):
+            export = take_export_ready(pipeline, day, kind, now)
         counts = {name: export.count(name) for name in (LINE, QUARANTINED, SUPERSEDED, REPLACED)}
         return dg.MaterializeResult(
             metadata={
@@ -91,18 +91,22 @@ def upload_file_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.Ass
     )
     def upload_file(
         context: dg.AssetExecutionContext,
-        world: dg.ResourceParam[World],
+        pipeline: dg.ResourceParam[Context],
         clock: dg.ResourceParam[Clock],
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster refuses one
-        from vye_pipeline import egress
+        from vye_pipeline.egress.deliver import (
+            keep_upload_file,
+            make_upload_file,
+        )
+        from vye_pipeline.egress.export import load_export_ready
         from vye_pipeline.ledger.models import LINE
         from vye_pipeline.records.layout import split_lines
 
         day, now = partition_date(context), clock.now()
-        with recorded(world, day, kind, step="upload_file", run_id=context.run.run_id, now=now):
-            export = egress.load_export_ready(world, day, kind)
-            content = egress.make_upload_file(kind, export)
-            sha256 = egress.keep_upload_file(world, day, kind, export, content)
+        with recorded(pipeline, day, kind, step="upload_file", run_id=context.run.run_id, now=now):
+            export = load_export_ready(pipeline, day, kind)
+            content = make_upload_file(kind, export)
+            sha256 = keep_upload_file(pipeline, day, kind, export, content)
         lines = len(split_lines(content))
         return dg.MaterializeResult(
             metadata={
@@ -142,16 +146,19 @@ def delivery_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.Assets
     )
     def delivery(
         context: dg.AssetExecutionContext,
-        world: dg.ResourceParam[World],
+        pipeline: dg.ResourceParam[Context],
         clock: dg.ResourceParam[Clock],
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster refuses one
-        from vye_pipeline import egress
+        from vye_pipeline.egress.deliver import (
+            deliver,
+            load_upload_file,
+        )
 
         day, now = partition_date(context), clock.now()
-        with recorded(world, day, kind, step="delivery", run_id=context.run.run_id, now=now):
-            content = egress.load_upload_file(world, day, kind)
-            receipt = egress.deliver(world, day, kind, content, now)
-            lying = world.objects.digest(receipt.object_key)
+        with recorded(pipeline, day, kind, step="delivery", run_id=context.run.run_id, now=now):
+            content = load_upload_file(pipeline, day, kind)
+            receipt = deliver(pipeline, day, kind, content, now)
+            lying = pipeline.objects.digest(receipt.object_key)
         return dg.MaterializeResult(
             metadata={
                 "object_key": receipt.object_key,

@@ -5,7 +5,7 @@ import dagster as dg
 from vye_pipeline.orchestration import checks, metadata
 from vye_pipeline.orchestration.failures import reported
 from vye_pipeline.orchestration.partitions import partition_date
-from vye_pipeline.orchestration.resources import Clock, World
+from vye_pipeline.orchestration.resources import Clock, Context
 
 WAVE_FEED, READABLE = "wave_feed", "every_line_is_readable"
 
@@ -27,14 +27,14 @@ def wave_feed_asset(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
     )
     def wave_feed(
         context: dg.AssetExecutionContext,
-        world: dg.ResourceParam[World],
+        pipeline: dg.ResourceParam[Context],
         clock: dg.ResourceParam[Clock],
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster refuses one
         from vye_pipeline.reconciliation.feed import take_feed
 
         day = partition_date(context)
         with reported(day, WAVE_FEED):
-            outcome = take_feed(world, day, clock.now())
+            outcome = take_feed(pipeline, day, clock.now())
         if outcome is None:
             return dg.MaterializeResult(
                 metadata={"is_there": False},

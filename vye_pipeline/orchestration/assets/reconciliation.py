@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from vye_pipeline.alerting.metrics import Metrics
 from vye_pipeline.orchestration import checks, metadata, schemas
 from vye_pipeline.orchestration.failures import reported
-from vye_pipeline.orchestration.metrics import Metrics
 from vye_pipeline.orchestration.partitions import partition_date
-from vye_pipeline.orchestration.resources import Clock, World
+from vye_pipeline.orchestration.resources import Clock, Context
 from vye_pipeline.reconciliation.statuses import MANUAL, Status
 from vye_pipeline.records import KINDS, Kind
 
@@ -49,18 +49,18 @@ def acknowledgement_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg
     )
     def acknowledgement(
         context: dg.AssetExecutionContext,
-        world: dg.ResourceParam[World],
+        pipeline: dg.ResourceParam[Context],
         clock: dg.ResourceParam[Clock],
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster refuses one
+        from vye_pipeline.egress.redeliver import verify
         from vye_pipeline.reconciliation.reconcile import load_acknowledgements, receive
-        from vye_pipeline.redelivery import verify
 
         day = partition_date(context)
         with reported(day, kind.name):
-            received = receive(world, day, kind, clock.now())
-            known = load_acknowledgements(world, day, kind)
-            receipt = world.ledger.receipt(day, kind)
-            verified = verify(world, [day], [kind])
+            received = receive(pipeline, day, kind, clock.now())
+            known = load_acknowledgements(pipeline, day, kind)
+            receipt = pipeline.ledger.receipt(day, kind)
+            verified = verify(pipeline, [day], [kind])
         lines_sent = receipt.line_count if receipt else 0
         lines_received = {one.lines_received for one in known}
         return dg.MaterializeResult(
@@ -114,7 +114,7 @@ def reconciliation_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.
     )
     def reconciliation(
         context: dg.AssetExecutionContext,
-        world: dg.ResourceParam[World],
+        pipeline: dg.ResourceParam[Context],
         clock: dg.ResourceParam[Clock],
         metrics: dg.ResourceParam[Metrics],
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster refuses one
@@ -122,9 +122,9 @@ def reconciliation_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.
 
         day, now = partition_date(context), clock.now()
         with reported(day, kind.name):
-            rows = reconcile(world, day, kind, load_acknowledgements(world, day, kind), now)
-            records = world.ledger.record_count(day, kind)
-            usual = checks.rejection_rate(world, day, kind, rows)
+            rows = reconcile(pipeline, day, kind, load_acknowledgements(pipeline, day, kind), now)
+            records = pipeline.ledger.record_count(day, kind)
+            usual = checks.rejection_rate(pipeline, day, kind, rows)
         counts = {str(status): int((rows["status"] == status).sum()) for status in Status}
         metrics.statuses(day, kind.name, counts)
         affected = rows[rows["status"].isin([*MANUAL, Status.UNDELIVERED])]
@@ -179,17 +179,17 @@ def manual_reconciliation_asset(
     )
     def manual_reconciliation(
         context: dg.AssetExecutionContext,
-        world: dg.ResourceParam[World],
+        pipeline: dg.ResourceParam[Context],
         clock: dg.ResourceParam[Clock],
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster refuses one
-        from vye_pipeline.reconciliation.manual import worklist
         from vye_pipeline.reconciliation.orphans import find_orphans
+        from vye_pipeline.reporting.worklist import worklist
 
         day = partition_date(context)
         with reported(day, "manual_reconciliation"):
-            profiles = worklist(world, day, clock.now())
-            claimed = checks.every_record_claimed(world, day)
-            orphans = find_orphans(world, day, clock.now())
+            profiles = worklist(pipeline, day, clock.now())
+            claimed = checks.every_record_claimed(pipeline, day)
+            orphans = find_orphans(pipeline, day, clock.now())
         return dg.MaterializeResult(
             metadata={"user_profiles": len(profiles), "worklist": metadata.table(profiles)},
             check_results=[

@@ -8,7 +8,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from alembic import op
 
-from vye_pipeline.database import UtcDateTime
+from vye_pipeline.sql.engines import UtcDateTime
 
 revision = "0001"
 down_revision = None

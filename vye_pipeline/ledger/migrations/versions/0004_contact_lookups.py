@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from vye_pipeline.database import UtcDateTime
+from vye_pipeline.sql.engines import UtcDateTime
 
 revision = "0004"
 down_revision = "0003"

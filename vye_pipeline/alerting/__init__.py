@@ -1,0 +1,1 @@
+"""What people are told without asking: alarms, where they go, and metrics."""

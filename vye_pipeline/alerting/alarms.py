@@ -1,0 +1,274 @@
+"""What people are told unasked, in words; each piece of news once, and the end of it.
+
+Alarms are made anew each minute from what the ledger knows, whoever or whatever ran or did not. An
+alarm's facts are its news: it is told when it holds one that was not told before, and cleared when
+it is gone. Ids, counts and causes only: no personal data.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from itertools import groupby
+from typing import TypedDict
+
+from sqlalchemy import Connection
+
+from vye_pipeline.alerting.links import run_link, worklist_link
+from vye_pipeline.alerting.notifier import Notifier
+from vye_pipeline.business_days import (
+    NEW_YORK,
+    business_days,
+    business_days_after,
+    cut_off,
+    holiday_name,
+    is_business_day,
+)
+from vye_pipeline.context import Context
+from vye_pipeline.errors import Cause, PipelineError, said
+from vye_pipeline.ledger.news import (
+    FailedFile,
+    OpenItems,
+    failed_files,
+    last_delivered,
+    open_items,
+    waiting,
+)
+from vye_pipeline.records import KINDS
+from vye_pipeline.settings import Settings
+from vye_pipeline.vye_database.activation import is_activated
+
+LATE_AFTER = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """Something that people have to know.
+
+    Attributes:
+        subject: what it is about; the same from its beginning to its end.
+        facts: its news.
+        text: all of it, in words.
+        all_clear: what is said when it is gone; nothing if None.
+    """
+
+    subject: str
+    facts: frozenset[str]
+    text: str
+    all_clear: str | None = None
+
+
+class Told(TypedDict):
+    """What has been told of a subject that is not over."""
+
+    facts: list[str]
+    all_clear: str | None
+
+
+def tell(notifier: Notifier, alarms: Sequence[Alarm], told: Mapping[str, Told]) -> dict[str, Told]:
+    """Tells what is new and what is over.
+
+    Args:
+        notifier: where to.
+        alarms: all that hold now.
+        told: by subject, as this function returned it the last time.
+
+    Returns:
+        What has been told by now; what could not be sent is not among it, and comes up again.
+    """
+    return tell_new(notifier, alarms, told) | _tell_over(notifier, alarms, told)
+
+
+def tell_new(
+    notifier: Notifier, alarms: Sequence[Alarm], told: Mapping[str, Told]
+) -> dict[str, Told]:
+    """Tells what is new, and returns what has been told of these alarms by now."""
+    now_told: dict[str, Told] = {}
+    for alarm in alarms:
+        before = told.get(alarm.subject)
+        known = frozenset(before["facts"]) if before else frozenset()
+        if alarm.facts <= known or _sent(notifier, alarm.text):
+            facts = sorted(known | alarm.facts)
+            now_told[alarm.subject] = Told(facts=facts, all_clear=alarm.all_clear)
+        elif before:
+            now_told[alarm.subject] = before
+    return now_told
+
+
+def _tell_over(
+    notifier: Notifier, alarms: Sequence[Alarm], told: Mapping[str, Told]
+) -> dict[str, Told]:
+    """Tells what is over, and returns those of which that could not be sent."""
+    holding = {alarm.subject for alarm in alarms}
+    over = {subject: before for subject, before in told.items() if subject not in holding}
+    return {
+        subject: before
+        for subject, before in over.items()
+        if before["all_clear"] is not None and not _sent(notifier, before["all_clear"])
+    }
+
+
+def _sent(notifier: Notifier, text: str) -> bool:
+    try:
+        notifier.send(text)
+    except PipelineError:
+        return False
+    return True
+
+
+def alarms(context: Context, now: datetime) -> list[Alarm]:
+    """Returns all that people have to know at a moment (any zone).
+
+    Raises:
+        PipelineError: the ledger can't be read: `unreadable` says so.
+    """
+    failed, items = context.ledger.read(
+        lambda connection: (
+            [
+                _failed(connection, context.settings, day, files, now)
+                for day, files in _by_day(failed_files(connection))
+            ],
+            [
+                _manual(context.settings, day, list(group))
+                for day, group in groupby(open_items(connection), lambda item: item.partition_date)
+            ],
+        )
+    )
+    return [*failed, *_late(context, now), *items, *_holiday(now)]
+
+
+def unreadable(error: PipelineError) -> Alarm:
+    """Returns the alarm that the pipeline can't look after itself."""
+    return Alarm(
+        "ledger",
+        frozenset({error.what}),
+        f"The pipeline can't read its ledger and so can't watch over the files for BDN: {error}. "
+        "Nothing is lost; `vye doctor` says what is wrong.",
+        "The ledger can be read again.",
+    )
+
+
+def _by_day(files: list[FailedFile]) -> Iterator[tuple[date, list[FailedFile]]]:
+    for day, group in groupby(files, lambda file: file.partition_date):
+        yield day, list(group)
+
+
+def _failed(
+    connection: Connection, settings: Settings, day: date, files: list[FailedFile], now: datetime
+) -> Alarm:
+    causes: dict[str, list[str]] = {}
+    for file in files:
+        causes.setdefault(said(Cause(file.cause), file.what), []).append(file.kind)
+    listed = "; ".join(f"{_and(kinds)}: {cause}" for cause, kinds in causes.items())
+    next_steps = " and ".join(dict.fromkeys(file.next_step for file in files))
+    text = (
+        f"The egress of {day} failed for {listed}. "
+        f"{_waiting(*waiting(connection, day))} {_by_itself(settings, day, now)} "
+        f"To send it before or if that fails: {next_steps}; then type `vye backfill --failed`. "
+        f"Who waits: `vye affected --date {day}` or {worklist_link(settings, day)}"
+    )
+    run_ids = [file.run_id for file in files if file.run_id]
+    return Alarm(
+        f"egress of {day}",
+        frozenset(f"{file.kind} {file.what}" for file in files),
+        f"{text} - run: {run_link(settings, run_ids[-1])}" if run_ids else text,
+        f"All clear: the files of {day} are delivered.",
+    )
+
+
+def _and(words: list[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if words[1:] else words)
+
+
+def _waiting(records: int, profiles: int) -> str:
+    if not records:
+        return "No record of it has been read yet."
+    return f"{records} records of {profiles} user profiles wait."
+
+
+def _by_itself(settings: Settings, day: date, now: datetime) -> str:
+    next_day = business_days_after(now.astimezone(NEW_YORK).date(), 1)
+    if day < business_days_after(next_day, -settings.retry_business_days):
+        return "It is too old to be tried again by itself."
+    return f"By itself it is tried again at 05:15 New York on {next_day}."
+
+
+def _late(context: Context, now: datetime) -> list[Alarm]:
+    """Says that files have not gone out, though no step has failed.
+
+    A day that never ran is late until it is delivered, or a later day has taken up its records.
+    """
+    due = _days_due(context.settings, now)
+    delivered, failed = context.ledger.read(
+        lambda connection: (
+            last_delivered(connection),
+            {(file.partition_date, file.kind) for file in failed_files(connection)},
+        )
+    )
+    late = [
+        day
+        for day in due
+        if any(
+            day > delivered.get(kind.name, date.min) and (day, kind.name) not in failed
+            for kind in KINDS
+        )
+    ]
+    if not late:
+        return []
+    newest, reason = late[-1], _why_late(context, late[-1])
+    return [
+        Alarm(
+            "lateness",
+            frozenset({*map(str, late), reason}),
+            f"An hour after the cut-off of {newest} files for BDN are not delivered "
+            f"({_and([str(day) for day in late])}): {reason}. They go out by themselves as soon as "
+            f"VYE has activated its clone; to send them by hand: `vye egress {newest}`.",
+            "All clear: the files that were late are delivered.",
+        )
+    ]
+
+
+def _days_due(settings: Settings, now: datetime) -> list[date]:
+    """Returns the last business days of which an hour has gone by since the cut-off."""
+    today = now.astimezone(NEW_YORK).date()
+    first = max(business_days_after(today, -settings.retry_business_days), settings.start_date)
+    last = min(today, settings.end_date or date.max)
+    return [day for day in business_days(first, last) if now >= cut_off(day) + LATE_AFTER]
+
+
+def _why_late(context: Context, day: date) -> str:
+    try:
+        activated = is_activated(context, day)
+    except PipelineError as error:
+        return error.what
+    if not activated:
+        return "VYE's import or activation did not run"
+    return "VYE has activated the day's clone, but no run of the egress has ended"
+
+
+def _manual(settings: Settings, day: date, items: list[OpenItems]) -> Alarm:
+    counts: Counter[str] = Counter()
+    for item in items:
+        counts[item.status] += item.records
+    listed = ", ".join(f"{count} {status}" for status, count in counts.items())
+    return Alarm(
+        f"manual reconciliation of {day}",
+        frozenset(f"{item.kind} {item.status} {item.since.isoformat()}" for item in items),
+        f"{counts.total()} records of {day} need a person: {listed}. Which, why and what to do: "
+        f"`vye affected --date {day}` or {worklist_link(settings, day)}",
+    )
+
+
+def _holiday(now: datetime) -> list[Alarm]:
+    """Says the business day before that no files go out on a holiday."""
+    today = now.astimezone(NEW_YORK).date()
+    next_day = business_days_after(today, 1)
+    between = (today + timedelta(days=n) for n in range(1, (next_day - today).days))
+    names = {day: name for day in between if (name := holiday_name(day))}
+    if not is_business_day(today) or not names:
+        return []
+    listed = " and ".join(f"{day} is {name}" for day, name in names.items())
+    text = f"{listed}: no files go to BDN then; the next ones go on {next_day}."
+    return [Alarm("holidays", frozenset(map(str, names)), text)]

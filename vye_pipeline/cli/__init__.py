@@ -1,0 +1,1 @@
+"""`vye …` for people at a terminal: commands, the words they take, how answers look."""

@@ -1,0 +1,368 @@
+"""`vye …`: the commands for people at a terminal (command-line.md).
+
+Each command checks its words, calls one plain function and prints. What needs dagster or pandas is
+imported by the command that uses it.
+"""
+
+from __future__ import annotations
+
+import csv
+import getpass
+import json
+import os
+import sys
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import click
+
+from vye_pipeline.business_days import (
+    business_days,
+    end_of_day,
+    latest_business_day,
+)
+from vye_pipeline.cli.sandbox import database, simulate
+from vye_pipeline.cli.words import DATE, IsoDate, KindName, Note
+from vye_pipeline.errors import PipelineError, UsageError
+from vye_pipeline.records import KINDS, kind_named
+from vye_pipeline.settings import Settings, load_settings
+
+SUCCESS, FAILED, BAD_USAGE, INTERRUPTED = 0, 1, 2, 130
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs a command and returns its exit code; errors are one line on stderr."""
+    try:
+        return vye.main(list(arguments), prog_name="vye", standalone_mode=False) or SUCCESS
+    except (click.ClickException, UsageError) as error:
+        text = error.format_message() if isinstance(error, click.ClickException) else str(error)
+        _complain(text)
+        return BAD_USAGE
+    except PipelineError as error:
+        _complain(str(error))
+        return FAILED
+    except (KeyboardInterrupt, click.Abort):
+        _complain("interrupted; the same command takes up where it stopped")
+        return INTERRUPTED
+
+
+def _complain(text: str) -> None:
+    click.echo(f"vye: {' '.join(text.split())}", err=True)
+
+
+KIND = click.option("--kind", type=KindName(), help="only this kind")
+FROM = click.option("--from", "first", type=IsoDate(), help="the first day")
+TO = click.option("--to", "last", type=IsoDate(), help="the last day")
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="print JSON")
+
+
+# https://no-color.org; without a terminal nothing is coloured anyway.
+COLOUR = False if os.environ.get("NO_COLOR") else None
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "color": COLOUR})
+def vye() -> None:
+    """A business day's submissions, carried from VYE to BDN and accounted for one by one."""
+
+
+@vye.command()
+def demo() -> int:
+    """Run ten sample days with failures, and repair them."""
+    from vye_pipeline.cli.demo import run_demo
+
+    run_demo(load_settings())
+    return SUCCESS
+
+
+@vye.command()
+@DATE
+@KIND
+def egress(partition_date: date, kind: str | None) -> int:
+    """Read, render and deliver a day's files."""
+    from vye_pipeline.cli.progress import waiting
+    from vye_pipeline.orchestration.runs import Session
+
+    with waiting(f"the egress of {partition_date}"), Session(load_settings()) as session:
+        outcome = session.egress(partition_date, _kinds(kind))
+    return _tell(partition_date, outcome.problems, success="delivered")
+
+
+@vye.command()
+@DATE
+def reconcile(partition_date: date) -> int:
+    """Set a day against BDN's acknowledgements."""
+    from vye_pipeline.cli.progress import waiting
+    from vye_pipeline.orchestration.runs import Session
+
+    with waiting(f"reconciling {partition_date}"), Session(load_settings()) as session:
+        outcome = session.reconcile(partition_date, _kinds(None))
+    return _tell(partition_date, outcome.problems, success="reconciled")
+
+
+@vye.command()
+@click.option("--failed", "only_failed", is_flag=True, help="leave days that never ran alone")
+@FROM
+@TO
+def backfill(only_failed: bool, first: date | None, last: date | None) -> int:
+    """Run the egress of failed or missing days again, oldest first, then reconcile them."""
+    from vye_pipeline.cli.progress import watched
+    from vye_pipeline.orchestration.runs import Session
+
+    settings = load_settings()
+    with Session(settings) as session:
+        results = session.backfill(_days(settings, first, last), only_failed=only_failed)
+        failed = False
+        for day, problems in watched(results, "running the days"):
+            failed = _tell(day, problems, success="delivered") == FAILED or failed
+    return FAILED if failed else SUCCESS
+
+
+@vye.command()
+@DATE
+@click.option("--kind", type=KindName(), required=True, help="the kind whose file BDN asked for")
+@click.option("--reason", type=Note(), required=True, help="why; no personal data")
+def redeliver(partition_date: date, kind: str, reason: str) -> int:
+    """Put a delivered file again, under its next revision, because BDN asked for it."""
+    from vye_pipeline.context import Context
+    from vye_pipeline.egress.redeliver import redeliver as put_again
+
+    again = put_again(
+        Context(load_settings()),
+        partition_date,
+        kind_named(kind),
+        requested_by=getpass.getuser(),
+        reason=reason,
+        now=datetime.now(UTC),
+    )
+    click.echo(f"{partition_date}: delivered again as {again.object_key}")
+    return SUCCESS
+
+
+@vye.command()
+@FROM
+@TO
+@AS_JSON
+@click.option("--verify", "is_verifying", is_flag=True, help="read every object and compare it")
+@click.option("--as-of", type=IsoDate(), help="what was known at the end of that day in New York")
+def status(
+    first: date | None,
+    last: date | None,
+    as_json: bool,
+    is_verifying: bool,
+    as_of: date | None,
+) -> int:
+    """Show how each day and kind stands."""
+    from vye_pipeline.cli.tables import show_calendar, show_lines
+    from vye_pipeline.ledger.connection import LedgerConnection, opened
+    from vye_pipeline.ledger.standing import NOW
+    from vye_pipeline.reporting.calendar import calendar, orphans
+
+    settings = load_settings()
+    days = _days(settings, first, last)
+    if is_verifying and as_of:
+        raise UsageError("--verify looks at the objects as they are now: leave --as-of away")
+    if is_verifying:
+        return _verify(settings, days, as_json=as_json)
+    known_at = end_of_day(as_of) if as_of else NOW
+    ledger = opened(LedgerConnection, settings)
+    rows = ledger.read(lambda connection: calendar(connection, days, known_at))
+    if as_json:
+        click.echo(json.dumps([row.as_json() for row in rows], indent=2))
+    else:
+        show_calendar(rows)
+        found = ledger.read(
+            lambda connection: orphans(connection, days[0], days[-1]) if days else []
+        )
+        show_lines(orphan.in_words() for orphan in found)
+    return SUCCESS
+
+
+def _verify(settings: Settings, days: Sequence[date], *, as_json: bool) -> int:
+    """Compares what lies in the object store with the ledger, and names what differs."""
+    from vye_pipeline.cli.progress import waiting
+    from vye_pipeline.context import Context
+    from vye_pipeline.egress.redeliver import ObjectState, verify
+
+    with waiting("reading every object"):
+        results = verify(Context(settings), days)
+    wrong = [one for one in results if one.state != ObjectState.INTACT]
+    if as_json:
+        click.echo(json.dumps([one.as_json() for one in results], indent=2))
+    else:
+        for one in wrong:
+            click.echo(f"{one.sent.partition_date} {one.sent.kind}: {one.in_words()}")
+        click.echo(f"{len(results) - len(wrong)} of {len(results)} objects are as they were sent")
+    return FAILED if wrong else SUCCESS
+
+
+@vye.command()
+def doctor() -> int:
+    """Check settings, connections, rights and pending migrations."""
+    from vye_pipeline.cli.doctor import examine
+    from vye_pipeline.cli.health import Health
+    from vye_pipeline.cli.services import examine_surroundings
+    from vye_pipeline.cli.tables import show_finding
+
+    settings, now = load_settings(), datetime.now(UTC)
+    worst = SUCCESS
+    for examination in (examine, examine_surroundings):
+        for finding in examination(settings, now):
+            show_finding(finding)
+            worst = FAILED if finding.health == Health.BAD else worst
+    return worst
+
+
+@vye.command()
+@DATE
+def explain(partition_date: date) -> int:
+    """Say in plain words what happened to a day, and what is open."""
+    from vye_pipeline.cli.tables import show_lines
+    from vye_pipeline.ledger.connection import LedgerConnection, opened
+    from vye_pipeline.reporting.timeline import story
+
+    ledger = opened(LedgerConnection, load_settings())
+    lines = ledger.read(lambda connection: story(connection, partition_date))
+    show_lines(lines)
+    return SUCCESS
+
+
+@vye.command()
+@click.option("--date", "day", type=IsoDate(), help="only this day")
+@KIND
+@AS_JSON
+@click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="write a CSV file")
+@click.option("--contact", "profile", type=int, help="show how to reach this user profile")
+@click.option("--reason", type=Note(), help="why the contact details are looked up")
+def affected(
+    day: date | None,
+    kind: str | None,
+    as_json: bool,
+    csv_file: Path | None,
+    profile: int | None,
+    reason: str | None,
+) -> int:
+    """List the user profiles whose records did not reach BDN or need a person."""
+    if profile is not None:
+        return _show_contact(profile, reason)
+    from vye_pipeline.cli.tables import show_affected
+    from vye_pipeline.ledger.connection import LedgerConnection, opened
+    from vye_pipeline.reporting.calendar import affected as read_affected
+
+    settings = load_settings()
+    days = [day] if day else _days(settings, None, None)
+    items = opened(LedgerConnection, settings).read(
+        lambda connection: read_affected(connection, days[0], days[-1], kind) if days else []
+    )
+    if csv_file is not None:
+        _write_csv(csv_file, [item.as_json() for item in items])
+    if as_json:
+        click.echo(json.dumps([item.as_json() for item in items], indent=2))
+    elif csv_file is None:
+        show_affected(items)
+    return SUCCESS
+
+
+def _show_contact(profile: int, reason: str | None) -> int:
+    """Prints a veteran's contact details to a terminal, nowhere else, once it is recorded why."""
+    from vye_pipeline.context import Context
+    from vye_pipeline.vye_database.contacts import look_up
+
+    if reason is None:
+        raise UsageError("--contact needs --reason: who looks a veteran up, and why, is recorded")
+    if not sys.stdout.isatty():
+        raise UsageError("contact details are shown at a terminal only: don't redirect them")
+    known = look_up(
+        Context(load_settings()),
+        profile,
+        looked_up_by=getpass.getuser(),
+        reason=reason,
+        now=datetime.now(UTC),
+    )
+    if known is None:
+        click.echo(f"user profile {profile} has given no telephone number or e-mail address")
+    else:
+        for way, value in vars(known).items():
+            click.echo(f"{way:<8}{value or '—'}")
+    return SUCCESS
+
+
+@vye.command()
+@click.argument("profile", metavar="PROFILE", type=int)
+@click.option("--date", "day", type=IsoDate(), required=True, help="the day of the records")
+@KIND
+@click.option("--note", type=Note(), required=True, help="what was done; no personal data")
+def resolve(profile: int, day: date, kind: str | None, note: str) -> int:
+    """Record that a person has reconciled a user profile's records of a day."""
+    from vye_pipeline.ledger.ledger import open_ledger
+    from vye_pipeline.reporting import worklist
+
+    kinds = worklist.resolve(
+        open_ledger(load_settings()),
+        profile,
+        day,
+        kind,
+        resolved_by=getpass.getuser(),
+        note=note,
+        now=datetime.now(UTC),
+    )
+    click.echo(f"{day}: {', '.join(kinds)} of user profile {profile} resolved")
+    return SUCCESS
+
+
+@vye.command()
+@click.option("--out", type=click.Path(path_type=Path), help="where; by default report.html")
+def report(out: Path | None) -> int:
+    """Write the analysts' page: how the days stand and who needs a person."""
+    from vye_pipeline.ledger.ledger import open_ledger
+    from vye_pipeline.reporting import page
+
+    settings = load_settings()
+    path = out or settings.report_file
+    days = _days(settings, None, None)
+    content = page.report(open_ledger(settings), days, datetime.now(UTC))
+    try:
+        path.write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path} can't be written: {error.strerror}") from None
+    click.echo(str(path))
+    return SUCCESS
+
+
+vye.add_command(database)
+vye.add_command(simulate)
+
+
+def _tell(partition_date: date, problems: Sequence[str], *, success: str) -> int:
+    """Prints how a day's run ended, a line a problem, and returns the exit code."""
+    click.echo(f"{partition_date}: {'failed' if problems else success}")
+    for problem in problems:
+        _complain(problem)
+    return FAILED if problems else SUCCESS
+
+
+def _kinds(kind: str | None) -> list[str]:
+    return [kind] if kind else [one.name for one in KINDS]
+
+
+def _days(settings: Settings, first: date | None, last: date | None) -> list[date]:
+    """Returns the partitions between two days that can have run by now."""
+    newest = min(latest_business_day(datetime.now(UTC)), settings.end_date or date.max)
+    return list(
+        business_days(
+            max(first or settings.start_date, settings.start_date),
+            min(last or newest, newest),
+        )
+    )
+
+
+def _write_csv(path: Path, rows: list[dict[str, object]]) -> None:
+    from vye_pipeline.reporting.calendar import Affected
+
+    try:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, list(Affected.__dataclass_fields__))
+            writer.writeheader()
+            writer.writerows(rows)
+    except OSError as error:
+        raise UsageError(f"{path} can't be written: {error.strerror}") from None

@@ -1,0 +1,176 @@
+"""Whether everything outside the process is as a run needs it; each thing with a remedy.
+
+Nothing is changed: what has to be written to find out is rolled back, or is a probe of the
+doctor's own that is removed again.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from hashlib import sha256
+
+from sqlalchemy import Connection, false, insert, select, true, update
+
+from vye_pipeline.business_days import NEW_YORK, business_days_after, cut_off, holiday_name
+from vye_pipeline.cli.health import Finding, Health
+from vye_pipeline.context import Context
+from vye_pipeline.errors import Cause, PipelineError, UsageError
+from vye_pipeline.ledger import schema
+from vye_pipeline.ledger.connection import ledger_database
+from vye_pipeline.ledger.models import CONTACT_LOOKUPS
+from vye_pipeline.settings import Settings
+from vye_pipeline.sql.engines import Database
+from vye_pipeline.vye_database.tables import Base, BdnClone
+
+PREFIX = "VYE_"
+PROBE = b"a probe by vye doctor; it may be removed"
+
+
+Examination = Callable[[], Finding]
+
+
+def examine(settings: Settings, now: datetime) -> Iterator[Finding]:
+    """Looks at settings, databases and stores, one after the other.
+
+    Args:
+        settings: what to look at.
+        now: with zone.
+
+    Yields:
+        A finding for each; none of them keeps the next from being looked at.
+    """
+    context = Context(settings)
+    yield from _settings()
+    yield _calendar(settings, now)
+    yield examined("VYE's database", lambda: _vye_database(context))
+    yield examined("clone's flag", lambda: _clone_flag(settings))
+    yield examined("ledger", lambda: _ledger(settings))
+    yield examined("object store", lambda: _object_store(context))
+    yield examined("snapshots", lambda: _snapshots(context))
+
+
+def examined(subject: str, examination: Examination) -> Finding:
+    """Returns a finding, whatever goes wrong while it is made."""
+    try:
+        return examination()
+    except PipelineError as error:
+        return Finding(subject, Health.BAD, error.what, error.next_step)
+    except UsageError as error:
+        return Finding(subject, Health.BAD, str(error), "set it and run vye doctor again")
+
+
+def _settings() -> Iterator[Finding]:
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    there = {name for name in os.environ if name.startswith(PREFIX)}
+    for name in sorted(there - known):
+        words = f"{name} is no setting of this pipeline"
+        yield Finding("settings", Health.WARNING, words, "look for a slip in its name, or unset it")
+    for name in sorted(there & known):
+        yield Finding("settings", Health.GOOD, f"{name} is set")
+    words = f"{len(known - there)} have their defaults (docs/deployment.md)"
+    yield Finding("settings", Health.GOOD, words)
+
+
+def _calendar(settings: Settings, now: datetime) -> Finding:
+    today = now.astimezone(NEW_YORK).date()
+    if settings.end_date and today > settings.end_date:
+        return Finding("calendar", Health.GOOD, f"BDN is retired since {settings.end_date}")
+    next_day = business_days_after(today, 1)
+    name = holiday_name(today)
+    is_holiday = f"today is {name}; " if name else ""
+    words = f"{is_holiday}the next cut-off after today is {cut_off(next_day):%Y-%m-%d %H:%M %Z}"
+    return Finding("calendar", Health.GOOD, words)
+
+
+def _vye_database(context: Context) -> Finding:
+    newest = select(BdnClone.created_at).where(BdnClone.is_active == true())
+    with context.vye.errors(), context.vye_engine.connect() as connection:
+        for table in Base.metadata.sorted_tables:
+            connection.execute(select(*table.columns).where(false()))
+        imported_at = connection.scalar(newest)
+    if imported_at is None:
+        return Finding(
+            "VYE's database", Health.WARNING, "no clone is active", "have VYE's import run"
+        )
+    words = f"every table can be read; the active clone is of {imported_at:%Y-%m-%d %H:%M} UTC"
+    return Finding("VYE's database", Health.GOOD, words)
+
+
+def _clone_flag(settings: Settings) -> Finding:
+    subject, url = "clone's flag", settings.vye_database_write_url
+    if url is None:
+        return Finding(
+            subject,
+            Health.WARNING,
+            "it is left alone: a failed day keeps VYE from activating its next clone",
+            "set VYE_DATABASE_WRITE_URL (docs/deployment/grants.sql)",
+        )
+    database = Database("VYE's database", "VYE_DATABASE_WRITE_URL", url, Cause.SOURCE)
+    change = update(BdnClone).where(false()).values(export_ready=BdnClone.export_ready)
+    with database.errors(), database.engine().begin() as connection:
+        connection.execute(change)
+    return Finding(subject, Health.GOOD, "it may be changed")
+
+
+def _ledger(settings: Settings) -> Finding:
+    database = ledger_database(settings)
+    with database.errors():
+        engine = database.engine()
+        if not schema.is_current(engine):
+            return Finding(
+                "ledger",
+                Health.WARNING,
+                f"its tables are not at revision {schema.REVISION}",
+                "back it up, then vye status brings them there; run docs/deployment/grants.sql, "
+                "part 3, again",
+            )
+        with engine.connect() as connection:
+            _try_insert(connection)
+            connection.rollback()
+    return Finding("ledger", Health.GOOD, f"it may be written, and is at {schema.REVISION}")
+
+
+def _try_insert(connection: Connection) -> None:
+    """Adds no row: the select that it is made from is empty."""
+    columns = [column for column in CONTACT_LOOKUPS.c if not column.primary_key]
+    nothing = select(*columns).where(false())
+    connection.execute(insert(CONTACT_LOOKUPS).from_select(columns, nothing))
+
+
+def _object_store(context: Context) -> Finding:
+    key = f"doctor/{uuid.uuid4().hex}"
+    store = context.objects
+    store.create(key, PROBE)
+    try:
+        found = store.digest(key)
+        was_free = store.create(key, PROBE)
+        is_listed = any(stored.key == key for stored in store.list("doctor/"))
+    finally:
+        store.delete(key)
+    if was_free:
+        return Finding(
+            "object store",
+            Health.BAD,
+            "it overwrites what a conditional put must not",
+            "use a store that honours If-None-Match: *; without it a file can go out twice",
+        )
+    if found != sha256(PROBE).hexdigest() or not is_listed:
+        words = "what was put can't be read or listed"
+        return Finding("object store", Health.BAD, words, "see docs/deployment/bucket-policy.json")
+    words = "objects can be put once, read, listed and removed"
+    return Finding("object store", Health.GOOD, words)
+
+
+def _snapshots(context: Context) -> Finding:
+    name = f"doctor/{uuid.uuid4().hex}"
+    context.snapshots.put(name, PROBE)
+    try:
+        is_same = context.snapshots.get(name) == PROBE
+    finally:
+        context.snapshots.delete(name)
+    if not is_same:
+        return Finding("snapshots", Health.BAD, "one came back altered", "look at the store")
+    return Finding("snapshots", Health.GOOD, "they can be written, opened and removed")

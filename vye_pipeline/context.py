@@ -1,0 +1,56 @@
+"""Everything outside the process that a run touches, loaded and opened when first used."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from vye_pipeline.settings import Settings
+from vye_pipeline.storage.object_store import ObjectStore
+from vye_pipeline.storage.stores import open_object_store
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from vye_pipeline.ledger.ledger import Ledger
+    from vye_pipeline.sql.engines import Database
+    from vye_pipeline.storage.snapshots import SnapshotStore
+
+
+class Context:
+    """The databases and stores that one set of settings names."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Takes the settings; nothing is opened yet."""
+        self.settings = settings
+
+    @cached_property
+    def vye(self) -> Database:
+        """VYE's database."""
+        from vye_pipeline.vye_database.export_ready import vye_database
+
+        return vye_database(self.settings)
+
+    @cached_property
+    def vye_engine(self) -> Engine:
+        """A read-only engine of VYE's database."""
+        return self.vye.engine(is_read_only=True)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The ledger, at this version's revision."""
+        from vye_pipeline.ledger.ledger import open_ledger
+
+        return open_ledger(self.settings)
+
+    @cached_property
+    def objects(self) -> ObjectStore:
+        """Where the files exchanged with BDN lie."""
+        return open_object_store(self.settings.objects_url, self.settings.kms_key_id)
+
+    @cached_property
+    def snapshots(self) -> SnapshotStore:
+        """Where personal data is kept, encrypted."""
+        from vye_pipeline.storage.snapshots import open_snapshots
+
+        return open_snapshots(self.settings)

@@ -1,0 +1,188 @@
+"""Which records a partition takes, and what becomes of each.
+
+A snapshot is kept before the claim that names it, so that a crash between the two loses nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+import pandas as pd
+import pyarrow as pa
+
+from vye_pipeline.bdn.file_names import file_name, outbound_key
+from vye_pipeline.business_days import cut_off
+from vye_pipeline.columns.text import text_array
+from vye_pipeline.context import Context
+from vye_pipeline.egress.deliver import finish_interrupted
+from vye_pipeline.egress.export import (
+    KNOWN_COLUMNS,
+    ExportReady,
+    keep_records,
+    kept_columns,
+    load_export_ready,
+    snapshot_records,
+)
+from vye_pipeline.errors import source_error
+from vye_pipeline.ledger.models import LINE, QUARANTINED, REPLACED
+from vye_pipeline.ledger.rows import FileRow
+from vye_pipeline.records import Kind
+from vye_pipeline.records.checking import Checked, check
+from vye_pipeline.vye_database.export_ready import (
+    ID_COLUMNS,
+    Candidates,
+    read_candidates,
+)
+
+
+def take_export_ready(
+    context: Context, partition_date: date, kind: Kind, now: datetime
+) -> ExportReady:
+    """Claims a partition's records and returns them; of a delivered one, the same as then.
+
+    Args:
+        context: databases and stores.
+        partition_date: a business day whose cut-off has passed.
+        kind: of the records.
+        now: with zone.
+
+    Raises:
+        PipelineError: source: VYE's database can't be read, or neither it nor the ledger knows of
+            records for the partition.
+    """
+    if now < cut_off(partition_date):
+        raise source_error(
+            f"{partition_date} is not over: its cut-off is {cut_off(partition_date):%H:%M %Z}",
+            is_transient=True,
+            next_step=f"after that, vye egress {partition_date}",
+        )
+    with context.ledger.exclusive(kind):
+        file = context.ledger.file(partition_date, kind)
+        if file is not None:
+            finish_interrupted(context, kind, file, now)
+        if context.ledger.receipt(partition_date, kind) is None:
+            return _claim(context, partition_date, kind, file, now)
+    return load_export_ready(context, partition_date, kind)
+
+
+def _claim(
+    context: Context, partition_date: date, kind: Kind, file: FileRow | None, now: datetime
+) -> ExportReady:
+    """Reads the source, decides what becomes of each record, and claims them all."""
+    clones = context.ledger.clones(partition_date, kind)
+    candidates = read_candidates(context.vye, context.vye_engine, kind, partition_date, clones)
+    if file is None and not candidates.clone_ids:
+        raise source_error(
+            f"no BDN clone is export-ready for {partition_date}: "
+            "VYE's import or activation did not run",
+            is_transient=True,
+            next_step=f"have VYE's DawnDash jobs run, then vye egress {partition_date}",
+        )
+    taken = context.ledger.claims_in_clones(kind, [*clones, *candidates.clone_ids])
+    before = snapshot_records(context, file)
+    records = _eligible(candidates, taken, before, partition_date)
+    checked = check(kind, records)
+    claims = _dispositions(checked)
+    findings = _with_earlier_normalisations(context, partition_date, kind, checked, claims)
+    to_be_made = FileRow(
+        partition_date,
+        kind.name,
+        file_name(kind, partition_date),
+        outbound_key(kind, partition_date),
+        keep_records(context, partition_date, kind, checked.records),
+    )
+    version, overtaken = context.ledger.claim(
+        to_be_made,
+        kind,
+        clone_ids=_own_clones(clones, candidates, claims),
+        claims=claims,
+        findings=findings,
+        claimed_at=now,
+    )
+    if overtaken:
+        return load_export_ready(context, partition_date, kind)
+    return ExportReady(
+        checked.records[kept_columns(kind)],
+        claims[KNOWN_COLUMNS],
+        claims_version=version,
+        is_frozen=False,
+    )
+
+
+def _own_clones(known: list[int], candidates: Candidates, claims: pd.DataFrame) -> list[int]:
+    """Returns the clones that are a partition's: whose flag depends on its delivery.
+
+    A clone that gives it no record may be a later day's, and is its own only if it has no other.
+    """
+    own = sorted({*known, *claims["bdn_clone_id"].tolist()})
+    return own or candidates.clone_ids
+
+
+def _eligible(
+    candidates: Candidates,
+    taken: pd.DataFrame,
+    before: pd.DataFrame | None,
+    partition_date: date,
+) -> pd.DataFrame:
+    """Returns the partition's records, each with is_newest and is_vanished, by user_info_id.
+
+    Of a record that this partition has claimed and that is gone at the source, the row of the
+    snapshot is kept. A record that another partition has claimed still counts when it is decided
+    which of a user_info's records is the newest.
+    """
+    here = taken["partition_date"] == partition_date.isoformat()
+    claimed_here, elsewhere = taken["record_id"][here], taken["record_id"][~here]
+    records = candidates.records.assign(is_vanished=False)
+    if before is not None:
+        gone = ~before["record_id"].isin(records["record_id"])
+        kept = before[gone].assign(is_flagged=False, is_vanished=True)
+        records = pd.concat([records, kept], ignore_index=True)
+        records = records.sort_values(
+            ["user_info_id", "created_at", "record_id"], ascending=[True, False, False]
+        )
+    is_elsewhere = records["record_id"].isin(elsewhere)
+    is_eligible = records["record_id"].isin(claimed_here) | (records["is_flagged"] & ~is_elsewhere)
+    records = records[is_eligible | is_elsewhere]
+    records = records.assign(is_newest=~records["user_info_id"].duplicated())
+    return records[is_eligible.loc[records.index]].drop(columns="is_flagged")
+
+
+def _dispositions(checked: Checked) -> pd.DataFrame:
+    """Decides what becomes of each record, and numbers the lines."""
+    records = checked.records
+    disposition = pd.Series(LINE, index=records.index, dtype="str")
+    disposition[records["record_id"].isin(checked.quarantined_ids)] = QUARANTINED
+    disposition[~records["is_newest"]] = REPLACED
+    is_line = disposition == LINE
+    columns = [*ID_COLUMNS, "is_vanished"]
+    return records[columns].assign(
+        transact_date=_dates(records),
+        disposition=disposition,
+        line_number=is_line.cumsum().where(is_line).astype("Int64"),
+    )
+
+
+def _dates(records: pd.DataFrame) -> pd.Series:
+    """Returns transact_date of the kinds that have one, null elsewhere and where it is no date."""
+    if "transact_date" not in records:
+        return pd.Series(pd.NA, index=records.index, dtype=pd.ArrowDtype(pa.date32()))
+    texts = text_array(records["transact_date"]).dictionary_encode()  # they are few days
+    days = pd.to_datetime(texts.dictionary.to_pandas(), format="%Y-%m-%d", errors="coerce")
+    dates = pa.array(days, pa.date32()).take(texts.indices)
+    return pd.Series(dates, index=records.index, dtype=pd.ArrowDtype(pa.date32()))
+
+
+def _with_earlier_normalisations(
+    context: Context,
+    partition_date: date,
+    kind: Kind,
+    checked: Checked,
+    claims: pd.DataFrame,
+) -> pd.DataFrame:
+    """Returns the findings of the newest records; of a vanished one also what was found then."""
+    earlier = context.ledger.findings(partition_date, kind)
+    vanished = claims.loc[claims["is_vanished"], "record_id"]
+    findings = pd.concat([checked.findings, earlier[earlier["record_id"].isin(vanished)]])
+    replaced = claims.loc[claims["disposition"] == REPLACED, "record_id"]
+    findings = findings[~findings["record_id"].isin(replaced)]
+    return findings.drop_duplicates(["record_id", "field", "code"])

@@ -1,0 +1,143 @@
+"""A partition's file: rendered, announced, put once, recorded.
+
+The order of writes is what makes each step repeatable after a crash at any point: the digest
+before the put, the receipt after it. Where a process died between put and receipt, the next one
+finds the object with the digest that the ledger expects, and writes the receipt.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import date, datetime
+
+from vye_pipeline.context import Context
+from vye_pipeline.egress.export import ExportReady, egress_command, load_export_ready
+from vye_pipeline.errors import source_error
+from vye_pipeline.ledger.models import LINE
+from vye_pipeline.ledger.rows import FileRow, Receipt
+from vye_pipeline.records import Kind
+from vye_pipeline.records.layout import render
+from vye_pipeline.vye_database.clone_flags import settle_clones
+
+
+def make_upload_file(kind: Kind, export: ExportReady) -> bytes:
+    """Renders the file of a partition: one line a record that is to be sent, by user_info_id."""
+    lines = export.claims.loc[export.claims["disposition"] == LINE].sort_values("line_number")
+    return render(kind, export.records.set_index("record_id").loc[lines["record_id"]])
+
+
+def keep_upload_file(
+    context: Context, partition_date: date, kind: Kind, export: ExportReady, content: bytes
+) -> str:
+    """Stores a rendered file as a snapshot, announces its digest and returns it.
+
+    A delivered file is not announced again.
+
+    Args:
+        context: databases and stores.
+        partition_date: of the file.
+        kind: of its records.
+        export: the records that it was rendered from.
+        content: the file.
+
+    Raises:
+        PipelineError: source: the records have changed since, and make another file now.
+    """
+    sha256 = hashlib.sha256(content).hexdigest()
+    if context.ledger.receipt(partition_date, kind) is None:
+        context.snapshots.put(_upload_name(partition_date, kind, sha256), content)
+        while not context.ledger.render(
+            partition_date,
+            kind,
+            export.claims_version,
+            sha256=sha256,
+            byte_count=len(content),
+            line_count=content.count(b"\n"),
+        ):
+            export = _read_again(context, partition_date, kind, content)
+    return sha256
+
+
+def _read_again(context: Context, partition_date: date, kind: Kind, content: bytes) -> ExportReady:
+    """Returns a partition's records as they are claimed now, if they still make the same file.
+
+    Another run may have claimed the same records meanwhile. If it has claimed others, or a later
+    day's delivery has overtaken some, then the file must not be sent.
+    """
+    export = load_export_ready(context, partition_date, kind)
+    if make_upload_file(kind, export) != content:
+        raise source_error(
+            f"the {kind.name} of {partition_date} have changed since the file was rendered",
+            is_transient=True,
+            next_step=egress_command(partition_date, kind),
+        )
+    return export
+
+
+def load_upload_file(context: Context, partition_date: date, kind: Kind) -> bytes:
+    """Returns the bytes of a partition's file as they were rendered last.
+
+    Raises:
+        PipelineError: source: it is not rendered, or the records have changed since (a later day's
+            delivery has overtaken some, or they were claimed again); defect: its snapshot is lost.
+    """
+    file = context.ledger.file(partition_date, kind)
+    if file is None or file.sha256 is None:
+        raise source_error(
+            f"the {kind.name} of {partition_date} are not rendered, or have changed since",
+            is_transient=False,
+            next_step=egress_command(partition_date, kind),
+        )
+    return context.snapshots.get(_upload_name(partition_date, kind, file.sha256))
+
+
+def deliver(
+    context: Context, partition_date: date, kind: Kind, content: bytes, now: datetime
+) -> Receipt:
+    """Puts a partition's file, once, and returns the receipt; of a delivered one, the same again.
+
+    Args:
+        context: databases and stores.
+        partition_date: of the file.
+        kind: of its records.
+        content: the file.
+        now: with zone.
+
+    Raises:
+        PipelineError: upload: the object store refuses it, or holds other bytes under its key;
+            source: the records have changed since the file was rendered.
+    """
+    with context.ledger.exclusive(kind):
+        for rendered in context.ledger.rendered_files(kind):
+            finish_interrupted(context, kind, rendered, now)
+        receipt = context.ledger.receipt(partition_date, kind)
+        if receipt is None:
+            file = _file_to_deliver(context, partition_date, kind, content)
+            context.objects.put_once(file.object_key, content)
+            receipt = context.ledger.deliver(file, kind, now)
+    settle_clones(context)
+    return receipt
+
+
+def _file_to_deliver(context: Context, partition_date: date, kind: Kind, content: bytes) -> FileRow:
+    """Returns the ledger's row of a file that is announced; if it isn't yet, announces it.
+
+    What is announced is what the claims make: it is taken back where they change.
+    """
+    announced = context.ledger.file(partition_date, kind)
+    if announced is not None and announced.sha256 == hashlib.sha256(content).hexdigest():
+        return announced
+    export = _read_again(context, partition_date, kind, content)
+    keep_upload_file(context, partition_date, kind, export, content)
+    return _file_to_deliver(context, partition_date, kind, content)
+
+
+def finish_interrupted(context: Context, kind: Kind, file: FileRow, now: datetime) -> None:
+    """Writes the receipt of a file that lies in the store as announced, and has none."""
+    is_open = file.sha256 is not None and context.ledger.receipt(file.partition_date, kind) is None
+    if is_open and context.objects.digest(file.object_key) == file.sha256:
+        context.ledger.deliver(file, kind, now)
+
+
+def _upload_name(partition_date: date, kind: Kind, sha256: str) -> str:
+    return f"{partition_date}/{kind.name}/upload_file-{sha256}"

@@ -1,0 +1,126 @@
+"""After the delivery: whether what was sent still lies there, and sending a file again.
+
+BDN may ask for a file again. It then gets the same bytes under the file's next revision, never
+under the first name, and who asked for it and why is recorded before anything is put.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+
+from vye_pipeline.context import Context
+from vye_pipeline.egress.deliver import load_upload_file
+from vye_pipeline.errors import UsageError
+from vye_pipeline.ledger.rows import RedeliveryRow, SentObject
+from vye_pipeline.records import KINDS, Kind
+
+
+class ObjectState(StrEnum):
+    """How what lies in the object store compares with the ledger's digest."""
+
+    INTACT = "intact"
+    MISSING = "missing"
+    ALTERED = "altered"
+
+
+@dataclass(frozen=True)
+class Verified:
+    """An object that BDN was sent, and the digest of what lies there now (None: nothing)."""
+
+    sent: SentObject
+    found: str | None
+
+    @property
+    def state(self) -> ObjectState:
+        """Whether it is there, and is what was sent."""
+        if self.found is None:
+            return ObjectState.MISSING
+        return ObjectState.INTACT if self.found == self.sent.sha256 else ObjectState.ALTERED
+
+    def in_words(self) -> str:
+        """Returns what is wrong with it and what to do."""
+        if self.found is None:
+            return (
+                f"{self.sent.object_key} is missing: if BDN has not read it, "
+                f"vye redeliver {self.sent.partition_date} --kind {self.sent.kind}"
+            )
+        return (
+            f"{self.sent.object_key} is {self.state}: SHA-256 {self.found} lies there, "
+            f"{self.sent.sha256} was sent; find out who wrote it and which one BDN has read"
+        )
+
+    def as_json(self) -> dict[str, str | None]:
+        """Returns the object of `vye status --verify --json`."""
+        return {
+            "partition_date": self.sent.partition_date.isoformat(),
+            "kind": self.sent.kind,
+            "object_key": self.sent.object_key,
+            "state": self.state.value,
+            "sha256": self.sent.sha256,
+            "sha256_found": self.found,
+        }
+
+
+def verify(context: Context, days: Sequence[date], kinds: Sequence[Kind] = KINDS) -> list[Verified]:
+    """Compares each object that was sent with the ledger's digest.
+
+    Args:
+        context: ledger and object store.
+        days: the partitions to look at, oldest first.
+        kinds: whose objects.
+
+    Raises:
+        PipelineError: the object store or the ledger failed.
+    """
+    if not days:
+        return []
+    names = {kind.name for kind in kinds}
+    return [
+        Verified(sent, context.objects.digest(sent.object_key))
+        for sent in context.ledger.sent_objects(days[0], days[-1])
+        if sent.kind in names
+    ]
+
+
+def redeliver(
+    context: Context,
+    partition_date: date,
+    kind: Kind,
+    *,
+    requested_by: str,
+    reason: str,
+    now: datetime,
+) -> RedeliveryRow:
+    """Puts a delivered file again, under its next revision, once.
+
+    A redelivery that was interrupted is finished in place of beginning another.
+
+    Args:
+        context: databases and stores.
+        partition_date: of the file.
+        kind: of its records.
+        requested_by: who does it.
+        reason: why; no personal data.
+        now: with zone.
+
+    Raises:
+        UsageError: the file was never delivered: there is nothing to deliver again.
+        PipelineError: upload: the object store refuses it; defect: the file's snapshot is lost.
+    """
+    with context.ledger.exclusive(kind):
+        receipt = context.ledger.receipt(partition_date, kind)
+        if receipt is None:
+            raise UsageError(
+                f"the {kind.name} of {partition_date} are not delivered: "
+                f"vye egress {partition_date} --kind {kind.name}"
+            )
+        content = load_upload_file(context, partition_date, kind)
+        requested = context.ledger.request_redelivery(
+            receipt, kind, requested_by=requested_by, reason=reason, requested_at=now
+        )
+        context.objects.put_once(requested.object_key, content)
+        context.ledger.redeliver(requested, now)
+    return requested

@@ -1,0 +1,141 @@
+"""What happened to a day, in plain words: for whoever has to explain it to somebody else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import Connection, select
+
+from vye_pipeline.business_days import NEW_YORK, deadline
+from vye_pipeline.ledger.models import ACKNOWLEDGEMENTS, DELIVERIES, FAILURES, FILES, REDELIVERIES
+from vye_pipeline.reconciliation.statuses import MANUAL, Status
+from vye_pipeline.reporting.calendar import DELIVERED, FAILED, MISSING, Day, calendar
+
+DISPOSITIONS = {
+    "F": "acknowledged it line by line: {accepted} accepted, {rejected} rejected",
+    "R": "acknowledged it by its rejects: {accepted} accepted, {rejected} rejected",
+    "X": "refused the whole file, reason {reason}",
+}
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to a file (the time in UTC)."""
+
+    at: datetime
+    kind: str
+    words: str
+
+    def in_words(self) -> str:
+        """Returns it as a line, the time in New York."""
+        return f"{self.at.astimezone(NEW_YORK):%Y-%m-%d %H:%M} {self.kind}: {self.words}"
+
+
+def story(connection: Connection, partition_date: date) -> list[str]:
+    """Returns what happened to a day, step by step, then how each kind stands and what is open."""
+    events = sorted(
+        [
+            *_read(connection, partition_date),
+            *_failed(connection, partition_date),
+            *_delivered(connection, partition_date),
+            *_delivered_again(connection, partition_date),
+            *_answered(connection, partition_date),
+        ],
+        key=lambda event: (event.at, event.kind),
+    )
+    days = calendar(connection, [partition_date])
+    return [*(event.in_words() for event in events), *(_as_it_stands(day) for day in days)]
+
+
+def _read(connection: Connection, day: date) -> list[Event]:
+    query = select(FILES.c.first_claimed_at, FILES.c.kind).where(FILES.c.partition_date == day)
+    return [
+        Event(at, kind, "the records were read and claimed")
+        for at, kind in connection.execute(query)
+    ]
+
+
+def _failed(connection: Connection, day: date) -> list[Event]:
+    query = select(
+        FAILURES.c.failed_at,
+        FAILURES.c.kind,
+        FAILURES.c.step,
+        FAILURES.c.cause,
+        FAILURES.c.what,
+        FAILURES.c.record_count,
+        FAILURES.c.profile_count,
+    ).where(FAILURES.c.partition_date == day)
+    return [
+        Event(
+            at,
+            kind,
+            f"{step} failed ({cause}): {what}; "
+            f"{records} records of {profiles} user profiles waited",
+        )
+        for at, kind, step, cause, what, records, profiles in connection.execute(query)
+    ]
+
+
+def _delivered(connection: Connection, day: date) -> list[Event]:
+    query = select(
+        DELIVERIES.c.delivered_at,
+        DELIVERIES.c.kind,
+        DELIVERIES.c.line_count,
+        DELIVERIES.c.object_key,
+    ).where(DELIVERIES.c.partition_date == day)
+    return [
+        Event(at, kind, f"{lines} lines were delivered as {key}")
+        for at, kind, lines, key in connection.execute(query)
+    ]
+
+
+def _delivered_again(connection: Connection, day: date) -> list[Event]:
+    query = select(
+        REDELIVERIES.c.requested_at,
+        REDELIVERIES.c.kind,
+        REDELIVERIES.c.object_key,
+        REDELIVERIES.c.requested_by,
+        REDELIVERIES.c.reason,
+    ).where(REDELIVERIES.c.partition_date == day)
+    return [
+        Event(at, kind, f"{who} had it delivered again as {key}: {reason}")
+        for at, kind, key, who, reason in connection.execute(query)
+    ]
+
+
+def _answered(connection: Connection, day: date) -> list[Event]:
+    query = select(
+        ACKNOWLEDGEMENTS.c.recorded_at,
+        ACKNOWLEDGEMENTS.c.kind,
+        ACKNOWLEDGEMENTS.c.disposition,
+        ACKNOWLEDGEMENTS.c.accepted_count,
+        ACKNOWLEDGEMENTS.c.rejected_count,
+        ACKNOWLEDGEMENTS.c.reason_code,
+    ).where(ACKNOWLEDGEMENTS.c.partition_date == day)
+    return [
+        Event(
+            at,
+            kind,
+            "BDN "
+            + DISPOSITIONS[disposition].format(accepted=accepted, rejected=rejected, reason=reason),
+        )
+        for at, kind, disposition, accepted, rejected, reason in connection.execute(query)
+    ]
+
+
+def _as_it_stands(day: Day) -> str:
+    """Says how a kind stands and what there is to do."""
+    if day.delivery == MISSING:
+        return f"{day.kind}: never ran; vye egress {day.partition_date} --kind {day.kind}"
+    if day.delivery == FAILED:
+        waiting = day.counts[Status.UNDELIVERED]
+        return f"{day.kind}: not delivered, {waiting} records wait; vye backfill --failed"
+    counts = ", ".join(f"{count} {status}" for status, count in day.counts.items() if count)
+    manual = sum(day.counts[status] for status in MANUAL)
+    due = f"; BDN has until {deadline(day.partition_date):%Y-%m-%d %H:%M %Z}"
+    return (
+        f"{day.kind}: {DELIVERED}, {counts or 'no records'}"
+        + ("" if day.is_settled else due)
+        + (f"; vye affected --date {day.partition_date}" if manual else "")
+    )

@@ -1,0 +1,153 @@
+"""Objects as files of a folder, with a bucket's guarantees: durable, whole, never overwritten."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from vye_pipeline.storage.object_store import (
+    ObjectMissing,
+    ObjectStore,
+    StoredObject,
+    checked,
+    failure,
+    folder_of,
+)
+
+ALLOW_THE_FOLDER = "let this job's user write there, then run it again"
+GIVE_A_FOLDER = "give a folder, not a file, then run it again"
+FREE_SPACE = "free disk space, then run it again"
+NEXT_STEPS = {
+    "EACCES": ALLOW_THE_FOLDER,
+    "EPERM": "let this job's user write there, on a file system with hard links, then run it again",
+    "EROFS": ALLOW_THE_FOLDER,
+    "EEXIST": GIVE_A_FOLDER,
+    "ENOTDIR": GIVE_A_FOLDER,
+    "ENOSPC": FREE_SPACE,
+    "EDQUOT": FREE_SPACE,
+}
+TRANSIENT_ERROR_NUMBERS = frozenset(
+    {errno.EAGAIN, errno.EBUSY, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ETIMEDOUT}
+)
+NOTHING_THERE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+
+
+class FolderStore(ObjectStore):
+    """Objects as files of a folder. Files that start with a dot are unfinished, not objects."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def location(self, key: str) -> str:
+        """See ObjectStore."""
+        return str(self.root / checked(key))
+
+    def create(self, key: str, content: bytes) -> bool:
+        """See ObjectStore. A hard link fails where its name is taken, even in a race."""
+        path = Path(self.location(key))
+        with _classified_file_errors("writing", path), _written_beside(path, content) as temporary:
+            try:
+                path.hardlink_to(temporary)
+            except FileExistsError:
+                return False
+            return True
+
+    def put(self, key: str, content: bytes) -> None:
+        """See ObjectStore."""
+        path = Path(self.location(key))
+        with _classified_file_errors("writing", path), _written_beside(path, content) as temporary:
+            temporary.replace(path)
+
+    def get(self, key: str) -> bytes:
+        """See ObjectStore."""
+        path = Path(self.location(key))
+        with _classified_file_errors("reading", path):
+            try:
+                return path.read_bytes()
+            except NOTHING_THERE:
+                raise ObjectMissing(str(path)) from None
+
+    def delete(self, key: str) -> None:
+        """See ObjectStore."""
+        path = Path(self.location(key))
+        with _classified_file_errors("removing", path), suppress(*NOTHING_THERE):
+            path.unlink()
+            _sync_folder(path.parent)
+
+    def list(self, prefix: str) -> Sequence[StoredObject]:
+        """See ObjectStore."""
+        folder = self.root / folder_of(prefix)
+        with _classified_file_errors("listing", folder):
+            objects = [found for path in _files(folder) for found in self._stored(path)]
+        return sorted(
+            (found for found in objects if found.key.startswith(prefix)),
+            key=lambda found: found.key,
+        )
+
+    def _stored(self, path: Path) -> Iterator[StoredObject]:
+        with suppress(FileNotFoundError):  # deleted since the folder was read
+            status = path.stat()
+            etag = f"{status.st_ino:x}-{status.st_mtime_ns:x}-{status.st_size:x}"
+            yield StoredObject(path.relative_to(self.root).as_posix(), etag, status.st_size)
+
+
+@contextmanager
+def _classified_file_errors(action: str, path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        code = errno.errorcode.get(error.errno or 0, type(error).__name__)
+        raise failure(
+            f"{action} in the folder failed: {code}, at {path}",
+            next_step=NEXT_STEPS.get(code),
+            is_transient=error.errno in TRANSIENT_ERROR_NUMBERS,
+        ) from error
+
+
+@contextmanager
+def _written_beside(path: Path, content: bytes) -> Iterator[Path]:
+    """Yields a complete copy in the same folder; what is then done with it is made durable."""
+    _make_folder(path.parent)
+    descriptor, name = tempfile.mkstemp(prefix=".", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def _make_folder(folder: Path) -> None:
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _sync_folder(folder.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    if not folder.is_dir():
+        return
+    for path in folder.iterdir():
+        if path.name.startswith("."):
+            continue
+        if path.is_dir():
+            yield from _files(path)
+        else:
+            yield path

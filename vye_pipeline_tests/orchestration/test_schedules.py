@@ -1,0 +1,124 @@
+"""The schedule, asked offline what it would start."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+
+import dagster as dg
+import pytest
+from sqlalchemy import insert
+
+from vye_pipeline.business_days import NEW_YORK, business_days_after
+from vye_pipeline.context import Context
+from vye_pipeline.errors import upload_error
+from vye_pipeline.orchestration.partitions import business_day_partitions
+from vye_pipeline.orchestration.schedules import egress_schedule, retry_schedule
+from vye_pipeline.records import VERIFICATIONS
+from vye_pipeline.settings import load_settings
+from vye_pipeline.vye_database.creation import create_tables
+from vye_pipeline.vye_database.tables import BdnClone
+
+
+def activated_world(folder: Path, imported_on: date) -> Context:
+    """Returns a pipeline whose VYE has activated the clone that it imported on a day."""
+    pipeline = Context(load_settings(local_dir=folder, start_date=date(2025, 4, 1)))
+    create_tables(pipeline.vye.engine())
+    imported_at = datetime.combine(imported_on, time(8, 45))
+    values = {"created_at": imported_at, "updated_at": imported_at, "is_active": True}
+    with pipeline.vye.engine().begin() as connection:
+        connection.execute(insert(BdnClone).values(transact_date=imported_on, **values))
+    return pipeline
+
+
+def requested(folder: Path, day: date, imported_on: date | None = None) -> object:
+    pipeline = activated_world(folder, imported_on or day)
+    moment = datetime(day.year, day.month, day.day, 5, 45, tzinfo=NEW_YORK)
+    context = dg.build_schedule_context(scheduled_execution_time=moment)
+    return egress_schedule(business_day_partitions(pipeline.settings), pipeline)(context)
+
+
+def test_a_business_day_starts_its_own_partition_once(tmp_path: Path) -> None:
+    request = requested(tmp_path, date(2025, 4, 7))
+    assert isinstance(request, dg.RunRequest)
+    assert (request.run_key, request.partition_key) == ("2025-04-07", "2025-04-07")
+
+
+def test_yesterdays_clone_is_not_todays(tmp_path: Path) -> None:
+    skipped = requested(tmp_path, date(2025, 4, 8), imported_on=date(2025, 4, 7))
+    assert isinstance(skipped, dg.SkipReason)
+    assert skipped.skip_message == "VYE has not activated the clone of 2025-04-08 yet"
+
+
+def failed_world(folder: Path, *days: date) -> Context:
+    pipeline = Context(load_settings(local_dir=folder, start_date=date(2025, 4, 1)))
+    error = upload_error("the upload failed", is_transient=True, next_step="wait")
+    for day in days:
+        pipeline.ledger.fail(
+            day, VERIFICATIONS, error, step="delivery", run_id=None, failed_at=datetime.now(UTC)
+        )
+    return pipeline
+
+
+def retried(pipeline: Context, day: date) -> object:
+    moment = datetime(day.year, day.month, day.day, 5, 15, tzinfo=NEW_YORK)
+    context = dg.build_schedule_context(scheduled_execution_time=moment)
+    return retry_schedule(pipeline)(context)
+
+
+def test_failed_days_are_tried_again_oldest_first_only_what_failed(tmp_path: Path) -> None:
+    days = [date(2025, 4, 22), date(2025, 4, 9), date(2025, 4, 11)]
+    requests = retried(failed_world(tmp_path, *days), date(2025, 4, 23))
+    assert isinstance(requests, list)
+    assert [request.partition_key for request in requests] == [
+        "2025-04-09",
+        "2025-04-11",
+        "2025-04-22",
+    ]
+    keys = {tuple(key.path) for request in requests for key in request.asset_selection}
+    assert keys == {
+        ("verifications", stage) for stage in ("export_ready", "upload_file", "delivery")
+    }
+    assert len({request.run_key for request in requests}) == len(requests)
+
+
+def test_days_that_failed_long_ago_and_holidays_are_left_to_a_person(tmp_path: Path) -> None:
+    pipeline = failed_world(tmp_path, date(2025, 4, 8))
+    assert isinstance(retried(pipeline, date(2025, 4, 22)), list)
+    for day, text in (
+        (date(2025, 4, 23), "no partition"),
+        (date(2025, 5, 26), "2025-05-26 is no business day: Memorial Day"),
+    ):
+        skipped = retried(pipeline, day)
+        assert isinstance(skipped, dg.SkipReason)
+        assert text in str(skipped.skip_message)
+
+
+@pytest.mark.parametrize(
+    ("day", "text"),
+    [
+        (date(2025, 7, 4), "2025-07-04 is no business day: Independence Day"),
+        (date(2025, 3, 31), "2025-03-31 is no partition"),
+    ],
+)
+def test_other_days_are_skipped_with_the_reason(tmp_path: Path, day: date, text: str) -> None:
+    skipped = requested(tmp_path, day)
+    assert isinstance(skipped, dg.SkipReason)
+    assert text in str(skipped.skip_message)
+
+
+def test_the_partitions_are_the_business_days() -> None:
+    partitions = business_day_partitions(load_settings(start_date=date(2025, 4, 1)))
+    keys = partitions.get_partition_keys(current_time=datetime(2025, 7, 8, tzinfo=NEW_YORK))
+    assert keys[0] == "2025-04-01"
+    assert keys[-1] == "2025-07-08"
+    assert not {"2025-04-05", "2025-05-26", "2025-07-04"} & set(keys)
+
+
+@pytest.mark.parametrize("last", [date(2025, 4, 1), date(2025, 7, 3), date(2025, 8, 29)])
+def test_the_last_partition_is_the_end_date(last: date) -> None:
+    partitions = business_day_partitions(load_settings(end_date=last))
+    assert partitions.get_partition_keys()[-1] == str(last)
+    on_its_day = datetime(last.year, last.month, last.day, 6, tzinfo=NEW_YORK)
+    assert partitions.get_partition_keys(current_time=on_its_day)[-1] == str(last)
+    assert not partitions.has_partition_key(str(business_days_after(last, 1)))
