@@ -9,7 +9,7 @@ from sqlalchemy import Engine, inspect, text
 HEAD = "head"
 MIGRATIONS = Path(__file__).parent / "migrations"
 # Migrations are numbered, and their files begin with the number.
-REVISION = max(path.name for path in (MIGRATIONS / "versions").glob("*.py"))[:4]
+REVISION = max(path.name for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))[:4]
 UPGRADE_LOCK = 7_233_001
 
 
