@@ -27,6 +27,7 @@ from vye_pipeline.business_days import (
     is_business_day,
 )
 from vye_pipeline.context import Context
+from vye_pipeline.egress.activation import is_activated
 from vye_pipeline.errors import Cause, PipelineError, said
 from vye_pipeline.ledger.news import (
     FailedFile,
@@ -38,7 +39,6 @@ from vye_pipeline.ledger.news import (
 )
 from vye_pipeline.records import KINDS
 from vye_pipeline.settings import Settings
-from vye_pipeline.vye_database.activation import is_activated
 
 LATE_AFTER = timedelta(hours=1)
 

@@ -266,7 +266,7 @@ def affected(
 def _show_contact(profile: int, reason: str | None) -> int:
     """Prints a veteran's contact details to a terminal, nowhere else, once it is recorded why."""
     from vye_pipeline.context import Context
-    from vye_pipeline.vye_database.contacts import look_up
+    from vye_pipeline.reporting.contacts import look_up
 
     if reason is None:
         raise UsageError("--contact needs --reason: who looks a veteran up, and why, is recorded")

@@ -14,7 +14,7 @@ from textwrap import fill
 import click
 
 from vye_pipeline.cli.health import Finding, Health
-from vye_pipeline.reconciliation.statuses import MANUAL, Status
+from vye_pipeline.records.statuses import MANUAL, Status
 from vye_pipeline.reporting.calendar import DELIVERED, FAILED, MISSING, Affected, Day
 
 Paint = Callable[[str], str]

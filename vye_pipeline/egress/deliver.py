@@ -11,13 +11,13 @@ import hashlib
 from datetime import date, datetime
 
 from vye_pipeline.context import Context
+from vye_pipeline.egress.clone_flags import settle_clones
 from vye_pipeline.egress.export import ExportReady, egress_command, load_export_ready
 from vye_pipeline.errors import source_error
 from vye_pipeline.ledger.models import LINE
 from vye_pipeline.ledger.rows import FileRow, Receipt
 from vye_pipeline.records import Kind
 from vye_pipeline.records.layout import render
-from vye_pipeline.vye_database.clone_flags import settle_clones
 
 
 def make_upload_file(kind: Kind, export: ExportReady) -> bytes:

@@ -15,8 +15,8 @@ from sqlalchemy import Column, Connection, MetaData, Table, Update, select, upda
 from vye_pipeline.errors import defect
 from vye_pipeline.ledger.connection import of_partition
 from vye_pipeline.ledger.models import FILES, RECONCILIATIONS, Identifier
-from vye_pipeline.reconciliation.statuses import MOVES, Status
 from vye_pipeline.records import Kind
+from vye_pipeline.records.statuses import MOVES, Status
 from vye_pipeline.sql.frames import append_frame, read_frame
 
 KEY = "acknowledgement_key"  # whence a status came: the same status from elsewhere is no change

@@ -26,8 +26,8 @@ from vye_pipeline.ledger.models import (
     RECONCILIATIONS,
 )
 from vye_pipeline.ledger.standing import needs_a_person_now, newest_evidence, same_partition
-from vye_pipeline.reconciliation.statuses import Status
 from vye_pipeline.records import Kind
+from vye_pipeline.records.statuses import Status
 
 
 @dataclass(frozen=True)

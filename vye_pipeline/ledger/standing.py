@@ -20,7 +20,7 @@ from vye_pipeline.ledger.models import (
     RECONCILIATIONS,
     RESOLUTIONS,
 )
-from vye_pipeline.reconciliation.statuses import CONFIRMED, MANUAL, Status
+from vye_pipeline.records.statuses import CONFIRMED, MANUAL, Status
 from vye_pipeline.sql.engines import Query
 
 NOW = datetime.max.replace(tzinfo=UTC)

@@ -46,7 +46,9 @@ from vye_pipeline.ledger.standing import (
     same_partition,
     unexpected,
 )
-from vye_pipeline.reconciliation.statuses import (
+from vye_pipeline.records.normalisation import MEANINGS as NORMALISATIONS
+from vye_pipeline.records.rules import MEANINGS as RULES
+from vye_pipeline.records.statuses import (
     MANUAL,
     NEXT_STEPS,
     OF_A_LINE,
@@ -54,8 +56,6 @@ from vye_pipeline.reconciliation.statuses import (
     UNSETTLED,
     Status,
 )
-from vye_pipeline.records.normalisation import MEANINGS as NORMALISATIONS
-from vye_pipeline.records.rules import MEANINGS as RULES
 from vye_pipeline.sql.engines import Query
 
 

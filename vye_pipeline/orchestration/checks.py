@@ -13,9 +13,9 @@ from vye_pipeline.context import Context
 from vye_pipeline.errors import PipelineError
 from vye_pipeline.ledger.rows import Orphan
 from vye_pipeline.orchestration import metadata
-from vye_pipeline.reconciliation.rejection_rate import Rejections, is_usual, usual_rate
-from vye_pipeline.reconciliation.statuses import OF_A_LINE, UNSETTLED, Status
 from vye_pipeline.records import KINDS, Kind
+from vye_pipeline.records.statuses import OF_A_LINE, UNSETTLED, Status
+from vye_pipeline.reporting.rejection_rate import Rejections, is_usual, usual_rate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -171,7 +171,7 @@ def no_orphans(orphans: Sequence[Orphan]) -> dg.AssetCheckResult:
 
 
 def _unclaimed(pipeline: Context, partition_date: date, kind: Kind) -> pd.DataFrame:
-    from vye_pipeline.vye_database.unclaimed import unclaimed_records
+    from vye_pipeline.egress.unclaimed import unclaimed_records
 
     clone_ids = pipeline.ledger.clones(partition_date, kind)
     return unclaimed_records(pipeline, kind, clone_ids, cut_off(partition_date))

@@ -36,7 +36,7 @@ def recorded(
     try:
         yield
     except Exception as error:  # noqa: BLE001 - classified, recorded and raised again
-        from vye_pipeline.vye_database.clone_flags import settle_clones
+        from vye_pipeline.egress.clone_flags import settle_clones
 
         failure, held_back = classified(error), None
         with suppress(PipelineError):

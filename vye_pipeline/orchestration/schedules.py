@@ -150,7 +150,7 @@ def _unsettled(pipeline: Context) -> list[date]:
 
 
 def _not_activated(pipeline: Context, today: date) -> str | None:
-    from vye_pipeline.vye_database.activation import is_activated
+    from vye_pipeline.egress.activation import is_activated
 
     try:
         activated = is_activated(pipeline, today)

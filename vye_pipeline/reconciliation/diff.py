@@ -28,9 +28,9 @@ from vye_pipeline.reconciliation.matching import (
     lines_meant,
     places_in,
 )
-from vye_pipeline.reconciliation.statuses import Status
 from vye_pipeline.records import Kind
 from vye_pipeline.records.layout import parse, split_lines
+from vye_pipeline.records.statuses import Status
 
 ONLY_PADDING = "padding"
 KEY = "acknowledgement_key"

@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from vye_pipeline.bdn.wave_feed import ADDRESS_FIELDS, ADDRESS_WIDTH
-from vye_pipeline.reconciliation.statuses import CONFIRMED, CONTRADICTED
 from vye_pipeline.records import ADDRESS_CHANGES, VERIFICATIONS, Kind
 from vye_pipeline.records.layout import parse, split_lines
+from vye_pipeline.records.statuses import CONFIRMED, CONTRADICTED
 
 LINES_SENT = ("address1", "address2", "address3", "address4")
 INSIDE_LINES = ("city", "state")

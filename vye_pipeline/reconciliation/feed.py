@@ -12,8 +12,8 @@ from vye_pipeline.bdn.wave_feed import WaveFeed, parse_feed
 from vye_pipeline.context import Context
 from vye_pipeline.egress.deliver import load_upload_file
 from vye_pipeline.reconciliation.evidence import evidence
-from vye_pipeline.reconciliation.statuses import CONFIRMED, Status
 from vye_pipeline.records import kind_named
+from vye_pipeline.records.statuses import CONFIRMED, Status
 from vye_pipeline.storage.object_store import ObjectMissing
 
 UNANSWERED = (Status.PENDING, Status.MISSING)

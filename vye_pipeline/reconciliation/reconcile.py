@@ -22,8 +22,8 @@ from vye_pipeline.context import Context
 from vye_pipeline.egress.deliver import load_upload_file
 from vye_pipeline.ledger.models import LINE, QUARANTINED, REPLACED, SUPERSEDED
 from vye_pipeline.reconciliation.diff import compare
-from vye_pipeline.reconciliation.statuses import Status
 from vye_pipeline.records import Kind
+from vye_pipeline.records.statuses import Status
 
 
 @dataclass(frozen=True)

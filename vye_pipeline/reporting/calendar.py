@@ -33,8 +33,9 @@ from vye_pipeline.ledger.standing import (
     same_partition,
     unexpected,
 )
-from vye_pipeline.reconciliation.rejection_rate import Rejections
-from vye_pipeline.reconciliation.statuses import (
+from vye_pipeline.records import KINDS
+from vye_pipeline.records.rules import in_words
+from vye_pipeline.records.statuses import (
     CONFIRMED,
     CONTRADICTED,
     MANUAL,
@@ -44,8 +45,7 @@ from vye_pipeline.reconciliation.statuses import (
     Status,
     needs_a_person,
 )
-from vye_pipeline.records import KINDS
-from vye_pipeline.records.rules import in_words
+from vye_pipeline.reporting.rejection_rate import Rejections
 
 DELIVERED, FAILED, MISSING = "delivered", "failed", "missing"
 

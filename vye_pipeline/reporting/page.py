@@ -16,7 +16,7 @@ from sqlalchemy import Connection, text
 
 from vye_pipeline.business_days import NEW_YORK
 from vye_pipeline.ledger.ledger import Ledger
-from vye_pipeline.reconciliation.statuses import MANUAL, Status
+from vye_pipeline.records.statuses import MANUAL, Status
 from vye_pipeline.reporting.calendar import DELIVERED, FAILED, MISSING, Day, calendar
 
 TEMPLATE = "report.html.jinja"

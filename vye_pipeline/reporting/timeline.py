@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 
 from vye_pipeline.business_days import NEW_YORK, deadline
 from vye_pipeline.ledger.models import ACKNOWLEDGEMENTS, DELIVERIES, FAILURES, FILES, REDELIVERIES
-from vye_pipeline.reconciliation.statuses import MANUAL, Status
+from vye_pipeline.records.statuses import MANUAL, Status
 from vye_pipeline.reporting.calendar import DELIVERED, FAILED, MISSING, Day, calendar
 
 DISPOSITIONS = {

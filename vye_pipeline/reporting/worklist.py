@@ -18,8 +18,8 @@ from vye_pipeline.ledger.columns import WORKLIST
 from vye_pipeline.ledger.ledger import Ledger
 from vye_pipeline.ledger.views import open_items
 from vye_pipeline.reporting.calendar import affected
+from vye_pipeline.reporting.contacts import reachable
 from vye_pipeline.sql.frames import read_frame
-from vye_pipeline.vye_database.contacts import reachable
 
 LISTED = {
     "kinds": "kind",

@@ -9,7 +9,7 @@ import pytest
 
 from vye_pipeline.cli.commands import vye
 from vye_pipeline.cli.tables import show_affected
-from vye_pipeline.reconciliation.statuses import Status
+from vye_pipeline.records.statuses import Status
 from vye_pipeline.reporting.calendar import Affected
 
 REASON = "BDN has not answered within three business days, so nobody knows what it did"

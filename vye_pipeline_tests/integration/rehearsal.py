@@ -13,6 +13,7 @@ from vye_pipeline.bdn.file_names import outbound_key
 from vye_pipeline.business_days import business_days, cut_off
 from vye_pipeline.context import Context
 from vye_pipeline.egress import claim, deliver
+from vye_pipeline.egress.clone_flags import settle_clones
 from vye_pipeline.errors import PipelineError
 from vye_pipeline.orchestration.failures import classified
 from vye_pipeline.reconciliation.reconcile import load_acknowledgements, receive, reconcile
@@ -22,7 +23,6 @@ from vye_pipeline.settings import Settings
 from vye_pipeline.simulation.outage import Outage
 from vye_pipeline.simulation.sample import generate, write_folder
 from vye_pipeline.simulation.vye_application import activate_next_clone
-from vye_pipeline.vye_database.clone_flags import settle_clones
 from vye_pipeline.vye_database.creation import create_tables, import_folder
 
 DAYS = tuple(business_days(date(2025, 4, 1), date(2025, 4, 4)))

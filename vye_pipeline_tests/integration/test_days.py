@@ -16,8 +16,8 @@ from vye_pipeline.egress.deliver import keep_upload_file, make_upload_file
 from vye_pipeline.egress.export import load_export_ready
 from vye_pipeline.errors import Cause, PipelineError
 from vye_pipeline.ledger.models import REPLACED
-from vye_pipeline.reconciliation.statuses import Status
 from vye_pipeline.records import KINDS, VERIFICATIONS, kind_named
+from vye_pipeline.records.statuses import Status
 from vye_pipeline.settings import Settings
 from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
 from vye_pipeline.vye_database.creation import create_tables, import_folder

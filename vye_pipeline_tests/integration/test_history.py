@@ -13,8 +13,8 @@ from vye_pipeline.business_days import business_days_after, end_of_day
 from vye_pipeline.errors import PipelineError, UsageError
 from vye_pipeline.ledger import history
 from vye_pipeline.ledger.models import RECONCILIATIONS
-from vye_pipeline.reconciliation.statuses import Status
 from vye_pipeline.records import KINDS, VERIFICATIONS
+from vye_pipeline.records.statuses import Status
 from vye_pipeline.reporting.calendar import Affected, Day, affected, calendar
 from vye_pipeline.reporting.worklist import resolve
 from vye_pipeline.settings import Settings

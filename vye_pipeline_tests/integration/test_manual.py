@@ -15,10 +15,10 @@ from vye_pipeline.cli import commands
 from vye_pipeline.ledger.models import CONTACT_LOOKUPS
 from vye_pipeline.records import KINDS
 from vye_pipeline.reporting.calendar import affected
+from vye_pipeline.reporting.contacts import look_up, reachable
 from vye_pipeline.reporting.worklist import resolve, worklist
 from vye_pipeline.settings import Settings
 from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
-from vye_pipeline.vye_database.contacts import look_up, reachable
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
 
 pytestmark = pytest.mark.servers_take_long

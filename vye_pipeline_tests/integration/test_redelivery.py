@@ -14,8 +14,8 @@ from vye_pipeline.bdn.file_names import acknowledgement_key, file_name, outbound
 from vye_pipeline.egress.redeliver import ObjectState, redeliver, verify
 from vye_pipeline.errors import PipelineError, UsageError
 from vye_pipeline.ledger.rows import RedeliveryRow
-from vye_pipeline.reconciliation.statuses import Status
 from vye_pipeline.records import VERIFICATIONS
+from vye_pipeline.records.statuses import Status
 from vye_pipeline.settings import Settings
 from vye_pipeline.simulation.stand_in_bdn import Faults, answer, answer_partition
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at

@@ -12,8 +12,8 @@ from vye_pipeline.bdn.file_names import outbound_key
 from vye_pipeline.business_days import business_days_after, end_of_day
 from vye_pipeline.egress.redeliver import redeliver
 from vye_pipeline.ledger.views import VIEWS, documentation
-from vye_pipeline.reconciliation.statuses import Status
 from vye_pipeline.records import KINDS, VERIFICATIONS
+from vye_pipeline.records.statuses import Status
 from vye_pipeline.reporting.calendar import affected, calendar
 from vye_pipeline.reporting.worklist import resolve
 from vye_pipeline.settings import CHECKOUT, Settings

@@ -22,8 +22,8 @@ from vye_pipeline.bdn.disposition import Disposition
 from vye_pipeline.bdn.file_names import acknowledgement_key, file_name, inbound_prefix, outbound_key
 from vye_pipeline.errors import UsageError
 from vye_pipeline.reconciliation.diff import compare
-from vye_pipeline.reconciliation.statuses import Status
 from vye_pipeline.records import KINDS, Kind, kind_named
+from vye_pipeline.records.statuses import Status
 from vye_pipeline.simulation.stand_in_bdn import (
     REFUSAL,
     REJECTIONS,

@@ -12,8 +12,8 @@ from vye_pipeline.orchestration import checks, metadata, schemas
 from vye_pipeline.orchestration.failures import reported
 from vye_pipeline.orchestration.partitions import partition_date
 from vye_pipeline.orchestration.resources import Clock, Context
-from vye_pipeline.reconciliation.statuses import MANUAL, Status
 from vye_pipeline.records import KINDS, Kind
+from vye_pipeline.records.statuses import MANUAL, Status
 
 if TYPE_CHECKING:
     import pandas as pd

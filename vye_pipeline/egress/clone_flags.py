@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, select, update
 
+from vye_pipeline.egress.unclaimed import unclaimed_records
 from vye_pipeline.errors import Cause
 from vye_pipeline.records import KINDS
 from vye_pipeline.retries import retried
 from vye_pipeline.sql.engines import Database
 from vye_pipeline.vye_database.tables import Base
-from vye_pipeline.vye_database.unclaimed import unclaimed_records
 
 if TYPE_CHECKING:
     from vye_pipeline.context import Context

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vye_pipeline.reconciliation.statuses import MOVES, UNSETTLED, Status, moves_table
+from vye_pipeline.records.statuses import MOVES, UNSETTLED, Status, moves_table
 from vye_pipeline.settings import CHECKOUT
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vye_pipeline.reconciliation.rejection_rate import (
+from vye_pipeline.reporting.rejection_rate import (
     LEAST_DAYS,
     Rejections,
     is_usual,
