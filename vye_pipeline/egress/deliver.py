@@ -13,6 +13,7 @@ from datetime import date, datetime
 from vye_pipeline.context import Context
 from vye_pipeline.egress.clone_flags import settle_clones
 from vye_pipeline.egress.export import ExportReady, egress_command, load_export_ready
+from vye_pipeline.egress.put import put_file
 from vye_pipeline.errors import source_error
 from vye_pipeline.ledger.models import LINE
 from vye_pipeline.ledger.rows import FileRow, Receipt
@@ -113,7 +114,15 @@ def deliver(
         receipt = context.ledger.receipt(partition_date, kind)
         if receipt is None:
             file = _file_to_deliver(context, partition_date, kind, content)
-            context.objects.put_once(file.object_key, content)
+            put_file(
+                context,
+                partition_date,
+                kind,
+                content,
+                object_key=file.object_key,
+                fingerprint=file.sha256 or "",
+                now=now,
+            )
             receipt = context.ledger.deliver(file, kind, now)
     settle_clones(context)
     return receipt

@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from vye_pipeline.context import Context
 from vye_pipeline.egress.deliver import load_upload_file
+from vye_pipeline.egress.put import put_file
 from vye_pipeline.errors import UsageError
 from vye_pipeline.ledger.rows import RedeliveryRow, SentObject
 from vye_pipeline.records import KINDS, Kind
@@ -121,6 +122,15 @@ def redeliver(
         requested = context.ledger.request_redelivery(
             receipt, kind, requested_by=requested_by, reason=reason, requested_at=now
         )
-        context.objects.put_once(requested.object_key, content)
+        put_file(
+            context,
+            partition_date,
+            kind,
+            content,
+            object_key=requested.object_key,
+            fingerprint=requested.sha256,
+            revision=requested.revision,
+            now=now,
+        )
         context.ledger.redeliver(requested, now)
     return requested

@@ -11,10 +11,11 @@ from vye_pipeline.ledger.answering import AnsweringVerbs
 from vye_pipeline.ledger.claiming import ClaimingVerbs
 from vye_pipeline.ledger.connection import opened
 from vye_pipeline.ledger.delivering import DeliveringVerbs
+from vye_pipeline.ledger.trying import TryingVerbs
 from vye_pipeline.settings import Settings
 
 
-class Ledger(ClaimingVerbs, DeliveringVerbs, AnsweringVerbs):
+class Ledger(ClaimingVerbs, DeliveringVerbs, TryingVerbs, AnsweringVerbs):
     """What this pipeline remembers, by its verbs."""
 
 

@@ -31,6 +31,11 @@ QUARANTINED = "quarantined"
 REPLACED = "replaced"
 SUPERSEDED = "superseded"
 
+# How the try of a put ended.
+SUCCEEDED = "succeeded"
+REFUSED = "refused"
+UNKNOWN = "unknown"
+
 # All tables of the ledger.
 METADATA = MetaData(
     naming_convention={
@@ -140,6 +145,25 @@ REDELIVERIES = Table(
         ["partition_date", "kind"], ["deliveries.partition_date", "deliveries.kind"]
     ),
     CheckConstraint("revision >= 2", name="revision"),
+)
+
+# One row a try of a put, written before it begins; unknown until it is known how it ended.
+TRIES = Table(
+    "tries",
+    METADATA,
+    Column("id", Identifier, primary_key=True, autoincrement=True),
+    Column("partition_date", Date, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("revision", Identifier, nullable=False),
+    Column("fingerprint", String, nullable=False),
+    Column("begun_at", UtcDateTime, nullable=False),
+    Column("ended_at", UtcDateTime),
+    Column("outcome", String, nullable=False),
+    ForeignKeyConstraint(["partition_date", "kind"], ["files.partition_date", "files.kind"]),
+    CheckConstraint(
+        f"outcome IN ('{SUCCEEDED}', '{REFUSED}', '{UNKNOWN}')",
+        name="outcome",
+    ),
 )
 
 # One row a failed step: history that a later success does not remove.

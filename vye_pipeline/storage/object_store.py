@@ -53,6 +53,18 @@ class ObjectMissing(PipelineError):
         )
 
 
+class KeyTaken(PipelineError):
+    """Other bytes lie at a key; nothing was overwritten."""
+
+    def __init__(self, location: str, digests: str) -> None:
+        super().__init__(
+            f"{location} is taken by other bytes, nothing was overwritten: {digests}",
+            cause=Cause.UPLOAD,
+            is_transient=False,
+            next_step="find out which of the two BDN has to get before anything is sent again",
+        )
+
+
 class ObjectStore(ABC):
     """Objects by key. A key is relative, and none of its parts is empty or starts with a dot."""
 
@@ -159,11 +171,7 @@ class ObjectStore(ABC):
                 is_transient=False,
                 next_step="look at what lies there, remove it if BDN has not read it, run it again",
             )
-        return upload_error(
-            f"{location} is taken by other bytes, nothing was overwritten: {digests}",
-            is_transient=False,
-            next_step="find out which of the two BDN has to get before anything is sent again",
-        )
+        return KeyTaken(location, digests)
 
 
 def failure(what: str, *, next_step: str | None, is_transient: bool) -> PipelineError:

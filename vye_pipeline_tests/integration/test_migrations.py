@@ -33,6 +33,7 @@ CHOSEN = {
     "status": "acknowledged",
     "cause": "upload",
     "revision": 2,
+    "outcome": "unknown",
     "evidence": "confirmed_by_feed",
 }
 # What PostgreSQL finds by ranges of blocks.
@@ -49,6 +50,7 @@ INDEXES = {
     "reconciliations_by_record": ("reconciliations", ["kind", "record_id"], True, True),
     "reconciliations_open": ("reconciliations", ["partition_date", "kind"], False, True),
     "resolutions_by_partition": ("resolutions", ["partition_date", "kind"], False, False),
+    "tries_by_partition": ("tries", ["partition_date", "kind"], False, False),
 }
 
 
