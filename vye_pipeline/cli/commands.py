@@ -7,7 +7,6 @@ imported by the command that uses it.
 from __future__ import annotations
 
 import csv
-import getpass
 import json
 import os
 import sys
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import click
 
+from vye_pipeline.actor import actor
 from vye_pipeline.business_days import (
     business_days,
     end_of_day,
@@ -24,7 +24,9 @@ from vye_pipeline.business_days import (
 )
 from vye_pipeline.cli.sandbox import database, simulate
 from vye_pipeline.cli.words import DATE, IsoDate, KindName, Note
-from vye_pipeline.errors import PipelineError, UsageError
+from vye_pipeline.containment import contained
+from vye_pipeline.errors import UsageError
+from vye_pipeline.outlets import Outlet, let_out
 from vye_pipeline.records import KINDS, kind_named
 from vye_pipeline.settings import Settings, load_settings
 
@@ -33,22 +35,27 @@ SUCCESS, FAILED, BAD_USAGE, INTERRUPTED = 0, 1, 2, 130
 
 def run(arguments: Sequence[str]) -> int:
     """Runs a command and returns its exit code; errors are one line on stderr."""
-    try:
-        return vye.main(list(arguments), prog_name="vye", standalone_mode=False) or SUCCESS
-    except (click.ClickException, UsageError) as error:
-        text = error.format_message() if isinstance(error, click.ClickException) else str(error)
-        _complain(text)
-        return BAD_USAGE
-    except PipelineError as error:
-        _complain(str(error))
-        return FAILED
-    except (KeyboardInterrupt, click.Abort):
+    code, error = contained(lambda: _run(arguments), interrupts=(KeyboardInterrupt, click.Abort))
+    if error is None:
+        return code or SUCCESS
+    if isinstance(error, KeyboardInterrupt | click.Abort):
         _complain("interrupted; the same command takes up where it stopped")
         return INTERRUPTED
+    _complain(str(error))
+    return BAD_USAGE if isinstance(error, UsageError) else FAILED
+
+
+def _run(arguments: Sequence[str]) -> int:
+    """Runs a command; what click refuses is bad usage like any other."""
+    try:
+        return vye.main(list(arguments), prog_name="vye", standalone_mode=False) or SUCCESS
+    except click.ClickException as error:
+        refusal = UsageError(error.format_message())
+    raise refusal
 
 
 def _complain(text: str) -> None:
-    click.echo(f"vye: {' '.join(text.split())}", err=True)
+    click.echo(f"vye: {let_out(' '.join(text.split()), Outlet.TERMINAL)}", err=True)
 
 
 KIND = click.option("--kind", type=KindName(), help="only this kind")
@@ -131,7 +138,7 @@ def redeliver(partition_date: date, kind: str, reason: str) -> int:
         Context(load_settings()),
         partition_date,
         kind_named(kind),
-        requested_by=getpass.getuser(),
+        requested_by=actor(),
         reason=reason,
         now=datetime.now(UTC),
     )
@@ -275,7 +282,7 @@ def _show_contact(profile: int, reason: str | None) -> int:
     known = look_up(
         Context(load_settings()),
         profile,
-        looked_up_by=getpass.getuser(),
+        looked_up_by=actor(),
         reason=reason,
         now=datetime.now(UTC),
     )
@@ -302,7 +309,7 @@ def resolve(profile: int, day: date, kind: str | None, note: str) -> int:
         profile,
         day,
         kind,
-        resolved_by=getpass.getuser(),
+        resolved_by=actor(),
         note=note,
         now=datetime.now(UTC),
     )

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, date, datetime
 
 import click
 
 from vye_pipeline.business_days import cut_off, holiday_name, is_business_day
 from vye_pipeline.errors import UsageError
+from vye_pipeline.personal_data import checked_note
 from vye_pipeline.records import kind_named
 from vye_pipeline.settings import load_settings
-
-LIKE_AN_SSN = re.compile(r"(?<![0-9])[0-9]{3}[- ]?[0-9]{2}[- ]?[0-9]{4}(?![0-9])")
 
 
 class IsoDate(click.ParamType[date]):
@@ -69,18 +67,13 @@ class KindName(click.ParamType[str]):
 
 
 class Note(click.ParamType[str]):
-    """What a person writes down; the ledger keeps it, so it must not hold an SSN."""
+    """What a person writes down; the ledger keeps it, so it must hold no personal data."""
 
     name = "text"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Refuses an empty text, and one with something that looks like an SSN."""
-        text = " ".join(value.split())
-        if not text:
-            self.fail("it is empty: say why", param, ctx)
-        if LIKE_AN_SSN.search(text):
-            self.fail("it holds what looks like an SSN: the ledger keeps no personal data")
-        return text
+        """Refuses what `checked_note` refuses."""
+        return checked_note(value)
 
 
 DATE = click.argument("partition_date", metavar="DATE", type=PartitionDate())

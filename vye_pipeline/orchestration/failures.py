@@ -2,83 +2,123 @@
 
 from __future__ import annotations
 
-import traceback
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
+from functools import partial, wraps
+from typing import Any, TypeAlias, cast
 
 import dagster as dg
 
 from vye_pipeline.alerting.links import affected_link
 from vye_pipeline.bdn.file_names import outbound_key
+from vye_pipeline.containment import contained
 from vye_pipeline.context import Context
 from vye_pipeline.errors import PipelineError, defect, said
+from vye_pipeline.orchestration.partitions import partition_date
 from vye_pipeline.records import Kind
 from vye_pipeline.settings import Settings
 
+Result: TypeAlias = "dg.MaterializeResult[Any]"
+Body: TypeAlias = Callable[..., Result]
 
-@contextmanager
-def recorded(
+INTERRUPTS = (KeyboardInterrupt, dg.DagsterExecutionInterruptedError)
+
+
+def recorded(kind: Kind, step: str) -> Callable[[Body], Body]:
+    """Makes a function the body of an egress step: its failure is recorded in the ledger.
+
+    Such a step raises dg.Failure, whatever went wrong inside, classified; Dagster doesn't retry it,
+    since what is worth a retry was retried where it arose. An interrupt stays one. Neither holds
+    anything of the error that it came from (containment.py).
+
+    Args:
+        kind: of its records.
+        step: what the ledger calls it.
+    """
+
+    def decorated(body: Body) -> Body:
+        @wraps(body)
+        def stepped(context: dg.AssetExecutionContext, **resources: Any) -> Result:
+            result, error = contained(partial(body, context, **resources), interrupts=INTERRUPTS)
+            if error is None:
+                return cast(Result, result)
+            raise _recorded(
+                resources["pipeline"],
+                partition_date(context),
+                kind,
+                _failure_of(error),
+                step=step,
+                run_id=context.run.run_id,
+                now=resources["clock"].now(),
+            )
+
+        return stepped
+
+    return decorated
+
+
+def reported(name: str) -> Callable[[Body], Body]:
+    """Makes a function the body of a step that isn't part of the egress; as `recorded`.
+
+    Args:
+        name: the kind, or the asset that is of no kind.
+    """
+
+    def decorated(body: Body) -> Body:
+        @wraps(body)
+        def stepped(context: dg.AssetExecutionContext, **resources: Any) -> Result:
+            result, error = contained(partial(body, context, **resources), interrupts=INTERRUPTS)
+            if error is None:
+                return cast(Result, result)
+            failure = _failure_of(error)
+            raise _failure(failure, f"{name} of {partition_date(context)}: {failure}", {})
+
+        return stepped
+
+    return decorated
+
+
+def _failure_of(error: BaseException) -> PipelineError:
+    """Returns a step's failure: a setting that can't be used is one, too.
+
+    Raises:
+        BaseException: it is an interrupt.
+    """
+    if isinstance(error, INTERRUPTS):
+        raise error
+    if isinstance(error, PipelineError):
+        return error
+    return defect(str(error), next_step="run vye doctor and set it right")
+
+
+def _recorded(
     pipeline: Context,
-    partition_date: date,
+    day: date,
     kind: Kind,
+    failure: PipelineError,
     *,
     step: str,
     run_id: str,
     now: datetime,
-) -> Iterator[None]:
-    """Records the failure of an egress step in the ledger and ends the step with it.
-
-    Raises:
-        dg.Failure: whatever went wrong inside, classified; never retried by Dagster, since what is
-            worth a retry was retried where it arose.
-    """
-    try:
-        yield
-    except Exception as error:  # noqa: BLE001 - classified, recorded and raised again
-        from vye_pipeline.egress.clone_flags import settle_clones
-
-        failure, held_back = classified(error), None
-        with suppress(PipelineError):
-            held_back = pipeline.ledger.fail(
-                partition_date, kind, failure, step=step, run_id=run_id, failed_at=now
-            )
-            settle_clones(pipeline)
-        raise _of_a_file(pipeline.settings, failure, partition_date, kind, held_back) from None
-
-
-@contextmanager
-def reported(partition_date: date, name: str) -> Iterator[None]:
-    """Ends a step that isn't part of the egress with whatever went wrong inside, classified.
-
-    Args:
-        partition_date: of the step.
-        name: the kind, or the asset that is of no kind.
-    """
-    try:
-        yield
-    except Exception as error:  # noqa: BLE001 - classified and raised again
-        failure = classified(error)
-        raise _failure(failure, f"{name} of {partition_date}: {failure}", {}) from None
-
-
-def classified(error: Exception) -> PipelineError:
-    """Returns the error itself if it is classified, else a defect that says where, not with what.
-
-    The text of an unknown error may hold a record's values; its type and place do not.
-    """
-    if isinstance(error, PipelineError):
-        return error
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if "vye_pipeline" in frame.filename
-    ]
-    place = f"{frames[-1].name}, line {frames[-1].lineno}" if frames else "an unknown place"
-    return defect(
-        f"{type(error).__name__} in {place}",
-        next_step="report it to the pipeline's maintainers with the run's id",
+) -> dg.Failure:
+    """Keeps a failure in the ledger, if that can be reached, and returns it for Dagster."""
+    held_back, unrecorded = contained(
+        lambda: pipeline.ledger.fail(day, kind, failure, step=step, run_id=run_id, failed_at=now),
+        interrupts=INTERRUPTS,
     )
+    unsettled = None
+    if unrecorded is None:
+        _, unsettled = contained(partial(_settle_clones, pipeline), interrupts=INTERRUPTS)
+    for error in (unrecorded, unsettled):
+        if isinstance(error, INTERRUPTS):
+            raise error
+    return _of_a_file(pipeline.settings, failure, day, kind, held_back)
+
+
+def _settle_clones(pipeline: Context) -> None:
+    from vye_pipeline.egress.clone_flags import settle_clones
+
+    settle_clones(pipeline)
 
 
 def _of_a_file(

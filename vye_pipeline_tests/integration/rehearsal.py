@@ -15,7 +15,6 @@ from vye_pipeline.context import Context
 from vye_pipeline.egress import claim, deliver
 from vye_pipeline.egress.clone_flags import settle_clones
 from vye_pipeline.errors import PipelineError
-from vye_pipeline.orchestration.failures import classified
 from vye_pipeline.reconciliation.reconcile import load_acknowledgements, receive, reconcile
 from vye_pipeline.records import KINDS, Kind
 from vye_pipeline.reporting.calendar import Day, calendar
@@ -79,10 +78,9 @@ class Rehearsal:
             deliver.keep_upload_file(self.pipeline, day, kind, export, content)
             deliver.deliver(self.pipeline, day, kind, content, now)
         except PipelineError as error:
-            failure = classified(error)
-            self.pipeline.ledger.fail(day, kind, failure, step="egress", run_id=None, failed_at=now)
+            self.pipeline.ledger.fail(day, kind, error, step="egress", run_id=None, failed_at=now)
             settle_clones(self.pipeline)
-            return [failure]
+            return [error]
         return []
 
     def reconcile(self, day: date, kind: Kind, now: datetime) -> pd.DataFrame:

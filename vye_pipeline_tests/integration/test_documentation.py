@@ -96,7 +96,7 @@ def test_the_commands_print_what_the_page_says(
 ) -> None:
     monkeypatch.setenv("VYE_LOCAL_DIR", str(outage))
     monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setattr("getpass.getuser", lambda: "operator")
+    monkeypatch.setattr(commands, "actor", lambda: "operator (uid 1000)")
     monkeypatch.setattr(commands, "datetime", Frozen)
     monkeypatch.setattr("vye_pipeline.definitions.Clock", lambda: Clock(lambda: NOW))
     text = path.read_text(encoding="utf-8")

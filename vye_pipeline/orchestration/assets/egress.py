@@ -38,6 +38,7 @@ def export_ready_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.As
             checks.spec("every_record_has_one_place", [kind.name, "export_ready"], partitions)
         ],
     )
+    @recorded(kind, "export_ready")
     def export_ready(
         context: dg.AssetExecutionContext,
         pipeline: dg.ResourceParam[Context],
@@ -47,8 +48,7 @@ def export_ready_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.As
         from vye_pipeline.ledger.models import LINE, QUARANTINED, REPLACED, SUPERSEDED
 
         day, now = partition_date(context), clock.now()
-        with recorded(pipeline, day, kind, step="export_ready", run_id=context.run.run_id, now=now):
-            export = take_export_ready(pipeline, day, kind, now)
+        export = take_export_ready(pipeline, day, kind, now)
         counts = {name: export.count(name) for name in (LINE, QUARANTINED, SUPERSEDED, REPLACED)}
         return dg.MaterializeResult(
             metadata={
@@ -89,6 +89,7 @@ def upload_file_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.Ass
         "the same bytes. Its digest is announced in the ledger before anything is put.",
         check_specs=[checks.spec("every_line_is_a_record", [kind.name, "upload_file"], partitions)],
     )
+    @recorded(kind, "upload_file")
     def upload_file(
         context: dg.AssetExecutionContext,
         pipeline: dg.ResourceParam[Context],
@@ -102,11 +103,10 @@ def upload_file_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.Ass
         from vye_pipeline.ledger.models import LINE
         from vye_pipeline.records.layout import split_lines
 
-        day, now = partition_date(context), clock.now()
-        with recorded(pipeline, day, kind, step="upload_file", run_id=context.run.run_id, now=now):
-            export = load_export_ready(pipeline, day, kind)
-            content = make_upload_file(kind, export)
-            sha256 = keep_upload_file(pipeline, day, kind, export, content)
+        day = partition_date(context)
+        export = load_export_ready(pipeline, day, kind)
+        content = make_upload_file(kind, export)
+        sha256 = keep_upload_file(pipeline, day, kind, export, content)
         lines = len(split_lines(content))
         return dg.MaterializeResult(
             metadata={
@@ -144,6 +144,7 @@ def delivery_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.Assets
         "delivered day can be run again without another put.",
         check_specs=[checks.spec("object_is_what_was_sent", [kind.name, "delivery"], partitions)],
     )
+    @recorded(kind, "delivery")
     def delivery(
         context: dg.AssetExecutionContext,
         pipeline: dg.ResourceParam[Context],
@@ -155,10 +156,9 @@ def delivery_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.Assets
         )
 
         day, now = partition_date(context), clock.now()
-        with recorded(pipeline, day, kind, step="delivery", run_id=context.run.run_id, now=now):
-            content = load_upload_file(pipeline, day, kind)
-            receipt = deliver(pipeline, day, kind, content, now)
-            lying = pipeline.objects.digest(receipt.object_key)
+        content = load_upload_file(pipeline, day, kind)
+        receipt = deliver(pipeline, day, kind, content, now)
+        lying = pipeline.objects.digest(receipt.object_key)
         return dg.MaterializeResult(
             metadata={
                 "object_key": receipt.object_key,

@@ -25,6 +25,7 @@ def wave_feed_asset(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
         "state; an incomplete one is refused whole.",
         check_specs=[checks.spec(READABLE, [WAVE_FEED], partitions)],
     )
+    @reported(WAVE_FEED)
     def wave_feed(
         context: dg.AssetExecutionContext,
         pipeline: dg.ResourceParam[Context],
@@ -33,8 +34,7 @@ def wave_feed_asset(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
         from vye_pipeline.reconciliation.feed import take_feed
 
         day = partition_date(context)
-        with reported(day, WAVE_FEED):
-            outcome = take_feed(pipeline, day, clock.now())
+        outcome = take_feed(pipeline, day, clock.now())
         if outcome is None:
             return dg.MaterializeResult(
                 metadata={"is_there": False},

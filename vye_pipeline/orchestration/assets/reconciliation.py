@@ -47,6 +47,7 @@ def acknowledgement_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg
             for name in (WELL_FORMED, COMPLETE, checks.INTACT)
         ],
     )
+    @reported(kind.name)
     def acknowledgement(
         context: dg.AssetExecutionContext,
         pipeline: dg.ResourceParam[Context],
@@ -56,11 +57,10 @@ def acknowledgement_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg
         from vye_pipeline.reconciliation.reconcile import load_acknowledgements, receive
 
         day = partition_date(context)
-        with reported(day, kind.name):
-            received = receive(pipeline, day, kind, clock.now())
-            known = load_acknowledgements(pipeline, day, kind)
-            receipt = pipeline.ledger.receipt(day, kind)
-            verified = verify(pipeline, [day], [kind])
+        received = receive(pipeline, day, kind, clock.now())
+        known = load_acknowledgements(pipeline, day, kind)
+        receipt = pipeline.ledger.receipt(day, kind)
+        verified = verify(pipeline, [day], [kind])
         lines_sent = receipt.line_count if receipt else 0
         lines_received = {one.lines_received for one in known}
         return dg.MaterializeResult(
@@ -112,6 +112,7 @@ def reconciliation_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.
             for name in (SUMS, ACCEPTED, checks.SETTLED, checks.USUAL)
         ],
     )
+    @reported(kind.name)
     def reconciliation(
         context: dg.AssetExecutionContext,
         pipeline: dg.ResourceParam[Context],
@@ -121,10 +122,9 @@ def reconciliation_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.
         from vye_pipeline.reconciliation.reconcile import load_acknowledgements, reconcile
 
         day, now = partition_date(context), clock.now()
-        with reported(day, kind.name):
-            rows = reconcile(pipeline, day, kind, load_acknowledgements(pipeline, day, kind), now)
-            records = pipeline.ledger.record_count(day, kind)
-            usual = checks.rejection_rate(pipeline, day, kind, rows)
+        rows = reconcile(pipeline, day, kind, load_acknowledgements(pipeline, day, kind), now)
+        records = pipeline.ledger.record_count(day, kind)
+        usual = checks.rejection_rate(pipeline, day, kind, rows)
         counts = {str(status): int((rows["status"] == status).sum()) for status in Status}
         metrics.statuses(day, kind.name, counts)
         affected = rows[rows["status"].isin([*MANUAL, Status.UNDELIVERED])]
@@ -177,6 +177,7 @@ def manual_reconciliation_asset(
             for name in (NOBODY, checks.CLAIMED, checks.ORPHANS)
         ],
     )
+    @reported("manual_reconciliation")
     def manual_reconciliation(
         context: dg.AssetExecutionContext,
         pipeline: dg.ResourceParam[Context],
@@ -186,10 +187,9 @@ def manual_reconciliation_asset(
         from vye_pipeline.reporting.worklist import worklist
 
         day = partition_date(context)
-        with reported(day, "manual_reconciliation"):
-            profiles = worklist(pipeline, day, clock.now())
-            claimed = checks.every_record_claimed(pipeline, day)
-            orphans = find_orphans(pipeline, day, clock.now())
+        profiles = worklist(pipeline, day, clock.now())
+        claimed = checks.every_record_claimed(pipeline, day)
+        orphans = find_orphans(pipeline, day, clock.now())
         return dg.MaterializeResult(
             metadata={"user_profiles": len(profiles), "worklist": metadata.table(profiles)},
             check_results=[
