@@ -40,6 +40,11 @@ class Settings(BaseSettings):
     slack_channel: str = Field("#vye-alerts", description="where alerts go")
     statsd_host: str | None = Field(None, description="metrics for Datadog; off without it")
     statsd_port: int = Field(8125, ge=1, le=65535, description="of DogStatsD, UDP")
+    executor: str = Field(
+        "dagster:in_process_executor",
+        pattern=r"^[\w.]+:\w+$",
+        description="how a run's steps are executed, as module:name of a Dagster executor",
+    )
     dagster_url: str = Field("http://localhost:3000", description="the UI, for links in alerts")
 
     @property

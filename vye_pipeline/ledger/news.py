@@ -34,6 +34,7 @@ from vye_pipeline.records.statuses import Status
 class FailedFile:
     """The last failure of a file that has not been delivered since."""
 
+    failure_id: int
     partition_date: date
     kind: str
     cause: str
@@ -62,6 +63,7 @@ def failed_files(connection: Connection) -> list[FailedFile]:
     )
     query = (
         select(
+            FAILURES.c.id.label("failure_id"),
             FAILURES.c.partition_date,
             FAILURES.c.kind,
             FAILURES.c.cause,
@@ -154,6 +156,6 @@ def known_inbound_keys(connection: Connection) -> set[str]:
     return {*connection.scalars(answers), *feeds}
 
 
-def failure_is_known(connection: Connection, run_id: str) -> bool:
-    """Says whether a run has recorded why it failed."""
-    return bool(connection.scalar(select(exists().where(FAILURES.c.run_id == run_id))))
+def failed_kinds(connection: Connection, run_id: str) -> set[str]:
+    """Returns the kinds of which a run has recorded why it failed."""
+    return set(connection.scalars(select(FAILURES.c.kind).where(FAILURES.c.run_id == run_id)))

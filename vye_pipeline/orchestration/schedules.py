@@ -16,8 +16,10 @@ from vye_pipeline.business_days import (
 )
 from vye_pipeline.context import Context
 from vye_pipeline.errors import PipelineError
+from vye_pipeline.orchestration.history import delivery_runs
 from vye_pipeline.orchestration.jobs import EGRESS, EGRESS_STAGES, RECONCILE, asset_keys
 from vye_pipeline.orchestration.partitions import DATE_FORMAT
+from vye_pipeline.records import KINDS
 
 Requested = dg.RunRequest | list[dg.RunRequest] | dg.SkipReason
 EVERY_FIVE_MINUTES = ("45-55/5 5 * * 1-5", "*/5 6-23 * * 1-5")
@@ -28,12 +30,20 @@ def egress_schedule(
 ) -> dg.ScheduleDefinition:
     """Returns the schedule that starts a day's egress once VYE has activated the day's clone."""
 
-    def requested(today: date) -> Requested:
+    def requested(today: date, instance: dg.DagsterInstance) -> Requested:
         key = today.strftime(DATE_FORMAT)
         if not partitions.has_partition_key(key):
             return dg.SkipReason(f"{today} is no partition: see VYE_START_DATE and VYE_END_DATE")
         reason = _not_activated(pipeline, today)
-        return dg.SkipReason(reason) if reason else dg.RunRequest(run_key=key, partition_key=key)
+        if reason:
+            return dg.SkipReason(reason)
+        begun = _begun(pipeline, instance, today)
+        kinds = tuple(kind.name for kind in KINDS if kind.name not in begun)
+        if not kinds:
+            return dg.SkipReason("; ".join(f"{kind} of {today}: {begun[kind]}" for kind in begun))
+        return dg.RunRequest(
+            run_key=key, partition_key=key, asset_selection=asset_keys(EGRESS_STAGES, kinds)
+        )
 
     return _on_business_days(
         pipeline,
@@ -50,7 +60,7 @@ def egress_schedule(
 def retry_schedule(pipeline: Context) -> dg.ScheduleDefinition:
     """Returns the schedule that tries failed partitions again, before VYE's next activation."""
 
-    def requested(today: date) -> Requested:
+    def requested(today: date, _: dg.DagsterInstance) -> Requested:
         requests = [
             dg.RunRequest(
                 run_key=f"{day} retried on {today}",
@@ -78,7 +88,7 @@ def unsettled_schedule(
 ) -> dg.ScheduleDefinition:
     """Returns the schedule that reconciles every partition that isn't settled."""
 
-    def requested(today: date) -> Requested:
+    def requested(today: date, _: dg.DagsterInstance) -> Requested:
         days = [day.strftime(DATE_FORMAT) for day in _unsettled(pipeline)]
         requests = [
             dg.RunRequest(run_key=f"{day} unsettled on {today}", partition_key=day)
@@ -101,7 +111,7 @@ def unsettled_schedule(
 
 def _on_business_days(
     pipeline: Context,
-    requested: Callable[[date], Requested],
+    requested: Callable[[date, dg.DagsterInstance], Requested],
     *,
     name: str,
     job_name: str,
@@ -121,7 +131,7 @@ def _on_business_days(
     def evaluated(context: dg.ScheduleEvaluationContext) -> Requested:
         today = context.scheduled_execution_time.astimezone(NEW_YORK).date()
         reason = _no_business(pipeline, today)
-        return dg.SkipReason(reason) if reason else requested(today)
+        return dg.SkipReason(reason) if reason else requested(today, context.instance)
 
     return evaluated
 
@@ -157,6 +167,25 @@ def _not_activated(pipeline: Context, today: date) -> str | None:
     except PipelineError as error:
         return str(error)
     return None if activated else f"VYE has not activated the clone of {today} yet"
+
+
+def _begun(pipeline: Context, instance: dg.DagsterInstance, day: date) -> dict[str, str]:
+    """Returns the kinds of a day that need no start, and why: the schedule starts each once.
+
+    Dagster starts a run for each request of a schedule, whatever its run key.
+    """
+    from vye_pipeline.ledger.news import delivered_kinds, failed_files
+
+    delivered, failed = pipeline.ledger.read(
+        lambda connection: (delivered_kinds(connection, day), failed_files(connection))
+    )
+    begun = {
+        kind: f"run {run.run_id[:8]} is {run.status.value.lower()}"
+        for kind, run in delivery_runs(instance, day).items()
+        if run.status != dg.DagsterRunStatus.SUCCESS  # then the ledger knows best
+    }
+    begun |= {one.kind: "failed" for one in failed if one.partition_date == day}
+    return begun | dict.fromkeys(delivered, "delivered")
 
 
 def _failed(pipeline: Context, today: date) -> Iterator[tuple[date, tuple[str, ...]]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import date
+from datetime import datetime
 
 import dagster as dg
 
@@ -12,12 +12,12 @@ from vye_pipeline.alerting.notifier import Notifier
 from vye_pipeline.bdn.file_names import INBOUND
 from vye_pipeline.errors import PipelineError, defect
 from vye_pipeline.orchestration.arrivals import arrivals, days_with_unknown
-from vye_pipeline.orchestration.jobs import EGRESS_JOB, RECONCILE, RECONCILE_JOB
+from vye_pipeline.orchestration.history import day_of, egress_kinds, ended_egress_runs
+from vye_pipeline.orchestration.jobs import RECONCILE
 from vye_pipeline.orchestration.resources import Clock, Context
 from vye_pipeline.records import KINDS
 
 EACH_MINUTE = 60
-PARTITION = "dagster/partition"
 
 
 def acknowledgement_sensor(
@@ -57,50 +57,67 @@ def acknowledgement_sensor(
 
 
 def failed_egress_sensor(pipeline: Context) -> dg.SensorDefinition:
-    """Returns the sensor that reconciles a partition whose egress has failed."""
+    """Returns the sensor that reconciles a partition whose egress has failed, whatever ran it."""
 
-    @dg.run_failure_sensor(
+    @dg.sensor(
         name="reconcile_after_failed_egress",
-        monitored_jobs=[EGRESS_JOB],
-        request_job=RECONCILE_JOB,
-        minimum_interval_seconds=EACH_MINUTE // 2,
+        job_name=RECONCILE,
+        minimum_interval_seconds=EACH_MINUTE,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="A failed egress run is followed by a reconcile run of its partition, so that "
-        "the list of affected user profiles is there.",
+        description="Each minute: a failure in the ledger, of a run from wherever, is followed by "
+        "one reconcile run of its partition, so that the list of affected user profiles is there. "
+        "A run that was killed gets its failure recorded first.",
     )
     def reconcile_after_failed_egress(
-        context: dg.RunFailureSensorContext, clock: dg.ResourceParam[Clock]
-    ) -> dg.RunRequest | dg.SkipReason:
-        run = context.dagster_run
-        day = run.tags.get(PARTITION)
-        if day is None:
-            return dg.SkipReason("the run was of no partition")
-        _record_if_silent(pipeline, date.fromisoformat(day), run.run_id, clock)
-        return dg.RunRequest(run_key=f"{day} after {run.run_id}", partition_key=day)
+        context: dg.SensorEvaluationContext, clock: dg.ResourceParam[Clock]
+    ) -> dg.SensorResult:
+        from vye_pipeline.ledger.news import failed_files
+
+        seen = json.loads(context.cursor or "{}")
+        since = datetime.fromisoformat(seen["ended"]) if seen.get("ended") else None
+        ended, since = ended_egress_runs(context.instance, since)
+        for run in ended:
+            _record_if_silent(pipeline, run, clock)
+        known = seen.get("failure", 0)
+        files = [one for one in pipeline.ledger.read(failed_files) if one.failure_id > known]
+        newest = {one.partition_date: one.failure_id for one in files}
+        return dg.SensorResult(
+            run_requests=[
+                dg.RunRequest(run_key=f"{day} after failure {failure}", partition_key=str(day))
+                for day, failure in newest.items()
+            ],
+            skip_reason=None if newest else "no egress has failed since the last look",
+            cursor=json.dumps(
+                {
+                    "ended": since.isoformat() if since else None,
+                    "failure": max([known, *newest.values()]),
+                }
+            ),
+        )
 
     return reconcile_after_failed_egress
 
 
-def _record_if_silent(pipeline: Context, day: date, run_id: str, clock: Clock) -> None:
+def _record_if_silent(pipeline: Context, run: dg.DagsterRun, clock: Clock) -> None:
     """Records the failure of a run that could not do so itself: it was killed, or never began."""
-    from vye_pipeline.ledger.news import delivered_kinds, failure_is_known
+    from vye_pipeline.ledger.news import delivered_kinds, failed_kinds
 
-    is_known, delivered = pipeline.ledger.read(
-        lambda connection: (
-            failure_is_known(connection, run_id),
-            delivered_kinds(connection, day),
-        )
-    )
-    if is_known:
+    day = day_of(run)
+    if day is None:
         return
+    accounted_for = pipeline.ledger.read(
+        lambda connection: failed_kinds(connection, run.run_id) | delivered_kinds(connection, day)
+    )
     error = defect(
         "the run ended before it could say why: its process was killed, or could not start",
         is_transient=True,
         next_step="look at the run's page and at the machine",
     )
     for kind in KINDS:
-        if kind.name not in delivered:
-            pipeline.ledger.fail(day, kind, error, step="run", run_id=run_id, failed_at=clock.now())
+        if kind.name in egress_kinds(run) - accounted_for:
+            pipeline.ledger.fail(
+                day, kind, error, step="run", run_id=run.run_id, failed_at=clock.now()
+            )
 
 
 def watch_sensor(pipeline: Context) -> dg.SensorDefinition:

@@ -1,4 +1,8 @@
-"""Dagster's daemon, one tick at a time, at the times a test says, on an instance of its own."""
+"""Dagster's daemon, one tick at a time, at the times a test says, on an instance of its own.
+
+As in Dagster a sensor's run key starts one run for ever, and a schedule's run key keeps nothing
+from being started by its next tick. There is no queue here: reliability/test_dagster.py has one.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,11 @@ from vye_pipeline.definitions import build_definitions
 from vye_pipeline.orchestration.jobs import EGRESS, RECONCILE
 from vye_pipeline.orchestration.resources import Clock
 from vye_pipeline.orchestration.runs import QUIET
+
+
+def open_history() -> dg.DagsterInstance:
+    """Opens an instance in a folder of its own, as schedules and sensors can refer to one."""
+    return dg.DagsterInstance.local_temp(overrides={"telemetry": {"enabled": False}})
 
 
 class Daemon:
@@ -40,7 +49,7 @@ class Daemon:
             "metrics": metrics or Metrics(),
         }
         self._cursors: dict[str, str | None] = {}
-        self._run_keys: set[str | None] = set()
+        self._run_keys: set[tuple[str, str]] = set()
 
     def schedule(self, name: str, now: datetime) -> list[dg.ExecuteInProcessResult]:
         """Evaluates a schedule and returns the runs."""
@@ -71,28 +80,13 @@ class Daemon:
         )
         tick = self._repository.get_sensor_def(name).evaluate_tick(context)
         self._cursors[name] = tick.cursor
-        return self._run(RECONCILE, tick.run_requests or [])
-
-    def after_failure(
-        self, failed: dg.ExecuteInProcessResult, now: datetime
-    ) -> list[dg.ExecuteInProcessResult]:
-        """Tells the sensor of failed runs of one."""
-        self.now = now
-        events = self.instance.get_records_for_run(
-            failed.run_id, of_type=dg.DagsterEventType.RUN_FAILURE
-        ).records
-        event = events[0].event_log_entry.dagster_event
-        assert event is not None
-        context = dg.build_run_status_sensor_context(
-            "reconcile_after_failed_egress",
-            event,
-            self.instance,
-            failed.dagster_run,
-            resources=self._resources,
-        ).for_run_failure()
-        request = self._repository.get_sensor_def("reconcile_after_failed_egress")(context)
-        assert isinstance(request, dg.RunRequest)
-        return self._run(RECONCILE, [request])
+        requests = [
+            request
+            for request in tick.run_requests or []
+            if request.run_key is None or (name, request.run_key) not in self._run_keys
+        ]
+        self._run_keys |= {(name, request.run_key) for request in requests if request.run_key}
+        return self._run(RECONCILE, requests)
 
     def egress(self, partition_key: str, now: datetime) -> dg.ExecuteInProcessResult:
         """Runs the egress, as from the UI."""
@@ -100,18 +94,13 @@ class Daemon:
         return self._run(EGRESS, [dg.RunRequest(partition_key=partition_key)])[0]
 
     def _run(self, job: str, requests: Iterable[dg.RunRequest]) -> list[dg.ExecuteInProcessResult]:
-        runs = []
-        for request in requests:
-            if request.run_key in self._run_keys:
-                continue
-            self._run_keys |= {request.run_key} - {None}
-            runs.append(
-                self.definitions.resolve_job_def(job).execute_in_process(
-                    partition_key=request.partition_key,
-                    instance=self.instance,
-                    asset_selection=request.asset_selection,
-                    raise_on_error=False,
-                    run_config=QUIET,
-                )
+        return [
+            self.definitions.resolve_job_def(job).execute_in_process(
+                partition_key=request.partition_key,
+                instance=self.instance,
+                asset_selection=request.asset_selection,
+                raise_on_error=False,
+                run_config=QUIET,
             )
-        return runs
+            for request in requests
+        ]

@@ -61,7 +61,8 @@ def test_the_queue_is_limited_as_in_the_checkout() -> None:
     )
     limits = "tag_concurrency_limits"
     assert there["concurrency"]["runs"][limits] == here["concurrency"]["runs"][limits]
-    for section in ("run_retries", "run_monitoring", "retention", "telemetry"):
+    assert there["concurrency"]["pools"] == here["concurrency"]["pools"]
+    for section in ("run_coordinator", "run_retries", "run_monitoring", "retention", "telemetry"):
         assert there[section] == here[section]
 
 

@@ -16,7 +16,7 @@ from vye_pipeline.records import VERIFICATIONS
 from vye_pipeline.reporting.calendar import DELIVERED, affected
 from vye_pipeline.settings import Settings
 from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
-from vye_pipeline_tests.integration.daemon import Daemon
+from vye_pipeline_tests.integration.daemon import Daemon, open_history
 from vye_pipeline_tests.integration.listeners import SlackListener, StatsdListener
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal
 
@@ -48,7 +48,7 @@ def statsd() -> Iterator[StatsdListener]:
 
 @pytest.fixture
 def daemon(rehearsal: Rehearsal, slack: SlackListener, statsd: StatsdListener) -> Iterator[Daemon]:
-    with dg.DagsterInstance.ephemeral() as instance:
+    with open_history() as instance:
         yield Daemon(
             rehearsal.pipeline,
             instance,
@@ -70,8 +70,12 @@ def test_an_outage_needs_no_command_at_all(
     rehearsal.refuse(DAY, VERIFICATIONS)
     (run,) = daemon.schedule("egress_when_activated", at(DAY, 5, 45))
     assert not run.success
-    (reconciled,) = daemon.after_failure(run, at(DAY, 5, 46))
+    (reconciled,) = daemon.sensor("reconcile_after_failed_egress", at(DAY, 5, 46))
     assert reconciled.success
+    assert daemon.sensor("reconcile_after_failed_egress", at(DAY, 5, 47)) == []
+    assert "verifications of 2025-04-01: failed" in daemon.skipped(
+        "egress_when_activated", at(DAY, 5, 50)
+    )
     daemon.sensor("watch", at(DAY, 5, 46))
     outage, *others = slack.heard()
     assert not any("egress" in text for text in others)
@@ -170,7 +174,7 @@ def test_a_day_that_vye_never_activated_is_an_alarm_and_goes_out_when_it_is(
     assert run.success
     daemon.sensor("watch", at(DAY, 9, 16))
     assert "All clear: the files that were late are delivered." in slack.heard()
-    assert daemon.schedule("egress_when_activated", at(DAY, 9, 20)) == []
+    assert "delivered" in daemon.skipped("egress_when_activated", at(DAY, 9, 20))
 
 
 def test_a_day_that_never_ran_is_late_until_a_later_one_has_taken_up_its_records(
@@ -242,7 +246,9 @@ def test_a_run_that_was_killed_is_recorded_for_it(
         rehearsal.refuse(DAY, VERIFICATIONS)
         run = daemon.egress(str(DAY), at(DAY, 5, 46))
     assert rehearsal.day(DAY, VERIFICATIONS).cause is None
-    daemon.after_failure(run, at(DAY, 5, 47))
+    assert not run.success
+    (reconciled,) = daemon.sensor("reconcile_after_failed_egress", at(DAY, 5, 47))
+    assert reconciled.success
     assert rehearsal.day(DAY, VERIFICATIONS).cause == "defect"
     daemon.sensor("watch", at(DAY, 5, 48))
     (alarm,) = [text for text in slack.heard() if "The egress" in text]
@@ -256,7 +262,7 @@ def test_after_bdns_retirement_the_schedules_say_so_once_all_is_settled(
 ) -> None:
     rehearsal = Rehearsal.prepare(settings.model_copy(update={"start_date": DAY, "end_date": DAY}))
     rehearsal.dawn()
-    with dg.DagsterInstance.ephemeral() as instance:
+    with open_history() as instance:
         daemon = Daemon(rehearsal.pipeline, instance, at(DAY, 6))
         daemon.egress(str(DAY), at(DAY, 5, 46))
         after = DAY + timedelta(days=7)

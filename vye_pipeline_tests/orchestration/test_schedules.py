@@ -18,6 +18,7 @@ from vye_pipeline.records import VERIFICATIONS
 from vye_pipeline.settings import load_settings
 from vye_pipeline.vye_database.creation import create_tables
 from vye_pipeline.vye_database.tables import BdnClone
+from vye_pipeline_tests.integration.daemon import open_history
 
 
 def activated_world(folder: Path, imported_on: date) -> Context:
@@ -34,8 +35,9 @@ def activated_world(folder: Path, imported_on: date) -> Context:
 def requested(folder: Path, day: date, imported_on: date | None = None) -> object:
     pipeline = activated_world(folder, imported_on or day)
     moment = datetime(day.year, day.month, day.day, 5, 45, tzinfo=NEW_YORK)
-    context = dg.build_schedule_context(scheduled_execution_time=moment)
-    return egress_schedule(business_day_partitions(pipeline.settings), pipeline)(context)
+    with open_history() as instance:
+        context = dg.build_schedule_context(instance, scheduled_execution_time=moment)
+        return egress_schedule(business_day_partitions(pipeline.settings), pipeline)(context)
 
 
 def test_a_business_day_starts_its_own_partition_once(tmp_path: Path) -> None:
@@ -62,8 +64,9 @@ def failed_world(folder: Path, *days: date) -> Context:
 
 def retried(pipeline: Context, day: date) -> object:
     moment = datetime(day.year, day.month, day.day, 5, 15, tzinfo=NEW_YORK)
-    context = dg.build_schedule_context(scheduled_execution_time=moment)
-    return retry_schedule(pipeline)(context)
+    with open_history() as instance:
+        context = dg.build_schedule_context(instance, scheduled_execution_time=moment)
+        return retry_schedule(pipeline)(context)
 
 
 def test_failed_days_are_tried_again_oldest_first_only_what_failed(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import dagster as dg
 from vye_pipeline.bdn.file_names import outbound_key
 from vye_pipeline.orchestration import checks, metadata, schemas
 from vye_pipeline.orchestration.failures import recorded
+from vye_pipeline.orchestration.jobs import ONE_DAY_A_RUN, POOL
 from vye_pipeline.orchestration.partitions import partition_date
 from vye_pipeline.orchestration.resources import Clock, Context
 from vye_pipeline.records import Kind
@@ -28,6 +29,8 @@ def export_ready_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.As
         metadata=schemas.of_records(kind),
         owners=metadata.OWNERS,
         partitions_def=partitions,
+        pool=POOL,
+        backfill_policy=ONE_DAY_A_RUN,
         kinds={"sql", "pandas"},
         description=f"{kind.title} that VYE has ready for BDN on a business day: read once the "
         "cut-off has passed, normalised, checked against BDN's rules, and claimed in the ledger so "
@@ -82,6 +85,8 @@ def upload_file_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.Ass
         metadata=schemas.of_lines(kind),
         owners=metadata.OWNERS,
         partitions_def=partitions,
+        pool=POOL,
+        backfill_policy=ONE_DAY_A_RUN,
         kinds={"file"},
         deps=[dg.AssetKey([kind.name, "export_ready"])],
         description=f"The exact bytes of the file of {kind.title.lower()} for BDN, rendered from "
@@ -136,6 +141,8 @@ def delivery_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.Assets
         group_name="delivery",
         owners=metadata.OWNERS,
         partitions_def=partitions,
+        pool=POOL,
+        backfill_policy=ONE_DAY_A_RUN,
         kinds={"s3"},
         deps=[dg.AssetKey([kind.name, "upload_file"])],
         description=f"The receipt for the file of {kind.title.lower()}: put once into the object "

@@ -4,6 +4,7 @@ import dagster as dg
 
 from vye_pipeline.orchestration import checks, metadata
 from vye_pipeline.orchestration.failures import reported
+from vye_pipeline.orchestration.jobs import ONE_DAY_A_RUN
 from vye_pipeline.orchestration.partitions import partition_date
 from vye_pipeline.orchestration.resources import Clock, Context
 
@@ -18,6 +19,7 @@ def wave_feed_asset(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
         group_name="acknowledgement",
         owners=metadata.OWNERS,
         partitions_def=partitions,
+        backfill_policy=ONE_DAY_A_RUN,
         kinds={"s3"},
         description="BDN's nightly WAVE.txt. It carries evidence that a submission took effect "
         "even where no acknowledgement came: of older records that are pending or missing it says "

@@ -10,6 +10,7 @@ import dagster as dg
 from vye_pipeline.alerting.metrics import Metrics
 from vye_pipeline.orchestration import checks, metadata, schemas
 from vye_pipeline.orchestration.failures import reported
+from vye_pipeline.orchestration.jobs import ONE_DAY_A_RUN
 from vye_pipeline.orchestration.partitions import partition_date
 from vye_pipeline.orchestration.resources import Clock, Context
 from vye_pipeline.records import KINDS, Kind
@@ -36,6 +37,7 @@ def acknowledgement_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg
         group_name="acknowledgement",
         owners=metadata.OWNERS,
         partitions_def=partitions,
+        backfill_policy=ONE_DAY_A_RUN,
         kinds={"s3"},
         deps=[dg.AssetKey([kind.name, "delivery"])],
         description=f"What BDN answered to the file of {kind.title.lower()}: its acknowledgement "
@@ -102,6 +104,7 @@ def reconciliation_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.
         metadata=schemas.of_reconciliation(),
         owners=metadata.OWNERS,
         partitions_def=partitions,
+        backfill_policy=ONE_DAY_A_RUN,
         kinds={"pandas", "sql"},
         deps=[dg.AssetKey([kind.name, "acknowledgement"])],
         description=f"What became of each of the {kind.title.lower()} of a day: one row a record, "
@@ -166,6 +169,7 @@ def manual_reconciliation_asset(
         metadata=schemas.of_worklist(),
         owners=metadata.OWNERS,
         partitions_def=partitions,
+        backfill_policy=ONE_DAY_A_RUN,
         kinds={"sql"},
         deps=[dg.AssetKey([kind.name, "reconciliation"]) for kind in KINDS],
         description="The worklist of a day: one row a user profile whose records need a person, "

@@ -1,0 +1,40 @@
+"""The order in which Dagster's queue starts runs: egress first, then older days before newer ones.
+
+dagster.yaml names this coordinator, so that the order holds for all that is queued: by a schedule,
+a sensor, a backfill, a retry, or a button of the UI.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+import dagster as dg
+from dagster._core.run_coordinator import QueuedRunCoordinator, SubmitRunContext
+from dagster._core.storage.tags import PARTITION_NAME_TAG, PRIORITY_TAG
+
+from vye_pipeline.orchestration.jobs import POOL
+
+EGRESS_FIRST = date.max.toordinal()
+
+
+class OldestFirst(QueuedRunCoordinator):
+    """Dagster's queue, with a priority for each run of a day."""
+
+    def submit_run(self, context: SubmitRunContext) -> dg.DagsterRun:
+        """Gives a run its priority, in place of one that a retry has copied, and queues it."""
+        run = context.dagster_run
+        priority = _priority(run)
+        if priority is not None:
+            self._instance.add_run_tags(run.run_id, {PRIORITY_TAG: str(priority)})
+        return super().submit_run(context)
+
+
+def _priority(run: dg.DagsterRun) -> int | None:
+    """Returns the number by which Dagster sorts its queue, largest first."""
+    try:
+        day = date.fromisoformat(run.tags.get(PARTITION_NAME_TAG, ""))
+    except ValueError:
+        return None
+    pools = run.run_op_concurrency.all_pools if run.run_op_concurrency else None
+    egress_first = EGRESS_FIRST if POOL in (pools or ()) else 0
+    return egress_first + date.max.toordinal() - day.toordinal()
