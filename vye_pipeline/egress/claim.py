@@ -143,8 +143,18 @@ def _eligible(
     is_elsewhere = records["record_id"].isin(elsewhere)
     is_eligible = records["record_id"].isin(claimed_here) | (records["is_flagged"] & ~is_elsewhere)
     records = records[is_eligible | is_elsewhere]
-    records = records.assign(is_newest=~records["user_info_id"].duplicated())
+    records = records.assign(is_newest=_is_newest(records))
     return records[is_eligible.loc[records.index]].drop(columns="is_flagged")
+
+
+def _is_newest(records: pd.DataFrame) -> pd.Series[bool]:
+    """Says which records no newer one of the same user_info replaces.
+
+    Nothing replaces what has no user_info, or no time that can be read: it is quarantined.
+    """
+    dated = records.loc[records["created_at"].notna(), "user_info_id"]
+    is_replaced = dated.notna() & dated.duplicated()
+    return ~is_replaced.reindex(records.index, fill_value=False)
 
 
 def _dispositions(checked: Checked) -> pd.DataFrame:

@@ -65,16 +65,17 @@ FILES = Table(
 )
 
 # One row a record: the partition it belongs to, for good, and what became of it there.
+# A record that points nowhere, or has no time that can be read, is quarantined: null.
 CLAIMS = Table(
     "claims",
     METADATA,
     Column("kind", String, primary_key=True),
     Column("record_id", Identifier, primary_key=True),
     Column("partition_date", Date, nullable=False),
-    Column("user_info_id", Identifier, nullable=False),
-    Column("user_profile_id", Identifier, nullable=False),
-    Column("bdn_clone_id", Identifier, nullable=False),
-    Column("created_at", UtcDateTime, nullable=False),
+    Column("user_info_id", Identifier),
+    Column("user_profile_id", Identifier),
+    Column("bdn_clone_id", Identifier),
+    Column("created_at", UtcDateTime),
     Column("transact_date", Date),
     Column("disposition", String, nullable=False),
     Column("line_number", Identifier),

@@ -17,7 +17,7 @@ from vye_pipeline.columns.parallel import halves, side_by_side
 from vye_pipeline.columns.text import text_array, text_series
 from vye_pipeline.records.kind import Column, Kind
 from vye_pipeline.records.normalisation import normalise
-from vye_pipeline.records.rules import Rule
+from vye_pipeline.records.rules import PLACES, Rule
 
 FINDING_TYPES = {"record_id": "int64", "field": "str", "code": "str", "is_quarantining": "bool"}
 
@@ -45,12 +45,13 @@ def check(kind: Kind, records: pd.DataFrame) -> Checked:
 
     Args:
         kind: their declaration.
-        records: record_id (unique) and the kind's columns as text without nulls.
+        records: record_id (unique), the kind's columns as text without nulls, and any of
+            PLACES, where null is a fault.
     """
     records = records.reset_index(drop=True)
     normalised, changes = _normalise(kind, records)
-    faults = _faults(kind, normalised)
-    return Checked(normalised, pd.concat([faults, changes], ignore_index=True))
+    findings = [_faults(kind, normalised), *_unplaced(records), *changes]
+    return Checked(normalised, pd.concat(findings, ignore_index=True))
 
 
 def no_findings() -> pd.DataFrame:
@@ -58,7 +59,16 @@ def no_findings() -> pd.DataFrame:
     return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in FINDING_TYPES.items()})
 
 
-def _normalise(kind: Kind, records: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _unplaced(records: pd.DataFrame) -> list[pd.DataFrame]:
+    """Finds what hangs from nothing, or was created at no time that can be read."""
+    return [
+        _findings(records.loc[records[place].isna(), "record_id"], place, code)
+        for place, code in PLACES.items()
+        if place in records
+    ]
+
+
+def _normalise(kind: Kind, records: pd.DataFrame) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
     columns, changes = {}, [no_findings()]
     for column in kind.columns:
         values, found = normalise(text_array(records[column.name]), kind.separator)
@@ -72,7 +82,7 @@ def _normalise(kind: Kind, records: pd.DataFrame) -> tuple[pd.DataFrame, pd.Data
             )
             for change in found
         ]
-    return records.assign(**columns), pd.concat(changes, ignore_index=True)
+    return records.assign(**columns), changes
 
 
 def _faults(kind: Kind, records: pd.DataFrame) -> pd.DataFrame:
@@ -100,7 +110,7 @@ def _faults_of(declared: pandera.DataFrameSchema, records: pd.DataFrame) -> pd.D
 
 
 def _findings(
-    record_ids: pd.Series[int], field: str, code: str, *, is_quarantining: bool
+    record_ids: pd.Series[int], field: str, code: str, *, is_quarantining: bool = True
 ) -> pd.DataFrame:
     return pd.DataFrame(
         {

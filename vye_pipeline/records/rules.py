@@ -93,6 +93,14 @@ ROUTING_CHECK_DIGIT = Rule(
 )
 HAS_DIGITS = matching("no_digits", "holds no digits", ".*[0-9].*")
 
+# What a record hangs from: the code of one that hangs from nothing. No join drops it.
+PLACES = {
+    "user_info_id": "no_user_info",
+    "user_profile_id": "no_user_profile",
+    "bdn_clone_id": "no_bdn_clone",
+    "created_at": "no_time",
+}
+
 MEANINGS = {
     rule.code: rule.meaning
     for rule in (
@@ -107,7 +115,13 @@ MEANINGS = {
         ROUTING_CHECK_DIGIT,
         HAS_DIGITS,
     )
-} | {TOO_WIDE: "is too long for its place in the line"}
+} | {
+    TOO_WIDE: "is too long for its place in the line",
+    "no_user_info": "names no row of vye_user_infos",
+    "no_user_profile": "names no row of vye_user_profiles",
+    "no_bdn_clone": "names no row of vye_bdn_clones",
+    "no_time": "is no time that can be read",
+}
 
 
 def in_words(code: str, field: str) -> str:

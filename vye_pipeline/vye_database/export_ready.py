@@ -7,10 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date
+from datetime import UTC, date, datetime
 
 import pandas as pd
-from sqlalchemy import Engine, Select, Table, select, true
+from sqlalchemy import (
+    DateTime,
+    Engine,
+    Label,
+    Select,
+    Table,
+    Text,
+    case,
+    cast,
+    literal,
+    or_,
+    select,
+    true,
+)
 
 from vye_pipeline.business_days import cut_off
 from vye_pipeline.errors import Cause
@@ -29,6 +42,8 @@ ID_COLUMNS = (
     "bdn_clone_id",
     "created_at",
 )
+WITHOUT_ZONE = DateTime().with_variant(Text, "sqlite")  # SQLite would make a number of it
+READABLE_TIMES = [literal(datetime(year, 1, 1), DateTime) for year in (1900, 9999)]  # noqa: DTZ001 - as VYE keeps them
 
 
 @dataclass(frozen=True)
@@ -82,9 +97,11 @@ def _query(kind: Kind, partition_date: date, clone_ids: Sequence[int]) -> Select
     record, info = _table(kind.table), _table("vye_user_infos")
     profile, identity = _table("vye_user_profiles"), _table("mpi_identities")
     owners = {"record": record, "user_info": info, "identity": identity}
+    created_at = readable_time(record)
+    before = cut_off(partition_date).astimezone(UTC).replace(tzinfo=None)
     conditions = [
         info.c.bdn_clone_id.in_(clone_ids),
-        record.c.created_at < cut_off(partition_date).astimezone(UTC).replace(tzinfo=None),
+        or_(created_at.element.is_(None), created_at.element < literal(before, DateTime)),
     ]
     if kind.origin is not None:
         conditions.append(record.c.origin == kind.origin)
@@ -92,18 +109,27 @@ def _query(kind: Kind, partition_date: date, clone_ids: Sequence[int]) -> Select
         select(
             record.c.id.label("record_id"),
             info.c.id.label("user_info_id"),
-            info.c.user_profile_id,
+            profile.c.id.label("user_profile_id"),
             info.c.bdn_clone_id,
-            record.c.created_at,
+            created_at,
             *(plain_text(owners[column.owner], column.name) for column in kind.columns),
         )
         .select_from(info)
         .join(record, record.c.user_info_id == info.c.id)
-        .join(profile, profile.c.id == info.c.user_profile_id)
+        .outerjoin(profile, profile.c.id == info.c.user_profile_id)
         .outerjoin(identity, identity.c.icn == profile.c.icn)
         .where(*conditions)
-        .order_by(info.c.id, record.c.created_at.desc(), record.c.id.desc())
+        .order_by(info.c.id, created_at.element.desc(), record.c.id.desc())
     )
+
+
+def readable_time(record: Table) -> Label[datetime]:
+    """Returns when a record was created, whether VYE keeps zones or not; null for no such time.
+
+    PostgreSQL also keeps infinities, years before Christ and years beyond 9999.
+    """
+    created_at = cast(record.c.created_at, WITHOUT_ZONE)
+    return case((created_at.between(*READABLE_TIMES), created_at)).label("created_at")
 
 
 def _table(name: str) -> Table:
