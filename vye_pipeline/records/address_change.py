@@ -14,7 +14,14 @@ ADDRESS_CHANGES = Kind(
     columns=(
         Column("rpo_code", "user_info", is_required=True),
         Column("indicator", "user_info", is_required=True),
-        Column("ssn", "identity", (rules.SSN,), is_required=True, is_sensitive=True),
+        Column(
+            "ssn",
+            "identity",
+            (rules.SSN, rules.NOT_ZEROS),
+            is_required=True,
+            is_sensitive=True,
+            content="code",
+        ),
         Column("file_number", "user_info", is_sensitive=True),
         Column("veteran_name", is_required=True, is_sensitive=True),
         Column("address1", is_required=True, is_sensitive=True),

@@ -71,11 +71,11 @@ def _unplaced(records: pd.DataFrame) -> list[pd.DataFrame]:
 def _normalise(kind: Kind, records: pd.DataFrame) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
     columns, changes = {}, [no_findings()]
     for column in kind.columns:
-        values, found = normalise(text_array(records[column.name]), kind.separator)
+        values, found = normalise(text_array(records[column.name]), column.content, kind.separator)
         columns[column.name] = text_series(values)
         changes += [
             _findings(
-                records["record_id"][change.rows.to_numpy(zero_copy_only=False)],
+                records["record_id"].iloc[change.rows],
                 column.name,
                 change.code,
                 is_quarantining=False,

@@ -11,20 +11,21 @@ from vye_pipeline.records import KINDS, Kind
 
 
 def field_table(kind: Kind) -> str:
-    """Returns a kind's fields as a Markdown table: name, width, source, rules, personal."""
+    """Returns the fields of a kind as a Markdown table."""
     width = "width" if kind.is_fixed_width else "least width"
     lines = [
         f"### {kind.title}",
         "",
-        f"| field | {width} | made from | rules | personal |",
-        "| --- | --- | --- | --- | --- |",
+        f"| field | {width} | made from | content | rules | personal |",
+        "| --- | --- | --- | --- | --- | --- |",
     ]
     for field in kind.fields:
         column = kind.column(field.column)
         rules = ", ".join(f"`{rule.code}`" for rule in kind.rules(column))
         personal = "yes" if column.is_sensitive else ""
         source = f"{column.owner}.{column.name}"
-        lines.append(f"| {field.name} | {field.width or ''} | {source} | {rules} | {personal} |")
+        cells = (field.name, str(field.width or ""), source, column.content, rules, personal)
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 

@@ -52,8 +52,8 @@ def phone(values: pa.Array) -> pa.Array:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    digits = _digits(values)
-    bare, is_long = digits.array(), digits.lengths >= LEAST_DIGITS_OF_A_DASHED_PHONE
+    kept = digits(values)
+    bare, is_long = kept.array(), kept.lengths >= LEAST_DIGITS_OF_A_DASHED_PHONE
     if not is_long.any():
         return bare
     dashed = bare.view(pa.binary())
@@ -62,8 +62,8 @@ def phone(values: pa.Array) -> pa.Array:
     return pc.if_else(pa.array(is_long), dashed.view(pa.string()), bare)
 
 
-def _digits(values: pa.Array) -> Characters:
-    """Returns the digits of each value."""
+def digits(values: pa.Array) -> Characters:
+    """Returns the ASCII digits of each value."""
     import numpy as np
 
     from vye_pipeline.columns.text import Characters, characters

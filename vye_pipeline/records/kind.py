@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Encoding: TypeAlias = "Callable[[pa.Array], pa.Array]"
 Owner = Literal["record", "user_info", "identity"]
+Content = Literal["text", "code", "phone", "email"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Column:
         rules: conditions beyond those that hold for every value.
         is_required: whether a blank value quarantines the record.
         is_sensitive: whether the value is personal data (architecture.md, rule 7).
+        content: how it is normalised: a code and an e-mail address lose the blanks at their ends,
+            an address keeps every character that can be seen, a phone its digits alone.
     """
 
     name: str
@@ -37,6 +40,7 @@ class Column:
     rules: tuple[Rule, ...] = ()
     is_required: bool = False
     is_sensitive: bool = False
+    content: Content = "text"
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,9 @@ ROUTING_NO = matching("routing_no", "is not a number of 9 digits", "[0-9]{9}")
 ROUTING_CHECK_DIGIT = Rule(
     "routing_check_digit", "has a check digit that does not fit", _has_valid_check_digit
 )
-HAS_DIGITS = matching("no_digits", "holds no digits", ".*[0-9].*")
+NOT_ZEROS = Rule("zeros", "is all zeros", lambda values: ~values.str.fullmatch("0+"))
+# A grave accent would be sent as an apostrophe: another mailbox.
+EMAIL = matching("email", "holds a blank, a comma or a character that would be changed", "[^ ,`]*")
 
 # What a record hangs from: the code of one that hangs from nothing. No join drops it.
 PLACES = {
@@ -113,7 +115,8 @@ MEANINGS = {
         ACCT_NO,
         ROUTING_NO,
         ROUTING_CHECK_DIGIT,
-        HAS_DIGITS,
+        NOT_ZEROS,
+        EMAIL,
     )
 } | {
     TOO_WIDE: "is too long for its place in the line",

@@ -13,11 +13,18 @@ VERIFICATIONS = Kind(
     separator="",
     columns=(
         Column("stub_nm", "user_info", is_required=True, is_sensitive=True),
-        Column("ssn", "identity", (rules.SSN,), is_required=True, is_sensitive=True),
+        Column(
+            "ssn",
+            "identity",
+            (rules.SSN, rules.NOT_ZEROS),
+            is_required=True,
+            is_sensitive=True,
+            content="code",
+        ),
         Column("transact_date", rules=(rules.DATE,), is_required=True),
         Column("rpo_code", "user_info", is_required=True),
         Column("indicator", "user_info", is_required=True),
-        Column("source_ind", rules=(rules.SOURCE_IND,), is_required=True),
+        Column("source_ind", rules=(rules.SOURCE_IND,), is_required=True, content="code"),
     ),
     fields=(
         Field("stub_nm", "stub_nm", 7),

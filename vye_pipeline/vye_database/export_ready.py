@@ -43,7 +43,7 @@ ID_COLUMNS = (
     "created_at",
 )
 WITHOUT_ZONE = DateTime().with_variant(Text, "sqlite")  # SQLite would make a number of it
-READABLE_TIMES = [literal(datetime(year, 1, 1), DateTime) for year in (1900, 9999)]  # noqa: DTZ001 - as VYE keeps them
+EARLIEST, LATEST = (literal(datetime(year, 1, 1), DateTime) for year in (1900, 9999))  # noqa: DTZ001 - as VYE keeps them
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def readable_time(record: Table) -> Label[datetime]:
     PostgreSQL also keeps infinities, years before Christ and years beyond 9999.
     """
     created_at = cast(record.c.created_at, WITHOUT_ZONE)
-    return case((created_at.between(*READABLE_TIMES), created_at)).label("created_at")
+    return case((created_at.between(EARLIEST, LATEST), created_at)).label("created_at")
 
 
 def _table(name: str) -> Table:

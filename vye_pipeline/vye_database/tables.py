@@ -73,7 +73,7 @@ class UserInfo(Row, Base):
 
     __tablename__ = "vye_user_infos"
 
-    user_profile_id: Mapped[int] = mapped_column(ForeignKey(UserProfile.id), index=True)
+    user_profile_id: Mapped[int | None] = mapped_column(ForeignKey(UserProfile.id), index=True)
     bdn_clone_id: Mapped[int] = mapped_column(ForeignKey(BdnClone.id), index=True)
     bdn_clone_line: Mapped[int | None] = mapped_column(Integer)
     bdn_clone_active: Mapped[bool | None]
@@ -117,7 +117,7 @@ class DirectDepositChange(Row, Base):
     __tablename__ = "vye_direct_deposit_changes"
     __table_args__ = (Index("vye_direct_deposit_changes_by_info", "user_info_id", "created_at"),)
 
-    user_info_id: Mapped[int] = mapped_column(ForeignKey(UserInfo.id))
+    user_info_id: Mapped[int | None] = mapped_column(ForeignKey(UserInfo.id))
     rpo: Mapped[str | None]
     ben_type: Mapped[str | None]
     full_name: Mapped[str | None]
@@ -138,7 +138,7 @@ class AddressChange(Row, Base):
     __tablename__ = "vye_address_changes"
     __table_args__ = (Index("vye_address_changes_by_info", "user_info_id", "created_at"),)
 
-    user_info_id: Mapped[int] = mapped_column(ForeignKey(UserInfo.id))
+    user_info_id: Mapped[int | None] = mapped_column(ForeignKey(UserInfo.id))
     rpo: Mapped[str | None]
     benefit_type: Mapped[str | None]
     veteran_name: Mapped[str | None]

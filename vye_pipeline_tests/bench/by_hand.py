@@ -23,7 +23,8 @@ PATTERNS = {
     "acct_type": "checking|savings",
     "acct_no": "[0-9]{1,17}",
     "routing_no": "[0-9]{9}",
-    "no_digits": ".*[0-9].*",
+    "zeros": ".*[^0].*",
+    "email": "[^ ,`]*",
 }
 SPACE, LAST_PRINTABLE = ord(" "), ord("~")
 WEIGHTS = np.array([3, 7, 1] * 3)
@@ -76,4 +77,4 @@ def _is_plain(kind: Kind, values: pa.Array) -> bool:
         return True
     if given.min() < SPACE or given.max() > LAST_PRINTABLE:
         return False
-    return not (kind.separator and (given == ord(kind.separator)).any())
+    return not ((given == ord("`")) | (given == ord(kind.separator or "`"))).any()
