@@ -25,7 +25,12 @@ from vye_pipeline.ledger.models import (
     ORPHANED_ACKNOWLEDGEMENTS,
     RECONCILIATIONS,
 )
-from vye_pipeline.ledger.standing import needs_a_person_now, newest_evidence, same_partition
+from vye_pipeline.ledger.standing import (
+    is_resolved,
+    needs_a_person,
+    newest_evidence,
+    same_partition,
+)
 from vye_pipeline.records import Kind
 from vye_pipeline.records.statuses import Status
 
@@ -126,7 +131,7 @@ def open_items(connection: Connection) -> list[OpenItems]:
     content = (each.c.partition_date, each.c.kind, each.c.status, each.c.since)
     query = (
         select(*content, func.count().label("records"))
-        .where(needs_a_person_now(each))
+        .where(needs_a_person(each), ~is_resolved(each))
         .group_by(*content)
         .order_by(*content)
     )

@@ -88,22 +88,33 @@ def newest_evidence() -> Subquery:
     )
 
 
-def needs_a_person_now(each: Subquery) -> ColumnElement[bool]:
-    """Says whether a record needs a person and nobody has seen to it since (needs_a_person).
+def needs_a_person(each: FromClause) -> ColumnElement[bool]:
+    """Says whether a person has to act on a record: not on a missing one that took effect.
 
     Args:
-        each: partition_date, kind, user_profile_id, status, since, evidence.
+        each: status, evidence.
     """
     took_effect = and_(each.c.status == str(Status.MISSING), each.c.evidence == CONFIRMED)
-    is_resolved = exists().where(
+    return and_(
+        each.c.status.in_([str(status) for status in MANUAL]), func.coalesce(~took_effect, true())
+    )
+
+
+def is_resolved(each: FromClause) -> ColumnElement[bool]:
+    """Says whether a person has closed what is known of a record.
+
+    Args:
+        each: partition_date, kind, user_profile_id, since.
+    """
+    return exists().where(*closes(each))
+
+
+def closes(each: FromClause) -> tuple[ColumnElement[bool], ...]:
+    """Returns the conditions that a resolution closes what is known of a record."""
+    return (
         same_partition(RESOLUTIONS, each),
         RESOLUTIONS.c.user_profile_id == each.c.user_profile_id,
         RESOLUTIONS.c.resolved_at >= each.c.since,
-    )
-    return and_(
-        each.c.status.in_([str(status) for status in MANUAL]),
-        func.coalesce(~took_effect, true()),
-        ~is_resolved,
     )
 
 

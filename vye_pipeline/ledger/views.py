@@ -13,7 +13,6 @@ from sqlalchemy import (
     Connection,
     and_,
     case,
-    exists,
     func,
     inspect,
     literal,
@@ -23,16 +22,13 @@ from sqlalchemy import (
     text,
     union_all,
 )
-from sqlalchemy.sql.expression import Subquery
 
 from vye_pipeline.ledger.columns import PARTITION, RECORD
-from vye_pipeline.ledger.connection import has_receipt
+from vye_pipeline.ledger.explanation import explained
 from vye_pipeline.ledger.models import (
-    CLAIMS,
     DELIVERIES,
     FAILURES,
     FILES,
-    LINE,
     REASON_CODES,
     RECONCILIATIONS,
     REDELIVERIES,
@@ -40,19 +36,13 @@ from vye_pipeline.ledger.models import (
     RESOLUTIONS,
 )
 from vye_pipeline.ledger.standing import (
-    needs_a_person_now,
-    newest_evidence,
     records,
     same_partition,
     unexpected,
 )
-from vye_pipeline.records.normalisation import MEANINGS as NORMALISATIONS
-from vye_pipeline.records.rules import MEANINGS as RULES
 from vye_pipeline.records.statuses import (
     MANUAL,
-    NEXT_STEPS,
     OF_A_LINE,
-    REASONS,
     UNSETTLED,
     Status,
 )
@@ -116,13 +106,24 @@ def _by_day() -> View:
     )
 
 
+OPEN_ITEM = {
+    **PARTITION,
+    **RECORD,
+    "since": "from when this status was known",
+    "is_moot": "whether a newer submission of the kind by the user profile was delivered",
+    "evidence": "confirmed_by_feed or contradicted_by_feed; null if BDN's feed is silent",
+    "evidence_fields": "the fields that the feed contradicts, separated by commas",
+}
+
+
 def open_items(partition_date: date | None = None) -> Query:
     """Returns the query of what needs a person now: of one day, or of all.
 
     Columns: those of the view manual_reconciliation_open.
     """
-    each = _explained(union_all(records(), unexpected()).subquery())
-    query = select(*each.c).where(needs_a_person_now(each))
+    each = explained(union_all(records(), unexpected()).subquery())
+    columns = [each.c[name] for name in OPEN_ITEM]
+    query = select(*columns).where(each.c.needs_manual_reconciliation, each.c.resolved_at.is_(None))
     return query if partition_date is None else query.where(each.c.partition_date == partition_date)
 
 
@@ -130,14 +131,7 @@ def _manual_open() -> View:
     return View(
         "manual_reconciliation_open",
         "One row a record that needs a person now.",
-        {
-            **PARTITION,
-            **RECORD,
-            "since": "from when this status was known",
-            "is_moot": "whether a newer submission of the kind by the user profile was delivered",
-            "evidence": "confirmed_by_feed or contradicted_by_feed; null if BDN's feed is silent",
-            "evidence_fields": "the fields that the feed contradicts, separated by commas",
-        },
+        OPEN_ITEM,
         open_items(),
     )
 
@@ -268,54 +262,6 @@ def _delivery_history() -> View:
             "what": "what went wrong, or why it was delivered again",
         },
         select(*each.c),
-    )
-
-
-def _explained(each: Subquery) -> Subquery:
-    """Adds what reasons mean and what to do, in the order of the columns that views show."""
-    meaning = case(
-        *((each.c.reason_code == code, text) for code, text in (RULES | NORMALISATIONS).items()),
-        (
-            each.c.reason_code.is_(None),
-            case(*((each.c.status == str(status), text) for status, text in REASONS.items())),
-        ),
-        else_=REASON_CODES.c.meaning,
-    )
-    action = case(
-        *((each.c.status == str(status), step) for status, step in NEXT_STEPS.items()),
-    )
-    said = newest_evidence()
-    newer = CLAIMS.alias()
-    own = CLAIMS.alias()
-    is_moot = exists().where(
-        own.c.kind == each.c.kind,
-        own.c.record_id == each.c.record_id,
-        newer.c.kind == own.c.kind,
-        newer.c.user_profile_id == own.c.user_profile_id,
-        newer.c.created_at > own.c.created_at,
-        newer.c.disposition == LINE,
-        has_receipt(newer),
-    )
-    return (
-        select(
-            each.c.partition_date,
-            each.c.kind,
-            each.c.user_profile_id,
-            each.c.record_id,
-            each.c.line_number,
-            each.c.status,
-            each.c.reason_code,
-            meaning.label("reason"),
-            each.c.fields,
-            func.coalesce(REASON_CODES.c.suggested_action, action).label("suggested_action"),
-            each.c.since,
-            is_moot.label("is_moot"),
-            said.c.evidence,
-            said.c.fields.label("evidence_fields"),
-        )
-        .outerjoin(REASON_CODES, REASON_CODES.c.code == each.c.reason_code)
-        .outerjoin(said, and_(said.c.kind == each.c.kind, said.c.record_id == each.c.record_id))
-        .subquery()
     )
 
 

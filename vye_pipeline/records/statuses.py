@@ -30,13 +30,6 @@ MANUAL = (
     Status.UNEXPECTED,
 )
 CONFIRMED, CONTRADICTED = "confirmed_by_feed", "contradicted_by_feed"
-
-
-def needs_a_person(status: str, evidence: str | None) -> bool:
-    """Says whether a person has to see to a record: not to a missing one that took effect."""
-    return status in MANUAL and not (status == Status.MISSING and evidence == CONFIRMED)
-
-
 OF_A_LINE = (
     Status.UNDELIVERED,
     Status.PENDING,

@@ -13,37 +13,27 @@ from typing import Any
 from sqlalchemy import Connection, and_, func, select, union_all
 
 from vye_pipeline.bdn.disposition import Disposition
+from vye_pipeline.ledger.explanation import explained
 from vye_pipeline.ledger.models import (
     ACKNOWLEDGEMENTS,
-    CLAIMS,
     DELIVERIES,
     FAILURES,
     FILES,
-    FINDINGS,
     ORPHANED_ACKNOWLEDGEMENTS,
-    REASON_CODES,
     REPLACED,
-    RESOLUTIONS,
 )
 from vye_pipeline.ledger.rows import Orphan
 from vye_pipeline.ledger.standing import (
     NOW,
-    newest_evidence,
     records,
     same_partition,
     unexpected,
 )
 from vye_pipeline.records import KINDS
-from vye_pipeline.records.rules import in_words
 from vye_pipeline.records.statuses import (
-    CONFIRMED,
-    CONTRADICTED,
     MANUAL,
-    NEXT_STEPS,
-    REASONS,
     UNSETTLED,
     Status,
-    needs_a_person,
 )
 from vye_pipeline.reporting.rejection_rate import Rejections
 
@@ -227,130 +217,21 @@ def affected(
     connection: Connection, first: date, last: date, kind: str | None = None
 ) -> list[Affected]:
     """Returns the records that did not reach BDN or need a person, oldest day first."""
-    each = union_all(records(), unexpected()).subquery().c
-    query = select(*each).where(
-        each.partition_date.between(first, last), each.status.in_([*MANUAL, Status.UNDELIVERED])
+    concerned = [str(status) for status in (*MANUAL, Status.UNDELIVERED)]
+    each = union_all(records(), unexpected()).subquery()
+    query = select(each).where(
+        each.c.partition_date.between(first, last), each.c.status.in_(concerned)
     )
     if kind is not None:
-        query = query.where(each.kind == kind)
-    reasons = _Reasons(connection, first, last)
-    items = [reasons.explain(**row._mapping) for row in connection.execute(query)]
-    return sorted(items, key=_by_day_kind_and_line)
-
-
-def _by_day_kind_and_line(item: Affected) -> tuple[date, str, int, int]:
-    return (item.partition_date, item.kind, item.line_number or 0, item.record_id or 0)
-
-
-class _Reasons:
-    """Puts a record's status into words; everything it needs is read once."""
-
-    def __init__(self, connection: Connection, first: date, last: date) -> None:
-        codes = connection.execute(select(REASON_CODES.c.code, REASON_CODES.c.meaning))
-        self._codes: dict[str, str] = dict(iter(codes))
-        self._findings = _quarantining_findings(connection, first, last)
-        self._evidence = _evidence(connection, first, last)
-        self._failures = {
-            (day, kind): what
-            for day, kind, what in connection.execute(
-                select(FAILURES.c.partition_date, FAILURES.c.kind, FAILURES.c.what)
-                .where(FAILURES.c.partition_date.between(first, last))
-                .order_by(FAILURES.c.id)
-            )
-        }
-        self._resolutions: dict[tuple[date, str, int | None], datetime] = {
-            (day, kind, profile): resolved_at
-            for day, kind, profile, resolved_at in connection.execute(
-                select(
-                    RESOLUTIONS.c.partition_date,
-                    RESOLUTIONS.c.kind,
-                    RESOLUTIONS.c.user_profile_id,
-                    RESOLUTIONS.c.resolved_at,
-                )
-                .where(RESOLUTIONS.c.partition_date.between(first, last))
-                .order_by(RESOLUTIONS.c.id)
-            )
-        }
-
-    def explain(
-        self,
-        *,
-        user_profile_id: int | None,
-        kind: str,
-        partition_date: date,
-        record_id: int | None,
-        line_number: int | None,
-        status: str,
-        reason_code: str | None,
-        fields: str | None,
-        since: datetime,
-    ) -> Affected:
-        key = (partition_date, kind)
-        faults = self._findings.get((kind, record_id), [])
-        resolved_at = self._resolutions.get((*key, user_profile_id))
-        if status == Status.QUARANTINED:
-            reason = "; ".join(in_words(code, name) for name, code in faults)
-            reason_code = faults[0][1] if faults else None
-        elif status == Status.UNDELIVERED:
-            reason = self._failures.get(key, "the egress was interrupted")
-        elif status == Status.MISMATCHED:
-            reason = f"BDN read differently: {fields}"
-        elif reason_code:
-            reason = self._codes.get(reason_code, f"BDN's reason code {reason_code}")
-        else:
-            reason = REASONS[Status(status)]
-        evidence, contradicted = self._evidence.get((kind, record_id), (None, None))
-        reason += _EVIDENCE[evidence].format(fields=contradicted)
-        return Affected(
-            user_profile_id=user_profile_id,
-            kind=kind,
-            partition_date=partition_date,
-            record_id=record_id,
-            line_number=line_number,
-            status=status,
-            reason_code=reason_code,
-            reason=reason,
-            next_step=NEXT_STEPS[Status(status)],
-            needs_manual_reconciliation=needs_a_person(status, evidence),
-            resolved_at=resolved_at if resolved_at and resolved_at >= since else None,
+        query = query.where(each.c.kind == kind)
+    item = explained(query.subquery()).c
+    columns = [item[name] for name in Affected.__dataclass_fields__]
+    rows = connection.execute(
+        select(*columns).order_by(
+            item.partition_date,
+            item.kind,
+            func.coalesce(item.line_number, 0),
+            func.coalesce(item.record_id, 0),
         )
-
-
-_EVIDENCE = {
-    None: "",
-    CONFIRMED: "; BDN's feed shows that it took effect",
-    CONTRADICTED: "; BDN's feed shows otherwise: {fields}",
-}
-
-
-def _evidence(
-    connection: Connection, first: date, last: date
-) -> dict[tuple[str, int | None], tuple[str, str | None]]:
-    said = newest_evidence()
-    query = (
-        select(said)
-        .join(CLAIMS, and_(CLAIMS.c.kind == said.c.kind, CLAIMS.c.record_id == said.c.record_id))
-        .where(CLAIMS.c.partition_date.between(first, last))
     )
-    return {
-        (kind, record_id): (evidence, fields)
-        for kind, record_id, evidence, fields in connection.execute(query)
-    }
-
-
-def _quarantining_findings(
-    connection: Connection, first: date, last: date
-) -> dict[tuple[str, int | None], list[tuple[str, str]]]:
-    query = (
-        select(FINDINGS.c.kind, FINDINGS.c.record_id, FINDINGS.c.field, FINDINGS.c.code)
-        .join(
-            CLAIMS,
-            and_(CLAIMS.c.kind == FINDINGS.c.kind, CLAIMS.c.record_id == FINDINGS.c.record_id),
-        )
-        .where(CLAIMS.c.partition_date.between(first, last), FINDINGS.c.is_quarantining)
-        .order_by(FINDINGS.c.kind, FINDINGS.c.record_id, FINDINGS.c.field, FINDINGS.c.code)
-    )
-    found: dict[tuple[str, int | None], list[tuple[str, str]]] = {}
-    for kind, record_id, name, code in connection.execute(query):
-        found.setdefault((kind, record_id), []).append((name, code))
-    return found
+    return [Affected(**row._mapping) for row in rows]

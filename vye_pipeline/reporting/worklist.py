@@ -25,7 +25,8 @@ LISTED = {
     "kinds": "kind",
     "statuses": "status",
     "reasons": "reason",
-    "suggested_actions": "suggested_action",
+    "fields": "fields",
+    "next_steps": "next_step",
     "evidence": "evidence",
 }
 TYPES = {

@@ -54,7 +54,7 @@ def test_the_worklist_is_one_row_a_profile_with_what_there_is_to_know(
         assert item.kind in row["kinds"].split("; ")
         assert item.status in row["statuses"].split("; ")
         assert row["reasons"]
-        assert row["suggested_actions"]
+        assert row["next_steps"]
     assert set(rows["waited_business_days"]) == {2}
     assert not rows["is_moot"].any(), "nothing newer was delivered"
 

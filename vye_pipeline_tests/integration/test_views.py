@@ -85,7 +85,7 @@ def test_what_is_open_is_what_vye_affected_shows_and_leaves_when_resolved(
 ) -> None:
     def listed() -> set[tuple[str, int | None]]:
         rows = ask(rehearsal, "SELECT * FROM manual_reconciliation_open")
-        assert all(row["suggested_action"] for row in rows)
+        assert all(row["next_step"] for row in rows)
         return {(row["kind"], row["record_id"]) for row in rows}
 
     def expected() -> set[tuple[str, int | None]]:
