@@ -13,6 +13,7 @@ from vye_pipeline.business_days import business_days_after, end_of_day
 from vye_pipeline.egress.redeliver import redeliver
 from vye_pipeline.ledger.views import VIEWS, documentation
 from vye_pipeline.records import KINDS, VERIFICATIONS
+from vye_pipeline.records.rules import in_words
 from vye_pipeline.records.statuses import Status
 from vye_pipeline.reporting.calendar import affected, calendar
 from vye_pipeline.reporting.worklist import resolve
@@ -111,6 +112,42 @@ def test_what_is_open_is_what_vye_affected_shows_and_leaves_when_resolved(
     closed = ask(rehearsal, "SELECT * FROM manual_reconciliation_history WHERE note IS NOT NULL")
     assert (row["kind"], row["record_id"]) in {(one["kind"], one["record_id"]) for one in closed}
     assert {one["resolved_by"] for one in closed} == {"analyst"}
+
+
+def test_the_views_and_vye_affected_use_the_same_words(rehearsal: Rehearsal) -> None:
+    with rehearsal.pipeline.ledger.transaction() as connection:
+        items = {
+            (item.kind, item.record_id, item.line_number): (item.reason, item.next_step)
+            for item in affected(connection, DAYS[0], DAYS[-1])
+            if item.is_open
+        }
+    rows = {
+        (row["kind"], row["record_id"], row["line_number"]): (row["reason"], row["next_step"])
+        for row in ask(rehearsal, "SELECT * FROM manual_reconciliation_open")
+    }
+    assert items
+    assert rows == items
+
+
+def test_each_broken_rule_is_said_of_its_own_field(rehearsal: Rehearsal) -> None:
+    broken = ask(
+        rehearsal, "SELECT kind, record_id, field, code FROM findings WHERE is_quarantining"
+    )
+    expected: dict[tuple[str, int], list[tuple[str, str]]] = {}
+    for row in sorted(broken, key=lambda row: (row["field"], row["code"])):
+        expected.setdefault((row["kind"], row["record_id"]), []).append((row["field"], row["code"]))
+    with rehearsal.pipeline.ledger.transaction() as connection:
+        items = affected(connection, DAYS[0], DAYS[-1])
+    quarantined = {
+        (item.kind, item.record_id): item.reason
+        for item in items
+        if item.status == Status.QUARANTINED
+    }
+    assert quarantined == {
+        record: "; ".join(in_words(code, field) for field, code in faults)
+        for record, faults in expected.items()
+        if record in quarantined
+    }
 
 
 def test_deliveries_failures_and_redeliveries_are_in_their_history(rehearsal: Rehearsal) -> None:
