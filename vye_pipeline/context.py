@@ -48,6 +48,15 @@ class Context:
         """Where the files exchanged with BDN lie."""
         return open_object_store(self.settings.objects_url, self.settings.kms_key_id)
 
+    def fingerprint_at(self, key: str) -> str | None:
+        """Returns the fingerprint of what lies at a key of the object store, None if nothing does.
+
+        Raises:
+            PipelineError: a store failed.
+        """
+        found = self.objects.find(key)
+        return None if found is None else self.snapshots.fingerprint(found)
+
     @cached_property
     def snapshots(self) -> SnapshotStore:
         """Where personal data is kept, encrypted."""

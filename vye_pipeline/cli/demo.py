@@ -208,18 +208,19 @@ def _show_affected(context: Context) -> None:
     show_affected(items, rows_shown=ROWS_SHOWN)
 
 
-def _objects(outage: Outage) -> dict[str, str | None]:
-    """Returns the digest of every file that BDN was sent."""
-    return {stored.key: outage.digest(stored.key) for stored in outage.list("outbound/")}
+def _objects(outage: Outage) -> dict[str, bytes]:
+    """Returns the bytes of every file that BDN was sent."""
+    return {stored.key: outage.get(stored.key) for stored in outage.list("outbound/")}
 
 
 def _show_nothing_sent_twice(
-    context: Context, before: dict[str, str | None], after: dict[str, str | None]
+    context: Context, before: dict[str, bytes], after: dict[str, bytes]
 ) -> None:
     """Compares what lies in the object store with what lay there before, and with the ledger."""
-    unchanged = sum(after[key] == digest for key, digest in before.items())
+    unchanged = sum(after[key] == content for key, content in before.items())
     days = context.ledger.read(lambda connection: calendar(connection, SAMPLE_DAYS))
-    agreeing = sum(after.get(day.object_key or "") == day.sha256 for day in days)
+    fingerprints = {key: context.snapshots.fingerprint(content) for key, content in after.items()}
+    agreeing = sum(fingerprints.get(day.object_key or "") == day.fingerprint for day in days)
     click.echo()
     show_text(
         f"{unchanged} of the {len(before)} files sent before lie there unchanged, "

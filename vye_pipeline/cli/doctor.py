@@ -10,7 +10,6 @@ import os
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from hashlib import sha256
 
 from sqlalchemy import Connection, false, insert, select, true, update
 
@@ -145,7 +144,7 @@ def _object_store(context: Context) -> Finding:
     store = context.objects
     store.create(key, PROBE)
     try:
-        found = store.digest(key)
+        found = store.find(key)
         was_free = store.create(key, PROBE)
         is_listed = any(stored.key == key for stored in store.list("doctor/"))
     finally:
@@ -157,7 +156,7 @@ def _object_store(context: Context) -> Finding:
             "it overwrites what a conditional put must not",
             "use a store that honours If-None-Match: *; without it a file can go out twice",
         )
-    if found != sha256(PROBE).hexdigest() or not is_listed:
+    if found != PROBE or not is_listed:
         words = "what was put can't be read or listed"
         return Finding("object store", Health.BAD, words, "see docs/deployment/bucket-policy.json")
     words = "objects can be put once, read, listed and removed"

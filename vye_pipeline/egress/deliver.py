@@ -1,13 +1,12 @@
 """A partition's file: rendered, announced, put once, recorded.
 
-The order of writes is what makes each step repeatable after a crash at any point: the digest
+The order of writes is what makes each step repeatable after a crash at any point: the fingerprint
 before the put, the receipt after it. Where a process died between put and receipt, the next one
-finds the object with the digest that the ledger expects, and writes the receipt.
+finds the object with the fingerprint that the ledger expects, and writes the receipt.
 """
 
 from __future__ import annotations
 
-import hashlib
 from datetime import date, datetime
 
 from vye_pipeline.context import Context
@@ -30,7 +29,7 @@ def make_upload_file(kind: Kind, export: ExportReady) -> bytes:
 def keep_upload_file(
     context: Context, partition_date: date, kind: Kind, export: ExportReady, content: bytes
 ) -> str:
-    """Stores a rendered file as a snapshot, announces its digest and returns it.
+    """Stores a rendered file as a snapshot, announces its fingerprint and returns it.
 
     A delivered file is not announced again.
 
@@ -44,19 +43,19 @@ def keep_upload_file(
     Raises:
         PipelineError: source: the records have changed since, and make another file now.
     """
-    sha256 = hashlib.sha256(content).hexdigest()
+    fingerprint = context.snapshots.fingerprint(content)
     if context.ledger.receipt(partition_date, kind) is None:
-        context.snapshots.put(_upload_name(partition_date, kind, sha256), content)
+        context.snapshots.put(_upload_name(partition_date, kind, fingerprint), content)
         while not context.ledger.render(
             partition_date,
             kind,
             export.claims_version,
-            sha256=sha256,
+            fingerprint=fingerprint,
             byte_count=len(content),
             line_count=content.count(b"\n"),
         ):
             export = _read_again(context, partition_date, kind, content)
-    return sha256
+    return fingerprint
 
 
 def _read_again(context: Context, partition_date: date, kind: Kind, content: bytes) -> ExportReady:
@@ -83,13 +82,13 @@ def load_upload_file(context: Context, partition_date: date, kind: Kind) -> byte
             delivery has overtaken some, or they were claimed again); defect: its snapshot is lost.
     """
     file = context.ledger.file(partition_date, kind)
-    if file is None or file.sha256 is None:
+    if file is None or file.fingerprint is None:
         raise source_error(
             f"the {kind.name} of {partition_date} are not rendered, or have changed since",
             is_transient=False,
             next_step=egress_command(partition_date, kind),
         )
-    return context.snapshots.get(_upload_name(partition_date, kind, file.sha256))
+    return context.snapshots.get(_upload_name(partition_date, kind, file.fingerprint))
 
 
 def deliver(
@@ -120,7 +119,7 @@ def deliver(
                 kind,
                 content,
                 object_key=file.object_key,
-                fingerprint=file.sha256 or "",
+                fingerprint=file.fingerprint or "",
                 now=now,
             )
             receipt = context.ledger.deliver(file, kind, now)
@@ -134,7 +133,7 @@ def _file_to_deliver(context: Context, partition_date: date, kind: Kind, content
     What is announced is what the claims make: it is taken back where they change.
     """
     announced = context.ledger.file(partition_date, kind)
-    if announced is not None and announced.sha256 == hashlib.sha256(content).hexdigest():
+    if announced is not None and announced.fingerprint == context.snapshots.fingerprint(content):
         return announced
     export = _read_again(context, partition_date, kind, content)
     keep_upload_file(context, partition_date, kind, export, content)
@@ -143,10 +142,12 @@ def _file_to_deliver(context: Context, partition_date: date, kind: Kind, content
 
 def finish_interrupted(context: Context, kind: Kind, file: FileRow, now: datetime) -> None:
     """Writes the receipt of a file that lies in the store as announced, and has none."""
-    is_open = file.sha256 is not None and context.ledger.receipt(file.partition_date, kind) is None
-    if is_open and context.objects.digest(file.object_key) == file.sha256:
+    is_open = (
+        file.fingerprint is not None and context.ledger.receipt(file.partition_date, kind) is None
+    )
+    if is_open and context.fingerprint_at(file.object_key) == file.fingerprint:
         context.ledger.deliver(file, kind, now)
 
 
-def _upload_name(partition_date: date, kind: Kind, sha256: str) -> str:
-    return f"{partition_date}/{kind.name}/upload_file-{sha256}"
+def _upload_name(partition_date: date, kind: Kind, fingerprint: str) -> str:
+    return f"{partition_date}/{kind.name}/upload_file.{fingerprint}"

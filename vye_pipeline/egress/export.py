@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from datetime import date
 from io import BytesIO
@@ -75,7 +74,8 @@ def snapshot_records(context: Context, file: FileRow | None) -> pd.DataFrame | N
 def keep_records(context: Context, partition_date: date, kind: Kind, records: pd.DataFrame) -> str:
     """Stores a partition's records as a snapshot and returns its name."""
     content = _to_parquet(records[kept_columns(kind)])
-    name = f"{partition_date}/{kind.name}/export_ready-{hashlib.sha256(content).hexdigest()}"
+    fingerprint = context.snapshots.fingerprint(content)
+    name = f"{partition_date}/{kind.name}/export_ready.{fingerprint}"
     context.snapshots.put(name, content)
     return name
 

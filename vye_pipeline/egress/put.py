@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import date, datetime
 
 from vye_pipeline.context import Context
-from vye_pipeline.errors import PipelineError
+from vye_pipeline.errors import PipelineError, upload_error
 from vye_pipeline.ledger.models import REFUSED, SUCCEEDED, UNKNOWN
 from vye_pipeline.records import Kind
 from vye_pipeline.storage.object_store import KeyTaken
@@ -46,8 +46,20 @@ def put_file(
     except PipelineError as error:
         outcome = REFUSED if _is_refused(context, object_key, error) else UNKNOWN
         context.ledger.end_try(try_id, outcome, now)
+        if isinstance(error, KeyTaken):
+            raise _named(context, object_key, fingerprint, error) from None
         raise
     context.ledger.end_try(try_id, SUCCEEDED, now)
+
+
+def _named(context: Context, object_key: str, fingerprint: str, error: KeyTaken) -> PipelineError:
+    """Names both fingerprints of a conflict (bdn-interface.md, part 2)."""
+    lying = context.fingerprint_at(object_key) or "nothing any more"
+    return upload_error(
+        f"{error.what}: fingerprint {lying} lies there, {fingerprint} was put",
+        is_transient=False,
+        next_step=error.next_step,
+    )
 
 
 def _is_refused(context: Context, object_key: str, error: PipelineError) -> bool:
@@ -59,5 +71,5 @@ def _is_refused(context: Context, object_key: str, error: PipelineError) -> bool
     if isinstance(error, KeyTaken):
         return True
     with suppress(PipelineError):
-        return not error.is_transient and context.objects.digest(object_key) is None
+        return not error.is_transient and context.objects.find(object_key) is None
     return False

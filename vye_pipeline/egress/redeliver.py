@@ -20,7 +20,7 @@ from vye_pipeline.records import KINDS, Kind
 
 
 class ObjectState(StrEnum):
-    """How what lies in the object store compares with the ledger's digest."""
+    """How what lies in the object store compares with the ledger's fingerprint."""
 
     INTACT = "intact"
     MISSING = "missing"
@@ -29,7 +29,7 @@ class ObjectState(StrEnum):
 
 @dataclass(frozen=True)
 class Verified:
-    """An object that BDN was sent, and the digest of what lies there now (None: nothing)."""
+    """An object that BDN was sent, and the fingerprint of what lies there now (None: nothing)."""
 
     sent: SentObject
     found: str | None
@@ -39,7 +39,7 @@ class Verified:
         """Whether it is there, and is what was sent."""
         if self.found is None:
             return ObjectState.MISSING
-        return ObjectState.INTACT if self.found == self.sent.sha256 else ObjectState.ALTERED
+        return ObjectState.INTACT if self.found == self.sent.fingerprint else ObjectState.ALTERED
 
     def in_words(self) -> str:
         """Returns what is wrong with it and what to do."""
@@ -49,8 +49,8 @@ class Verified:
                 f"vye redeliver {self.sent.partition_date} --kind {self.sent.kind}"
             )
         return (
-            f"{self.sent.object_key} is {self.state}: SHA-256 {self.found} lies there, "
-            f"{self.sent.sha256} was sent; find out who wrote it and which one BDN has read"
+            f"{self.sent.object_key} is {self.state}: fingerprint {self.found} lies there, "
+            f"{self.sent.fingerprint} was sent; find out who wrote it and which one BDN has read"
         )
 
     def as_json(self) -> dict[str, str | None]:
@@ -60,13 +60,13 @@ class Verified:
             "kind": self.sent.kind,
             "object_key": self.sent.object_key,
             "state": self.state.value,
-            "sha256": self.sent.sha256,
-            "sha256_found": self.found,
+            "fingerprint": self.sent.fingerprint,
+            "fingerprint_found": self.found,
         }
 
 
 def verify(context: Context, days: Sequence[date], kinds: Sequence[Kind] = KINDS) -> list[Verified]:
-    """Compares each object that was sent with the ledger's digest.
+    """Compares each object that was sent with the ledger's fingerprint.
 
     Args:
         context: ledger and object store.
@@ -80,7 +80,7 @@ def verify(context: Context, days: Sequence[date], kinds: Sequence[Kind] = KINDS
         return []
     names = {kind.name for kind in kinds}
     return [
-        Verified(sent, context.objects.digest(sent.object_key))
+        Verified(sent, context.fingerprint_at(sent.object_key))
         for sent in context.ledger.sent_objects(days[0], days[-1])
         if sent.kind in names
     ]
@@ -128,7 +128,7 @@ def redeliver(
             kind,
             content,
             object_key=requested.object_key,
-            fingerprint=requested.sha256,
+            fingerprint=requested.fingerprint,
             revision=requested.revision,
             now=now,
         )

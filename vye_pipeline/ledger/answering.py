@@ -83,7 +83,7 @@ class AnsweringVerbs(LedgerConnection):
     @retried
     def record_feed(self, **row: object) -> None:
         """Keeps what a feed is; of a known one nothing."""
-        key = (FEEDS.c.feed_date == row["feed_date"], FEEDS.c.sha256 == row["sha256"])
+        key = (FEEDS.c.feed_date == row["feed_date"], FEEDS.c.fingerprint == row["fingerprint"])
         with self.transaction() as connection:
             if not connection.scalar(select(exists().where(*key))):
                 connection.execute(insert(FEEDS).values(**row))

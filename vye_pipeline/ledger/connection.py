@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import date
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, TypeVar
 
 from sqlalchemy import (
@@ -28,6 +28,7 @@ from vye_pipeline.records import Kind
 from vye_pipeline.retries import retried
 from vye_pipeline.settings import Settings
 from vye_pipeline.sql.engines import Database
+from vye_pipeline.storage.snapshots import SnapshotStore, open_snapshots
 
 Answer = TypeVar("Answer")
 
@@ -69,11 +70,11 @@ class LedgerConnection:
             held.enter_context(exclusive(self.engine, name))
 
     @retried
-    def upgrade(self) -> None:
-        """Brings the tables to this version's revision."""
+    def upgrade(self, open_snapshots: Callable[[], SnapshotStore]) -> None:
+        """Brings the tables to this version's revision (schema.upgrade)."""
         with self._database.errors():
             if not schema.is_current(self.engine):
-                schema.upgrade(self.engine)
+                schema.upgrade(self.engine, open_snapshots)
 
 
 Opened = TypeVar("Opened", bound=LedgerConnection)
@@ -94,7 +95,7 @@ def opened(ledger_type: type[Opened], settings: Settings) -> Opened:
     if database.url == f"sqlite:///{settings.folder / 'ledger.db'}":
         settings.folder.mkdir(parents=True, exist_ok=True)
     ledger = ledger_type(database)
-    ledger.upgrade()
+    ledger.upgrade(partial(open_snapshots, settings))
     return ledger
 
 

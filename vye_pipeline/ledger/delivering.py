@@ -46,7 +46,7 @@ class DeliveringVerbs(LedgerConnection):
         kind: Kind,
         claims_version: int,
         *,
-        sha256: str,
+        fingerprint: str,
         byte_count: int,
         line_count: int,
     ) -> bool:
@@ -56,7 +56,7 @@ class DeliveringVerbs(LedgerConnection):
             partition_date: of the file.
             kind: of its records.
             claims_version: of the claims that it is made of.
-            sha256: of the file, in hex.
+            fingerprint: of the file.
             byte_count: of the file.
             line_count: of the file.
 
@@ -67,7 +67,7 @@ class DeliveringVerbs(LedgerConnection):
             update(FILES)
             .where(*of_partition(FILES, partition_date, kind), ~is_delivered(FILES))
             .where(FILES.c.claims_version == claims_version)
-            .values(sha256=sha256, byte_count=byte_count, line_count=line_count)
+            .values(fingerprint=fingerprint, byte_count=byte_count, line_count=line_count)
         )
         with self.transaction() as connection:
             if connection.execute(announced).rowcount:
@@ -83,7 +83,9 @@ class DeliveringVerbs(LedgerConnection):
         """
         query = (
             file_query()
-            .where(FILES.c.kind == kind.name, FILES.c.sha256.is_not(None), ~is_delivered(FILES))
+            .where(
+                FILES.c.kind == kind.name, FILES.c.fingerprint.is_not(None), ~is_delivered(FILES)
+            )
             .order_by(FILES.c.partition_date)
         )
         with self.transaction() as connection:
@@ -105,7 +107,7 @@ class DeliveringVerbs(LedgerConnection):
             partition_date=file.partition_date,
             kind=file.kind,
             object_key=file.object_key,
-            sha256=file.sha256 or "",
+            fingerprint=file.fingerprint or "",
             byte_count=file.byte_count or 0,
             line_count=file.line_count or 0,
             delivered_at=delivered_at,
@@ -186,7 +188,7 @@ class DeliveringVerbs(LedgerConnection):
                 kind=receipt.kind,
                 revision=revision,
                 object_key=outbound_key(kind, receipt.partition_date, revision),
-                sha256=receipt.sha256,
+                fingerprint=receipt.fingerprint,
                 requested_by=requested_by,
                 reason=reason,
                 requested_at=requested_at,
@@ -217,7 +219,7 @@ class DeliveringVerbs(LedgerConnection):
     @retried
     def sent_objects(self, first: date, last: date) -> list[SentObject]:
         """Returns what must lie in the object store for some days, redeliveries too, by day."""
-        columns = ("partition_date", "kind", "object_key", "sha256")
+        columns = ("partition_date", "kind", "object_key", "fingerprint")
         delivered, again = (
             select(*(table.c[name] for name in columns)).where(
                 table.c.partition_date.between(first, last)
@@ -232,8 +234,10 @@ class DeliveringVerbs(LedgerConnection):
 
 def _refuse_unless_announced(connection: Connection, receipt: Receipt, kind: Kind) -> None:
     """Holds a receipt to the file that is announced now: a run may have lost its lock."""
-    announced = select(FILES.c.sha256).where(*of_partition(FILES, receipt.partition_date, kind))
-    if connection.scalar(announced.with_for_update()) != receipt.sha256:
+    announced = select(FILES.c.fingerprint).where(
+        *of_partition(FILES, receipt.partition_date, kind)
+    )
+    if connection.scalar(announced.with_for_update()) != receipt.fingerprint:
         raise source_error(
             f"the {kind.name} of {receipt.partition_date} have changed during their delivery",
             is_transient=False,

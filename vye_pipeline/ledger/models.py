@@ -59,7 +59,7 @@ FILES = Table(
     Column("first_claimed_at", UtcDateTime, nullable=False),
     Column("claimed_at", UtcDateTime, nullable=False),
     Column("claims_version", Identifier, nullable=False, server_default="1"),
-    Column("sha256", String),
+    Column("fingerprint", String),
     Column("byte_count", Identifier),
     Column("line_count", Identifier),
 )
@@ -115,14 +115,14 @@ PARTITION_CLONES = Table(
     ForeignKeyConstraint(["partition_date", "kind"], ["files.partition_date", "files.kind"]),
 )
 
-# One row a file that lies in the object store, digest verified: the receipt.
+# One row a file that lies in the object store, read back: the receipt.
 DELIVERIES = Table(
     "deliveries",
     METADATA,
     Column("partition_date", Date, primary_key=True),
     Column("kind", String, primary_key=True),
     Column("object_key", String, nullable=False, unique=True),
-    Column("sha256", String, nullable=False),
+    Column("fingerprint", String, nullable=False),
     Column("byte_count", Identifier, nullable=False),
     Column("line_count", Identifier, nullable=False),
     Column("delivered_at", UtcDateTime, nullable=False),
@@ -137,7 +137,7 @@ REDELIVERIES = Table(
     Column("kind", String, primary_key=True),
     Column("revision", Identifier, primary_key=True),
     Column("object_key", String, nullable=False, unique=True),
-    Column("sha256", String, nullable=False),
+    Column("fingerprint", String, nullable=False),
     Column("requested_by", String, nullable=False),
     Column("reason", String, nullable=False),
     Column("requested_at", UtcDateTime, nullable=False),
@@ -195,7 +195,7 @@ ACKNOWLEDGEMENTS = Table(
     Column("kind", String, primary_key=True),
     Column("revision", Identifier, primary_key=True),
     Column("sequence", Identifier, primary_key=True),
-    Column("sha256", String, primary_key=True),
+    Column("fingerprint", String, primary_key=True),
     Column("object_key", String, nullable=False),
     Column("snapshot_name", String, nullable=False),
     Column("received_at", UtcDateTime, nullable=False),
@@ -214,7 +214,7 @@ ORPHANED_ACKNOWLEDGEMENTS = Table(
     METADATA,
     Column("object_key", String, primary_key=True),
     Column("partition_date", Date, nullable=False),
-    Column("sha256", String, nullable=False),
+    Column("fingerprint", String, nullable=False),
     Column("snapshot_name", String, nullable=False),
     Column("reason", String, nullable=False),
     Column("seen_at", UtcDateTime, nullable=False),
@@ -275,7 +275,7 @@ FEEDS = Table(
     "feeds",
     METADATA,
     Column("feed_date", Date, primary_key=True),
-    Column("sha256", String, primary_key=True),
+    Column("fingerprint", String, primary_key=True),
     Column("snapshot_name", String, nullable=False),
     Column("line_count", Identifier, nullable=False),
     Column("unreadable_count", Identifier, nullable=False),

@@ -17,7 +17,7 @@ class FileRow:
         object_key: where it is put.
         snapshot_name: of the records that are claimed.
         claims_version: counts the changes of their claims, from 1; 0 of a file not claimed yet.
-        sha256: of the file that was rendered from these claims, in hex; None until it is.
+        fingerprint: of the file that was rendered from these claims; None until it is.
         byte_count: of that file.
         line_count: of that file.
     """
@@ -28,7 +28,7 @@ class FileRow:
     object_key: str
     snapshot_name: str
     claims_version: int = 0
-    sha256: str | None = None
+    fingerprint: str | None = None
     byte_count: int | None = None
     line_count: int | None = None
 
@@ -40,7 +40,7 @@ class Receipt:
     partition_date: date
     kind: str
     object_key: str
-    sha256: str
+    fingerprint: str
     byte_count: int
     line_count: int
     delivered_at: datetime
@@ -55,7 +55,7 @@ class RedeliveryRow:
         kind: of its records.
         revision: from 2.
         object_key: where the same bytes are put.
-        sha256: of the file, as in its receipt.
+        fingerprint: of the file, as in its receipt.
         requested_by: who asked for it.
         reason: why.
         requested_at: when.
@@ -66,7 +66,7 @@ class RedeliveryRow:
     kind: str
     revision: int
     object_key: str
-    sha256: str
+    fingerprint: str
     requested_by: str
     reason: str
     requested_at: datetime
@@ -75,12 +75,12 @@ class RedeliveryRow:
 
 @dataclass(frozen=True)
 class SentObject:
-    """An object that BDN was sent, and the digest that it must have."""
+    """An object that BDN was sent, and the fingerprint that it must have."""
 
     partition_date: date
     kind: str
     object_key: str
-    sha256: str
+    fingerprint: str
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Orphan:
     Attributes:
         partition_date: of the business day that found it.
         object_key: where it lies.
-        sha256: of its bytes.
+        fingerprint: of its bytes.
         snapshot_name: where they are kept.
         reason: why it answers to nothing.
         seen_at: when it was looked at last.
@@ -98,7 +98,7 @@ class Orphan:
 
     partition_date: date
     object_key: str
-    sha256: str
+    fingerprint: str
     snapshot_name: str
     reason: str
     seen_at: datetime

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy import Engine, inspect, text
+
+from vye_pipeline.storage.snapshots import SnapshotStore
 
 HEAD = "head"
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -21,11 +24,20 @@ def is_current(engine: Engine) -> bool:
         return connection.scalar(text("SELECT version_num FROM alembic_version")) == REVISION
 
 
-def upgrade(engine: Engine, revision: str = HEAD) -> None:
-    """Runs the missing migrations in one transaction; a second process waits for the first."""
+def upgrade(
+    engine: Engine, open_snapshots: Callable[[], SnapshotStore], revision: str = HEAD
+) -> None:
+    """Runs the missing migrations in one transaction; a second process waits for the first.
+
+    Args:
+        engine: the ledger's.
+        open_snapshots: opens those that its rows name; called only where rows have to be rewritten.
+        revision: the one to arrive at.
+    """
     from alembic import command  # only a ledger that is behind needs it
     from alembic.config import Config
 
+    from vye_pipeline.ledger.rekeying import Rekeying
     from vye_pipeline.ledger.views import create_views, drop_views
 
     config = Config()
@@ -34,6 +46,7 @@ def upgrade(engine: Engine, revision: str = HEAD) -> None:
         if connection.dialect.name == "postgresql":
             connection.execute(text(f"SELECT pg_advisory_xact_lock({UPGRADE_LOCK})"))
         config.attributes["connection"] = connection
+        config.attributes["rekeying"] = Rekeying(open_snapshots)
         drop_views(connection)
         command.upgrade(config, revision)
         if revision == HEAD:

@@ -31,7 +31,7 @@ def supersede(connection: Connection, kind: Kind, partition_date: date) -> int:
             .where(*of_partition(FILES, partition_date, kind))
             .values(
                 claims_version=FILES.c.claims_version + 1,
-                sha256=None,
+                fingerprint=None,
                 byte_count=None,
                 line_count=None,
             )

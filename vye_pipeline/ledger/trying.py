@@ -73,7 +73,7 @@ class TryingVerbs(LedgerConnection):
             revision: 1 for the file as it was delivered first, from 2 for a redelivery.
         """
         announced = (
-            select(FILES.c.sha256).where(*of_partition(FILES, partition_date, kind))
+            select(FILES.c.fingerprint).where(*of_partition(FILES, partition_date, kind))
         ).scalar_subquery()
         query = select(func.min(TRIES.c.begun_at)).where(
             *of_partition(TRIES, partition_date, kind),

@@ -72,7 +72,7 @@ def _by_day() -> View:
         f"{status}_count": func.count().filter(each.c.status == str(status)) for status in Status
     }
     lines = func.count().filter(each.c.status.in_([str(status) for status in OF_A_LINE]))
-    is_delivered = func.max(case((DELIVERIES.c.sha256.is_not(None), 1), else_=0))
+    is_delivered = func.max(case((DELIVERIES.c.fingerprint.is_not(None), 1), else_=0))
     unsettled = func.count().filter(each.c.status.in_([str(status) for status in UNSETTLED]))
     query = (
         select(
@@ -220,7 +220,7 @@ def _delivery_history() -> View:
         literal("delivered").label("event"),
         DELIVERIES.c.delivered_at.label("at"),
         DELIVERIES.c.object_key,
-        DELIVERIES.c.sha256,
+        DELIVERIES.c.fingerprint,
         DELIVERIES.c.line_count,
         null().label("cause"),
         null().label("what"),
@@ -231,7 +231,7 @@ def _delivery_history() -> View:
         literal("delivered again"),
         REDELIVERIES.c.redelivered_at,
         REDELIVERIES.c.object_key,
-        REDELIVERIES.c.sha256,
+        REDELIVERIES.c.fingerprint,
         DELIVERIES.c.line_count,
         null(),
         REDELIVERIES.c.reason,
@@ -256,7 +256,7 @@ def _delivery_history() -> View:
             "event": "delivered, delivered again, or failed",
             "at": "when; null for a redelivery that is not finished",
             "object_key": "where the file lies or was to lie; null if nothing had been read yet",
-            "sha256": "the file's digest; null for a failure",
+            "fingerprint": "a keyed digest of the file; null for a failure",
             "line_count": "lines of the file, or records that the failure held back",
             "cause": "of a failure: upload, source or defect",
             "what": "what went wrong, or why it was delivered again",

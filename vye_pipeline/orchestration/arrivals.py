@@ -1,10 +1,9 @@
-"""What lies in the inbound folders, a digest a day: a new or replaced file changes it."""
+"""What lies in the inbound folders, a fingerprint a day: a new or replaced file changes it."""
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container, Iterable
 from itertools import groupby
 
 from vye_pipeline.bdn.file_names import INBOUND
@@ -13,14 +12,17 @@ from vye_pipeline.storage.object_store import StoredObject
 DAY = re.compile(rf"{INBOUND}(?P<day>[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})/")
 
 
-def arrivals(listing: Iterable[StoredObject]) -> dict[str, str]:
-    """Returns a digest of keys and ETags for each partition with anything in its folder.
+def arrivals(
+    listing: Iterable[StoredObject], fingerprint: Callable[[bytes], str]
+) -> dict[str, str]:
+    """Returns a fingerprint of keys and ETags for each partition with anything in its folder.
 
     Args:
         listing: of all inbound folders, sorted by key.
+        fingerprint: keyed, for an ETag may be a digest of the content.
     """
     return {
-        day: hashlib.sha256(repr([(one.key, one.etag) for one in objects]).encode()).hexdigest()
+        day: fingerprint(repr([(one.key, one.etag) for one in objects]).encode())
         for day, objects in groupby(_of_a_day(listing), _day)
     }
 

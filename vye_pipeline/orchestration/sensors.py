@@ -37,13 +37,18 @@ def acknowledgement_sensor(
         from vye_pipeline.ledger.news import known_inbound_keys
 
         listing = pipeline.objects.list(INBOUND)
-        lying = arrivals(listing)
+        lying = arrivals(listing, pipeline.snapshots.fingerprint)
         if context.cursor is None:
             known = pipeline.ledger.read(known_inbound_keys)
             changed = days_with_unknown(listing, known)
         else:
             seen = json.loads(context.cursor)
-            changed = {day for day, digest in lying.items() if seen.get(day) != digest}
+            rekeyed = pipeline.snapshots.fingerprint_of_digest  # a cursor of an earlier version
+            changed = {
+                day
+                for day, fingerprint in lying.items()
+                if fingerprint not in (seen.get(day), rekeyed(seen.get(day, "")))
+            }
         days = sorted(day for day in changed if partitions.has_partition_key(day))
         return dg.SensorResult(
             run_requests=[

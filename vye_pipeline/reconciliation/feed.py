@@ -60,7 +60,7 @@ def take_feed(context: Context, feed_date: date, now: datetime) -> FeedOutcome |
     feed = parse_feed(content, place=key)
     context.ledger.record_feed(
         feed_date=feed_date,
-        sha256=kept.sha256,
+        fingerprint=kept.fingerprint,
         snapshot_name=kept.name,
         line_count=len(feed.lines),
         unreadable_count=len(feed.unreadable),

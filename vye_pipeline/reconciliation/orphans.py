@@ -60,4 +60,4 @@ def _kept(context: Context, partition_date: date, key: str, reason: str, now: da
     kept = context.snapshots.keep(
         f"{partition_date}/orphaned_acknowledgement", context.objects.get(key)
     )
-    return Orphan(partition_date, key, kept.sha256, kept.name, reason, now)
+    return Orphan(partition_date, key, kept.fingerprint, kept.name, reason, now)

@@ -64,7 +64,7 @@ def receive(context: Context, partition_date: date, kind: Kind, now: datetime) -
             kind=kind.name,
             revision=place.revision,
             sequence=place.sequence,
-            sha256=kept.sha256,
+            fingerprint=kept.fingerprint,
             object_key=stored.key,
             snapshot_name=kept.name,
             received_at=read.received_at,

@@ -49,7 +49,7 @@ class Day:
     delivery: str
     cause: str | None
     object_key: str | None
-    sha256: str | None
+    fingerprint: str | None
     replaced: int
     lines: int
     counts: dict[str, int] = field(default_factory=dict)
@@ -72,7 +72,7 @@ class Day:
             "delivery": self.delivery,
             "cause": self.cause,
             "object_key": self.object_key,
-            "sha256": self.sha256,
+            "fingerprint": self.fingerprint,
             "export_ready": self.export_ready,
             "replaced": self.replaced,
             "lines": self.lines,
@@ -130,17 +130,17 @@ def _day(
     files: dict[tuple[date, str], tuple[str, str | None]],
 ) -> Day:
     key = (day, kind)
-    object_key, sha256 = files.get(key, (None, None))
+    object_key, fingerprint = files.get(key, (None, None))
     by_status = {str(status): counts.get((day, kind, str(status)), 0) for status in Status}
     unsent = (Status.QUARANTINED, Status.SUPERSEDED, Status.UNEXPECTED)
-    delivery = DELIVERED if sha256 else FAILED if key in files or key in causes else MISSING
+    delivery = DELIVERED if fingerprint else FAILED if key in files or key in causes else MISSING
     return Day(
         partition_date=day,
         kind=kind,
         delivery=delivery,
         cause=None if delivery == DELIVERED else causes.get(key),
         object_key=object_key,
-        sha256=sha256,
+        fingerprint=fingerprint,
         replaced=counts.get((day, kind, REPLACED), 0),
         lines=sum(by_status.values()) - sum(by_status[status] for status in unsent),
         counts=by_status,
@@ -177,14 +177,16 @@ def _last_causes(
 def _files(
     connection: Connection, first: date, last: date, known_at: datetime
 ) -> dict[tuple[date, str], tuple[str, str | None]]:
-    """Returns object key and delivered digest of each file, the digest null if undelivered."""
+    """Returns object key and delivered fingerprint of each file, null if undelivered."""
     delivered = and_(same_partition(DELIVERIES, FILES), DELIVERIES.c.delivered_at <= known_at)
     query = (
-        select(FILES.c.partition_date, FILES.c.kind, FILES.c.object_key, DELIVERIES.c.sha256)
+        select(FILES.c.partition_date, FILES.c.kind, FILES.c.object_key, DELIVERIES.c.fingerprint)
         .outerjoin(DELIVERIES, delivered)
         .where(FILES.c.partition_date.between(first, last), FILES.c.first_claimed_at <= known_at)
     )
-    return {(day, kind): (key, sha256) for day, kind, key, sha256 in connection.execute(query)}
+    return {
+        (day, kind): (key, fingerprint) for day, kind, key, fingerprint in connection.execute(query)
+    }
 
 
 def rejections(connection: Connection, kind: str, before: date, day_count: int) -> list[Rejections]:

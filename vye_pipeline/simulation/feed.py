@@ -35,7 +35,7 @@ def write_feed(store: ObjectStore, feed_date: date, worked_off: date) -> str:
     delivered = {
         kind: _lines(kind, store.get(outbound_key(kind, worked_off)))
         for kind in (VERIFICATIONS, ADDRESS_CHANGES)
-        if store.digest(outbound_key(kind, worked_off)) is not None
+        if store.find(outbound_key(kind, worked_off)) is not None
     }
     if not delivered:
         raise UsageError(f"nothing was delivered for {worked_off}: vye egress {worked_off}")

@@ -165,7 +165,7 @@ def answer_partition(
     }
     if not sent:
         raise UsageError(f"nothing was delivered for {partition_date}: vye egress {partition_date}")
-    new = [kind for kind in sent if store.digest(acknowledgement_key(kind, partition_date)) is None]
+    new = [kind for kind in sent if store.find(acknowledgement_key(kind, partition_date)) is None]
     shares, left = {}, faults
     for kind in new:
         shares[kind], left = _share(left, sent[kind].count(b"\n"))
@@ -207,7 +207,7 @@ def _give_supplement(
 ) -> list[str]:
     """Answers what the first acknowledgement left open, if it left anything open."""
     key, held = acknowledgement_key(kind, partition_date, 2), _held_key(kind, partition_date)
-    if store.digest(held) is None or store.digest(key) is not None:
+    if store.find(held) is None or store.find(key) is not None:
         return []
     supplement = parse_acknowledgement(
         store.get(held), file_name=file_name(kind, partition_date), place=held
@@ -218,7 +218,7 @@ def _give_supplement(
 
 def _delivered_key(store: ObjectStore, kind: Kind, partition_date: date) -> str | None:
     key = outbound_key(kind, partition_date)
-    return key if store.digest(key) is not None else None
+    return key if store.find(key) is not None else None
 
 
 def _with_details(head: Acknowledgement, details: pd.DataFrame) -> Acknowledgement:

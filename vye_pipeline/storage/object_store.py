@@ -1,12 +1,11 @@
 """Where files lie: what an S3 bucket (s3_store.py) and a folder (folder_store.py) both guarantee.
 
 An object is put whole or not at all, and put once where BDN reads it (bdn-interface.md, part 2).
-Contents hold personal data: messages name keys and digests, never contents.
+Contents hold personal data: messages name keys, never contents or digests of them.
 """
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import suppress
@@ -56,9 +55,9 @@ class ObjectMissing(PipelineError):
 class KeyTaken(PipelineError):
     """Other bytes lie at a key; nothing was overwritten."""
 
-    def __init__(self, location: str, digests: str) -> None:
+    def __init__(self, location: str) -> None:
         super().__init__(
-            f"{location} is taken by other bytes, nothing was overwritten: {digests}",
+            f"{location} is taken by other bytes, nothing was overwritten",
             cause=Cause.UPLOAD,
             is_transient=False,
             next_step="find out which of the two BDN has to get before anything is sent again",
@@ -126,52 +125,48 @@ class ObjectStore(ABC):
         Raises:
             PipelineError: other bytes lie at the key (they stay), or the store failed.
         """
-        expected = _sha256(content)
         try:
             is_new = self.create(key, content)
         except PipelineError as error:
-            if error.is_transient and self._holds(key, expected):
+            if error.is_transient and self._holds(key, content):
                 return PutOutcome.ALREADY_THERE
             raise
-        found = self.digest(key)
-        if found != expected:
-            raise self._contradiction(key, expected, found, is_new=is_new)
+        found = self.find(key)
+        if found != content:
+            raise self._contradiction(key, is_gone=found is None, is_new=is_new)
         return PutOutcome.STORED if is_new else PutOutcome.ALREADY_THERE
 
-    def digest(self, key: str) -> str | None:
-        """Returns the SHA-256 of what lies at a key, in hexadecimal, None where nothing does.
+    def find(self, key: str) -> bytes | None:
+        """Returns what lies at a key, None where nothing does.
 
         Raises:
             PipelineError: the store failed.
         """
         try:
-            return _sha256(self.get(key))
+            return self.get(key)
         except ObjectMissing:
             return None
 
-    def _holds(self, key: str, expected: str) -> bool:
+    def _holds(self, key: str, content: bytes) -> bool:
         with suppress(PipelineError):
-            return self.digest(key) == expected
+            return self.find(key) == content
         return False
 
-    def _contradiction(
-        self, key: str, expected: str, found: str | None, *, is_new: bool
-    ) -> PipelineError:
+    def _contradiction(self, key: str, *, is_gone: bool, is_new: bool) -> PipelineError:
         location = self.location(key)
-        if found is None:
+        if is_gone:
             return upload_error(
                 f"{location} was removed by somebody else while it was being put",
                 is_transient=True,
                 next_step=RUN_IT_AGAIN,
             )
-        digests = f"SHA-256 {found} lies there, {expected} was put"
         if is_new:
             return upload_error(
-                f"{location} reads back with other bytes than were put: {digests}",
+                f"{location} reads back with other bytes than were put",
                 is_transient=False,
                 next_step="look at what lies there, remove it if BDN has not read it, run it again",
             )
-        return KeyTaken(location, digests)
+        return KeyTaken(location)
 
 
 def failure(what: str, *, next_step: str | None, is_transient: bool) -> PipelineError:
@@ -204,7 +199,3 @@ def folder_of(prefix: str) -> str:
     """Returns the part of a prefix that must be a whole folder."""
     folder = prefix.rpartition("/")[0]
     return checked(folder) if folder else ""
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

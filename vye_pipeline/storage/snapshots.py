@@ -2,13 +2,20 @@
 
 They hold personal data. The cipher is authenticated (Fernet), and a snapshot's name is sealed in
 with its content: a damaged, foreign or swapped snapshot is an error, never data.
+
+The key of all fingerprints is kept among them (bdn-interface.md, part 2). It is made once and never
+changes; it is encrypted anew when the snapshots' key does.
 """
 
 from __future__ import annotations
 
 import hashlib
+import hmac
+import re
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import cast
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -25,14 +32,16 @@ HOW_TO_MAKE_A_KEY = (
 )
 ZSTD = b"\x28\xb5\x2f\xfd"  # how what is compressed begins: nothing else that is kept does
 END_OF_NAME = b"\n"  # no key of an object contains it
+FINGERPRINT_KEY = "fingerprints.key"
+FINGERPRINTED = re.compile(r"\.[0-9a-f]{64}$")
 
 
 @dataclass(frozen=True)
 class Kept:
-    """A snapshot's name, and the digest of its content."""
+    """A snapshot's name, and the fingerprint of its content."""
 
     name: str
-    sha256: str
+    fingerprint: str
 
 
 class SnapshotStore:
@@ -45,7 +54,8 @@ class SnapshotStore:
             ValueError: there is no key, or one is not 32 bytes in URL-safe base64.
         """
         self._store = store
-        self._cipher = MultiFernet([Fernet(key) for key in keys])
+        self._ciphers = [Fernet(key) for key in keys]
+        self._cipher = MultiFernet(self._ciphers)
 
     def put(self, name: str, content: bytes) -> None:
         """Stores a snapshot, whole or not at all, in place of an older one of that name.
@@ -53,17 +63,16 @@ class SnapshotStore:
         Raises:
             PipelineError: the store failed.
         """
-        sealed = name.encode() + END_OF_NAME + _compressed(content)
-        self._store.put(name, self._cipher.encrypt(sealed))
+        self._store.put(name, self._encrypted(name, content))
 
     def keep(self, stem: str, content: bytes) -> Kept:
-        """Stores bytes as they came, once, under a name that ends with their digest.
+        """Stores bytes as they came, once, under a name that ends with their fingerprint.
 
         Raises:
             PipelineError: the store failed.
         """
-        sha256 = hashlib.sha256(content).hexdigest()
-        kept = Kept(f"{stem}-{sha256}", sha256)
+        fingerprint = self.fingerprint(content)
+        kept = Kept(f"{stem}.{fingerprint}", fingerprint)
         if not self.exists(kept.name):
             self.put(kept.name, content)
         return kept
@@ -98,7 +107,56 @@ class SnapshotStore:
         Raises:
             PipelineError: the store failed.
         """
-        return any(found.key == name for found in self._store.list(name))
+        return name in self.names(name)
+
+    def names(self, prefix: str) -> list[str]:
+        """Returns the names of the snapshots that start with a prefix, sorted.
+
+        Raises:
+            PipelineError: the store failed.
+        """
+        return [found.key for found in self._store.list(prefix)]
+
+    def fingerprint(self, content: bytes) -> str:
+        """Returns a keyed digest of bytes, in hex: the same bytes always have the same.
+
+        Raises:
+            PipelineError: the store failed, or its fingerprints' key is lost.
+        """
+        return self.fingerprint_of_digest(hashlib.sha256(content).hexdigest())
+
+    def fingerprint_of_digest(self, sha256: str) -> str:
+        """Returns the fingerprint of bytes of which only the SHA-256 is known, in hex.
+
+        Raises:
+            PipelineError: the store failed, or its fingerprints' key is lost.
+        """
+        return hmac.new(self._fingerprint_key, sha256.encode(), "sha256").hexdigest()
+
+    @cached_property
+    def _fingerprint_key(self) -> bytes:
+        try:
+            encrypted = self._store.get(FINGERPRINT_KEY)
+        except ObjectMissing:
+            self._make_fingerprint_key()
+            encrypted = self._sealed(FINGERPRINT_KEY)
+        key = self.get(FINGERPRINT_KEY)
+        try:
+            self._ciphers[0].decrypt(encrypted)
+        except InvalidToken:  # the snapshots' key was rotated
+            self.put(FINGERPRINT_KEY, key)
+        return key
+
+    def _make_fingerprint_key(self) -> None:
+        """Makes the key if nothing was named with one yet; of two at once, one key stays."""
+        if any(FINGERPRINTED.search(name) for name in self.names("")):
+            raise defect(
+                f"{FINGERPRINT_KEY} is missing among the snapshots",
+                next_step=f"restore {FINGERPRINT_KEY}: nothing that was sent can be recognised "
+                "without it",
+            )
+        key = self._encrypted(FINGERPRINT_KEY, secrets.token_bytes(32))
+        self._store.create(FINGERPRINT_KEY, key)
 
     def delete(self, name: str) -> None:
         """Removes a snapshot; it may be gone already.
@@ -107,6 +165,9 @@ class SnapshotStore:
             PipelineError: the store failed.
         """
         self._store.delete(name)
+
+    def _encrypted(self, name: str, content: bytes) -> bytes:
+        return self._cipher.encrypt(name.encode() + END_OF_NAME + _compressed(content))
 
     def _sealed(self, name: str) -> bytes:
         try:

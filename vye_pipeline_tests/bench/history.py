@@ -28,7 +28,7 @@ SELECT i, DATE '2000-01-03' + (i - 1) / CAST(:a_day AS int) AS day,
        TIMESTAMPTZ '2000-01-03 12:00+00' AS moment
 FROM generate_series(1, CAST(:records AS int)) AS i;
 INSERT INTO files (partition_date, kind, file_name, object_key, snapshot_name, first_claimed_at,
-       claimed_at, sha256, byte_count, line_count)
+       claimed_at, fingerprint, byte_count, line_count)
 SELECT DISTINCT day, 'verifications', 'past', 'past/' || day, 'past', moment, moment,
        repeat('0', 64), 30, CAST(:a_day AS bigint) FROM past;
 INSERT INTO partition_clones (bdn_clone_id, kind, partition_date)
@@ -38,7 +38,7 @@ INSERT INTO claims (kind, record_id, partition_date, user_info_id, user_profile_
 SELECT 'verifications', record_id, day, record_id, user_profile_id,
        day - DATE '2000-01-03' - CAST(:records AS int), moment, day, 'line', line_number, FALSE
 FROM past;
-INSERT INTO deliveries (partition_date, kind, object_key, sha256, byte_count, line_count,
+INSERT INTO deliveries (partition_date, kind, object_key, fingerprint, byte_count, line_count,
        delivered_at)
 SELECT DISTINCT day, 'verifications', 'past/' || day, repeat('0', 64), 30,
        CAST(:a_day AS bigint), moment FROM past;

@@ -50,7 +50,7 @@ class Rows:
             kind: [
                 self.pipeline.objects.get(key)
                 for sequence in (1, 2)
-                if self.pipeline.objects.digest(key := acknowledgement_key(kind, DAY, sequence))
+                if self.pipeline.objects.find(key := acknowledgement_key(kind, DAY, sequence))
             ]
             for kind in KINDS
         }

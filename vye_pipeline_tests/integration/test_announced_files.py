@@ -109,6 +109,6 @@ def test_a_receipt_is_written_only_for_the_file_that_is_announced(rehearsal: Reh
     file = ledger.file(day, VERIFICATIONS)
     assert file is not None
     with pytest.raises(PipelineError, match="have changed during their delivery"):
-        ledger.deliver(replace(file, sha256="another"), VERIFICATIONS, now)
+        ledger.deliver(replace(file, fingerprint="another"), VERIFICATIONS, now)
     assert ledger.receipt(day, VERIFICATIONS) is None
-    assert ledger.deliver(file, VERIFICATIONS, now).sha256 == file.sha256
+    assert ledger.deliver(file, VERIFICATIONS, now).fingerprint == file.fingerprint

@@ -116,7 +116,7 @@ def _answered_before(rehearsal: Rehearsal, day: Any, number: int) -> None:
         kind=VERIFICATIONS.name,
         revision=1,
         sequence=1,
-        sha256=name,
+        fingerprint=name,
         object_key=name,
         snapshot_name=name,
         received_at=cut_off(day),

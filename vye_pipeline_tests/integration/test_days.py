@@ -181,6 +181,10 @@ def test_other_bytes_under_the_key_are_a_conflict_and_stay(rehearsal: Rehearsal)
     (failure,) = rehearsal.egress(DAYS[0], VERIFICATIONS)
     assert failure.cause is Cause.UPLOAD
     assert not failure.is_transient
+    fingerprint = rehearsal.pipeline.fingerprint_at(key)
+    rendered = rehearsal.pipeline.ledger.file(DAYS[0], VERIFICATIONS)
+    assert rendered is not None
+    assert f"fingerprint {fingerprint} lies there, {rendered.fingerprint} was put" in failure.what
     assert rehearsal.outage.get(key) == b"somebody else's\n"
 
 
@@ -250,8 +254,8 @@ def test_of_one_users_submissions_only_the_newest_goes_out(rehearsal: Rehearsal)
         " disposition, line_number, is_vanished FROM claims LIMIT 1",
         "UPDATE claims SET is_vanished = true",
         "DELETE FROM claims",
-        "UPDATE files SET sha256 = 'other'",
-        "UPDATE deliveries SET sha256 = 'other'",
+        "UPDATE files SET fingerprint = 'other'",
+        "UPDATE deliveries SET fingerprint = 'other'",
         "DELETE FROM deliveries",
     ],
 )

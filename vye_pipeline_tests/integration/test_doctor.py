@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 from sqlalchemy import text
@@ -17,6 +18,7 @@ from vye_pipeline.ledger.connection import ledger_database
 from vye_pipeline.ledger.schema import upgrade
 from vye_pipeline.settings import Settings, load_settings
 from vye_pipeline.simulation.outage import Outage
+from vye_pipeline.storage.snapshots import open_snapshots
 from vye_pipeline_tests.integration.listeners import SlackListener
 from vye_pipeline_tests.integration.rehearsal import Rehearsal
 
@@ -43,7 +45,7 @@ def test_a_sound_world_is_good_and_stays_as_it_is(settings: Settings) -> None:
 def test_a_ledger_that_is_behind_is_told_and_not_upgraded(settings: Settings) -> None:
     Rehearsal.prepare(settings)
     behind = ledger_database(settings).engine()
-    upgrade(behind, "0003")
+    upgrade(behind, partial(open_snapshots, settings), "0003")
     assert found(settings)["ledger"].health == Health.WARNING
     with behind.connect() as connection:
         assert connection.scalar(text("SELECT version_num FROM alembic_version")) == "0003"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, date, datetime
 from functools import partial
 from typing import Any
@@ -20,6 +21,7 @@ from vye_pipeline.ledger.models import METADATA
 from vye_pipeline.ledger.schema import MIGRATIONS, REVISION, upgrade
 from vye_pipeline.settings import Settings
 from vye_pipeline.sql.engines import Database
+from vye_pipeline.storage.snapshots import SnapshotStore, open_snapshots
 
 Rows = dict[str, list[dict[str, Any]]]
 
@@ -39,6 +41,7 @@ CHOSEN = {
 # What PostgreSQL finds by ranges of blocks.
 BY_BLOCKS = {"claims_by_partition", "reconciliations_by_partition"}
 DROPPED = {"reconciliations": {"id"}}
+REWRITTEN = {"sha256", "fingerprint"}  # a test of its own looks at them
 MOMENT = datetime(2025, 4, 1, 9, 45, tzinfo=UTC)
 # Table, columns, whether it is unique, whether it has only some of the rows.
 INDEXES = {
@@ -151,7 +154,8 @@ def test_a_ledger_of_any_revision_keeps_its_rows_and_becomes_the_newest(
     settings.folder.mkdir(parents=True, exist_ok=True)
     database = Database("the ledger", "VYE_LEDGER_URL", settings.ledger_database_url, Cause.DEFECT)
     engine = database.engine()
-    upgrade(engine, earlier)
+    opened = partial(open_snapshots, settings)
+    upgrade(engine, opened, earlier)
     with engine.begin() as connection:
         fill(connection)
         before = contents(connection)
@@ -163,7 +167,7 @@ def test_a_ledger_of_any_revision_keeps_its_rows_and_becomes_the_newest(
         is_server = connection.dialect.name == "postgresql"
         assert by_blocks(connection) == (BY_BLOCKS if is_server else set())
     for table, rows in before.items():
-        kept = set(rows[0]) - DROPPED.get(table, set())
+        kept = set(rows[0]) - DROPPED.get(table, set()) - REWRITTEN
         assert [{name: row[name] for name in kept} for row in after[table]] == [
             {name: row[name] for name in kept} for row in rows
         ]
@@ -176,7 +180,8 @@ def test_a_file_of_which_a_line_was_overtaken_earlier_is_taken_back_and_numbered
     settings.folder.mkdir(parents=True, exist_ok=True)
     database = Database("the ledger", "VYE_LEDGER_URL", settings.ledger_database_url, Cause.DEFECT)
     engine = database.engine()
-    upgrade(engine, "0011")
+    opened = partial(open_snapshots, settings)
+    upgrade(engine, opened, "0011")
     with engine.begin() as connection:
         tables = {table.name: table for table in reflected(connection)}
         for kind, lines in (("overtaken", 3), ("sent with gaps", 2), ("sent", 3), ("whole", 3)):
@@ -193,13 +198,14 @@ def test_a_file_of_which_a_line_was_overtaken_earlier_is_taken_back_and_numbered
         add = partial(insert_row, connection, tables["deliveries"])
         add(kind="sent with gaps", object_key="gaps", line_count=2)
         add(kind="sent", line_count=3)
-    upgrade(engine)
+    upgrade(engine, opened)
     with engine.begin() as connection:
-        query = "SELECT sha256, line_count FROM files ORDER BY kind"
+        query = "SELECT fingerprint, line_count FROM files ORDER BY kind"
         files = [tuple(row) for row in connection.exec_driver_sql(query)]
         query = "SELECT line_number FROM claims ORDER BY kind, record_id"
         numbers = connection.exec_driver_sql(query).scalars().all()
-    assert files == [(None, None), ("rendered", 3), ("rendered", 2), ("rendered", 3)]
+    rendered = opened().fingerprint_of_digest("rendered")
+    assert files == [(None, None), (rendered, 3), (rendered, 2), (rendered, 3)]
     assert numbers == [1, None, 2, 1, None, 3, 1, None, 2, 1, 2, 3]
     for change in (
         "is_vanished = true WHERE kind = 'sent'",
@@ -208,6 +214,79 @@ def test_a_file_of_which_a_line_was_overtaken_earlier_is_taken_back_and_numbered
         with pytest.raises(DBAPIError, match="delivered, therefore frozen"):
             with engine.begin() as connection:
                 connection.exec_driver_sql(f"UPDATE claims SET {change}")
+    engine.dispose()
+
+
+def test_a_ledger_with_plain_digests_and_its_snapshots_know_fingerprints_afterwards(
+    settings: Settings,
+) -> None:
+    settings.folder.mkdir(parents=True, exist_ok=True)
+    database = Database("the ledger", "VYE_LEDGER_URL", settings.ledger_database_url, Cause.DEFECT)
+    engine, opened = database.engine(), partial(open_snapshots, settings)
+    content, digest = b"900123456", hashlib.sha256(b"900123456").hexdigest()
+    old = f"2025-04-01/verifications/upload_file-{digest}"
+    opened().put(old, content)
+    upgrade(engine, opened, "0014")
+    with engine.begin() as connection:
+        for table in sorted(reflected(connection), key=rank):
+            if {"sha256", "fingerprint"} & set(table.c.keys()):
+                named = {"sha256": digest, "fingerprint": digest, "snapshot_name": old}
+                chosen = {name: one for name, one in named.items() if name in table.c}
+                insert_row(connection, table, **chosen)
+        failures = next(one for one in reflected(connection) if one.name == "failures")
+        insert_row(connection, failures, what=f"SHA-256 {digest} lies there, {digest} was put")
+    upgrade(engine, opened)
+    fingerprint = opened().fingerprint(content)
+    new = f"2025-04-01/verifications/upload_file.{fingerprint}"
+    with engine.begin() as connection:
+        everything = repr(contents(connection))
+        (what,) = connection.scalars(select(failures.c.what))
+    assert digest not in everything
+    assert what == f"fingerprint {fingerprint} lies there, {fingerprint} was put"
+    assert repr(new) in everything
+    assert opened().get(new) == content
+    assert [name for name in opened().names("") if digest in name] == []
+    with pytest.raises(DBAPIError, match="delivered, therefore frozen"):
+        with engine.begin() as connection:
+            connection.exec_driver_sql("UPDATE files SET line_count = 9")
+    engine.dispose()
+
+
+def test_fingerprints_are_made_again_after_an_interruption_at_any_point(
+    embedded: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedded.folder.mkdir(parents=True)
+    url = embedded.ledger_database_url
+    engine = Database("the ledger", "VYE_LEDGER_URL", url, Cause.DEFECT).engine()
+    opened = partial(open_snapshots, embedded)
+    names = [f"2025-04-01/feed-{number:064x}" for number in range(3)]
+    for name in names:
+        opened().put(name, name.encode())
+    upgrade(engine, opened, "0014")
+    with engine.begin() as connection:
+        feeds = next(one for one in reflected(connection) if one.name == "feeds")
+        for number, name in enumerate(names):
+            insert_row(connection, feeds, sha256=f"{number:064x}", snapshot_name=name)
+    for verb, calls in (("put", 1), ("put", 2), ("delete", 1), ("delete", 3)):
+        left = iter(range(calls))
+        through = getattr(SnapshotStore, verb)
+
+        def interrupted(*arguments: Any, left: Any = left, through: Any = through) -> None:
+            if next(left, None) is None:
+                raise KeyboardInterrupt
+            through(*arguments)
+
+        with monkeypatch.context() as patching:
+            patching.setattr(SnapshotStore, verb, interrupted)
+            if (verb, calls) != ("delete", 3):
+                with pytest.raises(KeyboardInterrupt):
+                    upgrade(engine, opened)
+            else:
+                upgrade(engine, opened)
+    with engine.begin() as connection:
+        kept = connection.exec_driver_sql("SELECT snapshot_name FROM feeds ORDER BY 1").scalars()
+        assert sorted(opened().get(name).decode() for name in kept) == names
+    assert len(opened().names("2025")) == len(names)
     engine.dispose()
 
 
@@ -232,6 +311,6 @@ def test_no_claim_is_without_its_file_and_no_file_leaves_its_claims(settings: Se
         with pytest.raises(IntegrityError), ledger.engine.begin() as connection:
             connection.exec_driver_sql(change)
     with ledger.engine.begin() as connection:
-        connection.exec_driver_sql("UPDATE files SET sha256 = 'other'")
+        connection.exec_driver_sql("UPDATE files SET fingerprint = 'other'")
         connection.exec_driver_sql("DELETE FROM claims")
         connection.exec_driver_sql("DELETE FROM files")

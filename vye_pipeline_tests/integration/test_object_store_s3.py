@@ -188,7 +188,7 @@ def test_a_bucket_that_is_not_there_fails_every_verb(s3_bucket: str) -> None:
         lambda: store.put_once(KEY, CONTENT),
         lambda: store.put(KEY, CONTENT),
         lambda: store.get(KEY),
-        lambda: store.digest(KEY),
+        lambda: store.find(KEY),
         lambda: store.delete(KEY),
         lambda: store.list("inbound/"),
     ):

@@ -74,7 +74,7 @@ def test_what_was_sent_is_verified_missing_and_altered_told_apart(delivered: Reh
     assert states[KEY].state == ObjectState.MISSING
     assert states[AGAIN].state == ObjectState.ALTERED
     assert f"vye redeliver {DAY} --kind verifications" in states[KEY].in_words()
-    assert states[AGAIN].sent.sha256 in states[AGAIN].in_words()
+    assert states[AGAIN].sent.fingerprint in states[AGAIN].in_words()
 
 
 def test_the_same_bytes_go_under_the_next_revision_each_time(delivered: Rehearsal) -> None:

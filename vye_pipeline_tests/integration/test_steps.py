@@ -52,7 +52,7 @@ def test_a_lost_snapshot_fails_the_step_that_needs_it_on_record(
 ) -> None:
     assert run(rehearsal, instance, *before).success
     snapshots = rehearsal.pipeline.settings.folder / "snapshots"
-    for file in snapshots.rglob(f"{before[-1]}-*"):
+    for file in snapshots.rglob(f"{before[-1]}.*"):
         file.unlink()
     failed = run(rehearsal, instance, stage)
     (event,) = (event for event in failed.all_events if event.is_step_failure)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import re
 import resource
 import subprocess
 import sys
@@ -92,16 +92,17 @@ class ObjectStoreScenarios:
         content = bytes(range(256)) * 20_000
         assert store.put_once(KEY, content) is PutOutcome.STORED
         assert store.get(KEY) == content
-        assert store.digest(KEY) == hashlib.sha256(content).hexdigest()
+        assert store.find(KEY) == content
 
-    def test_a_conflict_names_key_and_both_digests_but_no_content(self, store: ObjectStore) -> None:
+    def test_a_conflict_names_the_key_but_no_content_or_digest_of_it(
+        self, store: ObjectStore
+    ) -> None:
         store.put_once(KEY, CONTENT)
         with pytest.raises(PipelineError) as caught:
             store.put_once(KEY, OTHER_CONTENT)
         text = str(caught.value)
         assert KEY in text
-        assert hashlib.sha256(CONTENT).hexdigest() in text
-        assert hashlib.sha256(OTHER_CONTENT).hexdigest() in text
+        assert not re.search("[0-9a-f]{32}", text)
         assert "009001234" not in text
         assert (caught.value.cause, caught.value.is_transient) == (Cause.UPLOAD, False)
         assert store.get(KEY) == CONTENT
@@ -111,7 +112,7 @@ class ObjectStoreScenarios:
         for key in (KEY, "outbound/a", "outbound/a/b/c"):
             with pytest.raises(ObjectMissing, match=key):
                 store.get(key)
-            assert store.digest(key) is None
+            assert store.find(key) is None
             store.delete(key)
         assert everything_in(store) == {"outbound/a/b": CONTENT}
 
@@ -140,7 +141,7 @@ class ObjectStoreScenarios:
                 partial(store.put_once, key, CONTENT),
                 partial(store.put, key, CONTENT),
                 partial(store.get, key),
-                partial(store.digest, key),
+                partial(store.find, key),
                 partial(store.delete, key),
             ]
             for verb in verbs:
@@ -232,10 +233,8 @@ def test_a_put_that_failed_over_other_bytes_still_fails(tmp_path: Path) -> None:
 
 
 def test_an_object_that_reads_back_differently_is_a_failure(tmp_path: Path) -> None:
-    with pytest.raises(PipelineError, match="reads back with other bytes") as caught:
+    with pytest.raises(PipelineError, match="reads back with other bytes"):
         GarblingStore(tmp_path).put_once(KEY, CONTENT)
-    assert hashlib.sha256(CONTENT).hexdigest() in str(caught.value)
-    assert hashlib.sha256(CONTENT[:-1]).hexdigest() in str(caught.value)
 
 
 def test_a_url_opens_the_store_it_names() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from base64 import urlsafe_b64decode
 from multiprocessing import get_context
 from multiprocessing.synchronize import Barrier
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from vye_pipeline.errors import Cause, PipelineError, UsageError
 from vye_pipeline.settings import Settings
 from vye_pipeline.storage.folder_store import FolderStore
-from vye_pipeline.storage.snapshots import SnapshotStore, open_snapshots
+from vye_pipeline.storage.snapshots import FINGERPRINT_KEY, SnapshotStore, open_snapshots
 
 NAME = "verifications/2025-04-07"
 CONTENT = b"900123456,DOE"
@@ -199,3 +200,25 @@ def test_what_is_much_alike_takes_little_room(tmp_path: Path) -> None:
     store = FolderStore(tmp_path)
     SnapshotStore(store, [Fernet.generate_key()]).put("2025-04-01/upload_file", content)
     assert len(store.get("2025-04-01/upload_file")) < len(content) / 50
+
+
+def test_a_fingerprint_survives_every_rotation_of_the_snapshots_key(folder: Path) -> None:
+    def fingerprint(*keys: bytes) -> str:
+        return SnapshotStore(FolderStore(folder), keys).fingerprint(CONTENT)
+
+    before = fingerprint(OLD_KEY)
+    assert before != hashlib.sha256(CONTENT).hexdigest()
+    assert fingerprint(NEW_KEY, OLD_KEY) == before
+    assert fingerprint(NEW_KEY) == before
+    with pytest.raises(PipelineError, match="written with another key"):
+        fingerprint(OLD_KEY)
+    assert SnapshotStore(FolderStore(folder / "other"), [NEW_KEY]).fingerprint(CONTENT) != before
+
+
+def test_no_second_key_of_fingerprints_is_made_where_something_is_named_with_one(
+    snapshots: SnapshotStore, folder: Path
+) -> None:
+    snapshots.keep("feed", CONTENT)
+    snapshots.delete(FINGERPRINT_KEY)
+    with pytest.raises(PipelineError, match=f"restore {FINGERPRINT_KEY}"):
+        SnapshotStore(FolderStore(folder), [OLD_KEY]).fingerprint(CONTENT)

@@ -91,7 +91,7 @@ def upload_file_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.Ass
         deps=[dg.AssetKey([kind.name, "export_ready"])],
         description=f"The exact bytes of the file of {kind.title.lower()} for BDN, rendered from "
         "export_ready: one line a record, ordered by user_info_id. The same records always make "
-        "the same bytes. Its digest is announced in the ledger before anything is put.",
+        "the same bytes. Its fingerprint is announced in the ledger before anything is put.",
         check_specs=[checks.spec("every_line_is_a_record", [kind.name, "upload_file"], partitions)],
     )
     @recorded(kind, "upload_file")
@@ -111,12 +111,12 @@ def upload_file_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.Ass
         day = partition_date(context)
         export = load_export_ready(pipeline, day, kind)
         content = make_upload_file(kind, export)
-        sha256 = keep_upload_file(pipeline, day, kind, export, content)
+        fingerprint = keep_upload_file(pipeline, day, kind, export, content)
         lines = len(split_lines(content))
         return dg.MaterializeResult(
             metadata={
                 "object_key": outbound_key(kind, day),
-                "sha256": sha256,
+                "fingerprint": fingerprint,
                 "bytes": len(content),
                 "lines": lines,
             },
@@ -146,7 +146,7 @@ def delivery_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.Assets
         kinds={"s3"},
         deps=[dg.AssetKey([kind.name, "upload_file"])],
         description=f"The receipt for the file of {kind.title.lower()}: put once into the object "
-        "store, digest verified. A red day has not reached BDN: its error says why and what to do, "
+        "store, and read back. A red day has not reached BDN: its error says why and what to do, "
         "`vye affected` lists who waits, and `vye backfill --failed` sends it after the fix. A "
         "delivered day can be run again without another put.",
         check_specs=[checks.spec("object_is_what_was_sent", [kind.name, "delivery"], partitions)],
@@ -165,11 +165,11 @@ def delivery_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.Assets
         day, now = partition_date(context), clock.now()
         content = load_upload_file(pipeline, day, kind)
         receipt = deliver(pipeline, day, kind, content, now)
-        lying = pipeline.objects.digest(receipt.object_key)
+        lying = pipeline.fingerprint_at(receipt.object_key)
         return dg.MaterializeResult(
             metadata={
                 "object_key": receipt.object_key,
-                "sha256": receipt.sha256,
+                "fingerprint": receipt.fingerprint,
                 "bytes": receipt.byte_count,
                 "lines": receipt.line_count,
                 "delivered_at": dg.MetadataValue.timestamp(receipt.delivered_at),
@@ -177,8 +177,8 @@ def delivery_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.Assets
             check_results=[
                 dg.AssetCheckResult(
                     check_name="object_is_what_was_sent",
-                    passed=lying == receipt.sha256,
-                    metadata={"expected": receipt.sha256, "found": lying or "nothing"},
+                    passed=lying == receipt.fingerprint,
+                    metadata={"expected": receipt.fingerprint, "found": lying or "nothing"},
                 )
             ],
         )
