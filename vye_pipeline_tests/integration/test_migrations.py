@@ -226,7 +226,7 @@ def test_a_ledger_with_plain_digests_and_its_snapshots_know_fingerprints_afterwa
     content, digest = b"900123456", hashlib.sha256(b"900123456").hexdigest()
     old = f"2025-04-01/verifications/upload_file-{digest}"
     opened().put(old, content)
-    upgrade(engine, opened, "0014")
+    upgrade(engine, opened, "0015")
     with engine.begin() as connection:
         for table in sorted(reflected(connection), key=rank):
             if {"sha256", "fingerprint"} & set(table.c.keys()):
@@ -262,7 +262,7 @@ def test_fingerprints_are_made_again_after_an_interruption_at_any_point(
     names = [f"2025-04-01/feed-{number:064x}" for number in range(3)]
     for name in names:
         opened().put(name, name.encode())
-    upgrade(engine, opened, "0014")
+    upgrade(engine, opened, "0015")
     with engine.begin() as connection:
         feeds = next(one for one in reflected(connection) if one.name == "feeds")
         for number, name in enumerate(names):
