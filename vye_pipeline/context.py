@@ -46,7 +46,11 @@ class Context:
     @cached_property
     def objects(self) -> ObjectStore:
         """Where the files exchanged with BDN lie."""
-        return open_object_store(self.settings.objects_url, self.settings.kms_key_id)
+        return open_object_store(
+            self.settings.objects_url,
+            self.settings.kms_key_id,
+            allow_cleartext=self.settings.allow_cleartext,
+        )
 
     def fingerprint_at(self, key: str) -> str | None:
         """Returns the fingerprint of what lies at a key of the object store, None if nothing does.

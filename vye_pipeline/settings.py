@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -15,22 +16,34 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 
 
 class Settings(BaseSettings):
-    """Every VYE_* variable. The properties fill in the embedded default of what isn't set."""
+    """Every VYE_* variable. The properties fill in the embedded default of what isn't set.
+
+    Keys and URLs are secrets: printed, they show nothing.
+    """
 
     model_config = SettingsConfigDict(env_prefix="VYE_", env_ignore_empty=True, frozen=True)
 
     local_dir: Path = Field(
         CHECKOUT / "data" / "local", description="the embedded default's folder"
     )
-    database_url: str | None = Field(None, description="VYE's database, read only")
-    database_write_url: str | None = Field(
+    database_url: SecretStr | None = Field(None, description="VYE's database, read only")
+    database_write_url: SecretStr | None = Field(
         None, description="may update vye_bdn_clones.export_ready"
     )
-    ledger_url: str | None = Field(None, description="the ledger and the analysts' tables")
-    object_store_url: str | None = Field(None, description="file:///folder or s3://bucket[/prefix]")
-    snapshot_url: str | None = Field(None, description="encrypted snapshots, like the object store")
-    snapshot_key: str | None = Field(None, description="comma-separated; the first one writes")
+    ledger_url: SecretStr | None = Field(None, description="the ledger and the analysts' tables")
+    object_store_url: SecretStr | None = Field(
+        None, description="file:///folder or s3://bucket[/prefix]"
+    )
+    snapshot_url: SecretStr | None = Field(
+        None, description="encrypted snapshots, like the object store"
+    )
+    snapshot_key: SecretStr | None = Field(
+        None, description="comma-separated; the first one writes"
+    )
     kms_key_id: str | None = Field(None, description="the KMS key with which S3 encrypts")
+    allow_cleartext: bool = Field(
+        False, description="databases without verified TLS, S3 over http, on other machines"
+    )
     start_date: date = Field(date(2025, 4, 1), description="the first partition")
     end_date: date | None = Field(None, description="the last partition, once BDN is retired")
     retry_business_days: int = Field(
@@ -47,6 +60,15 @@ class Settings(BaseSettings):
     )
     dagster_url: str = Field("http://localhost:3000", description="the UI, for links in alerts")
 
+    def model_copy(
+        self,
+        *,
+        update: Mapping[str, Any] | None = None,
+        deep: bool = False,  # noqa: ARG002 - nothing in it can change
+    ) -> Self:
+        """Returns these settings with some others, which are read as the environment's are."""
+        return type(self)(**{**dict(self), **(update or {})})
+
     @property
     def folder(self) -> Path:
         """The embedded default's folder, absolute."""
@@ -55,29 +77,29 @@ class Settings(BaseSettings):
     @property
     def vye_database_url(self) -> str:
         """SQLAlchemy URL of VYE's database."""
-        return self.database_url or f"sqlite:///{self.folder / 'vye.db'}"
+        return _plain(self.database_url) or f"sqlite:///{self.folder / 'vye.db'}"
 
     @property
     def vye_database_write_url(self) -> str | None:
         """SQLAlchemy URL that may update the clone's flag, None where there is none."""
         if self.database_write_url is not None:
-            return self.database_write_url
+            return _plain(self.database_write_url)
         return self.vye_database_url if self.vye_database_url.startswith("sqlite") else None
 
     @property
     def ledger_database_url(self) -> str:
         """SQLAlchemy URL of the ledger."""
-        return self.ledger_url or f"sqlite:///{self.folder / 'ledger.db'}"
+        return _plain(self.ledger_url) or f"sqlite:///{self.folder / 'ledger.db'}"
 
     @property
     def objects_url(self) -> str:
         """Where the files exchanged with BDN lie."""
-        return self.object_store_url or f"file://{self.folder / 'objects'}"
+        return _plain(self.object_store_url) or f"file://{self.folder / 'objects'}"
 
     @property
     def snapshots_url(self) -> str:
         """Where the encrypted snapshots lie."""
-        return self.snapshot_url or f"file://{self.folder / 'snapshots'}"
+        return _plain(self.snapshot_url) or f"file://{self.folder / 'snapshots'}"
 
     @property
     def report_file(self) -> Path:
@@ -88,6 +110,10 @@ class Settings(BaseSettings):
     def snapshot_key_file(self) -> Path:
         """Where the key lies that is made on first use."""
         return self.folder / "snapshot.key"
+
+
+def _plain(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -13,7 +13,7 @@ PACKAGE = Path(vye_pipeline.__file__).parent
 # From the bottom of the house to its top; docs/architecture.md draws the same order.
 LAYERS = (
     ("errors", "business_days"),
-    ("settings", "retries", "containment", "personal_data", "outlets", "actor"),
+    ("settings", "retries", "containment", "personal_data", "outlets", "actor", "cleartext"),
     ("columns",),
     ("sql",),
     ("records",),

@@ -16,12 +16,12 @@ from sqlalchemy import Connection, false, insert, select, true, update
 from vye_pipeline.business_days import NEW_YORK, business_days_after, cut_off, holiday_name
 from vye_pipeline.cli.health import Finding, Health
 from vye_pipeline.context import Context
-from vye_pipeline.errors import Cause, PipelineError, UsageError
+from vye_pipeline.errors import PipelineError, UsageError
 from vye_pipeline.ledger import schema
 from vye_pipeline.ledger.connection import ledger_database
 from vye_pipeline.ledger.models import CONTACT_LOOKUPS
 from vye_pipeline.settings import Settings
-from vye_pipeline.sql.engines import Database
+from vye_pipeline.vye_database.export_ready import vye_write_database
 from vye_pipeline.vye_database.tables import Base, BdnClone
 
 PREFIX = "VYE_"
@@ -44,6 +44,7 @@ def examine(settings: Settings, now: datetime) -> Iterator[Finding]:
     context = Context(settings)
     yield from _settings()
     yield _calendar(settings, now)
+    yield examined("in transit", lambda: _in_transit(settings))
     yield examined("VYE's database", lambda: _vye_database(context))
     yield examined("clone's flag", lambda: _clone_flag(settings))
     yield examined("ledger", lambda: _ledger(settings))
@@ -84,6 +85,16 @@ def _calendar(settings: Settings, now: datetime) -> Finding:
     return Finding("calendar", Health.GOOD, words)
 
 
+def _in_transit(settings: Settings) -> Finding:
+    """Says how the databases and stores are spoken to; the others' own findings say if they are."""
+    if settings.allow_cleartext:
+        words = "VYE_ALLOW_CLEARTEXT lets databases and stores be spoken to in the clear"
+        remedy = "unset it, unless the network itself is encrypted"
+        return Finding("in transit", Health.WARNING, words, remedy)
+    words = "databases need verified TLS and SCRAM, stores https, except on this machine"
+    return Finding("in transit", Health.GOOD, words)
+
+
 def _vye_database(context: Context) -> Finding:
     newest = select(BdnClone.created_at).where(BdnClone.is_active == true())
     with context.vye.errors(), context.vye_engine.connect() as connection:
@@ -99,15 +110,14 @@ def _vye_database(context: Context) -> Finding:
 
 
 def _clone_flag(settings: Settings) -> Finding:
-    subject, url = "clone's flag", settings.vye_database_write_url
-    if url is None:
+    subject, database = "clone's flag", vye_write_database(settings)
+    if database is None:
         return Finding(
             subject,
             Health.WARNING,
             "it is left alone: a failed day keeps VYE from activating its next clone",
             "set VYE_DATABASE_WRITE_URL (docs/deployment/grants.sql)",
         )
-    database = Database("VYE's database", "VYE_DATABASE_WRITE_URL", url, Cause.SOURCE)
     change = update(BdnClone).where(false()).values(export_ready=BdnClone.export_ready)
     with database.errors(), database.engine().begin() as connection:
         connection.execute(change)

@@ -60,11 +60,11 @@ def simulate_answer(
     partition_date: date, reject: int, drop: int, garble: int, late: int, refuse: bool
 ) -> None:
     """Answer the delivered files of a day as BDN would."""
+    from vye_pipeline.context import Context
     from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
-    from vye_pipeline.storage.stores import open_object_store
 
     faults = Faults(reject=reject, drop=drop, garble=garble, late=late, refuse=refuse)
-    store = open_object_store(load_settings().objects_url)
+    store = Context(load_settings()).objects
     for key in answer_partition(store, partition_date, faults, received_at=datetime.now(UTC)):
         click.echo(key)
 
@@ -73,8 +73,8 @@ def simulate_answer(
 @DATE
 def simulate_feed(partition_date: date) -> None:
     """Write BDN's feed of the night after a day, as if all its lines had taken effect."""
+    from vye_pipeline.context import Context
     from vye_pipeline.simulation.feed import write_feed
-    from vye_pipeline.storage.stores import open_object_store
 
-    store = open_object_store(load_settings().objects_url)
+    store = Context(load_settings()).objects
     click.echo(write_feed(store, business_days_after(partition_date, 1), partition_date))

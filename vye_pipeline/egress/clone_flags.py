@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, select, update
 
 from vye_pipeline.egress.unclaimed import unclaimed_records
-from vye_pipeline.errors import Cause
 from vye_pipeline.records import KINDS
 from vye_pipeline.retries import retried
 from vye_pipeline.sql.engines import Database
+from vye_pipeline.vye_database.export_ready import vye_write_database
 from vye_pipeline.vye_database.tables import Base
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ def settle_clones(context: Context) -> None:
     Raises:
         PipelineError: source: the flag can't be read or written.
     """
-    if context.settings.vye_database_write_url is None:
+    database = vye_write_database(context.settings)
+    if database is None:
         return
     states = context.ledger.clone_states().set_index("bdn_clone_id")
     known = states.loc[states.index.intersection(_flagged(context))]
@@ -46,7 +47,7 @@ def settle_clones(context: Context) -> None:
         if all(unclaimed_records(context, kind, [clone_id]).empty for kind in KINDS)
     ]
     if failed or done:
-        _write(context.settings.vye_database_write_url, failed, done)
+        _write(database, failed, done)
 
 
 @retried
@@ -58,8 +59,7 @@ def _flagged(context: Context) -> list[int]:
 
 
 @retried
-def _write(url: str, failed: list[int], done: list[int]) -> None:
-    database = Database("VYE's database", "VYE_DATABASE_WRITE_URL", url, Cause.SOURCE)
+def _write(database: Database, failed: list[int], done: list[int]) -> None:
     engine = database.engine()
     with database.errors(), engine.begin() as connection:
         _set_flag(connection, failed, is_failed=True)

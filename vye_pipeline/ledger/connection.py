@@ -82,7 +82,13 @@ Opened = TypeVar("Opened", bound=LedgerConnection)
 
 def ledger_database(settings: Settings) -> Database:
     """Returns the ledger's database as the settings name it; nothing is connected or made."""
-    return Database("the ledger", "VYE_LEDGER_URL", settings.ledger_database_url, Cause.DEFECT)
+    return Database(
+        "the ledger",
+        "VYE_LEDGER_URL",
+        settings.ledger_database_url,
+        Cause.DEFECT,
+        settings.allow_cleartext,
+    )
 
 
 def opened(ledger_type: type[Opened], settings: Settings) -> Opened:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,11 @@ from sqlalchemy import (
     create_engine,
     event,
 )
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
 
-from vye_pipeline.errors import Cause, PipelineError, UsageError
+from vye_pipeline.errors import Cause, PipelineError
+from vye_pipeline.sql.address import address
 
 SQLITE_BUSY_SECONDS = 60
 CONNECT_SECONDS = 10
@@ -43,30 +44,24 @@ class Database:
         variable: the setting that says where it is.
         url: the setting's value.
         cause: how its failures are classified.
+        allow_cleartext: whether it may be reached over TCP without verified TLS.
     """
 
     name: str
     variable: str
-    url: str
+    url: str = field(repr=False)
     cause: Cause
+    allow_cleartext: bool = False
 
     def engine(self, *, is_read_only: bool = False) -> Engine:
         """Makes an engine. Nothing is connected yet.
 
         Raises:
-            UsageError: the URL isn't one of PostgreSQL or SQLite.
+            UsageError: the URL can't be used (address.py).
         """
-        try:
-            url = make_url(self.url)
-            if url.get_backend_name() == "sqlite":
-                return _sqlite_engine(url, is_read_only=is_read_only)
-            if url.get_backend_name() == "postgresql":
-                return _postgresql_engine(url, is_read_only=is_read_only)
-        except (ArgumentError, NoSuchModuleError):
-            pass
-        raise UsageError(
-            f"{self.variable} is no URL of {self.name}: give sqlite:///file or postgresql://…"
-        )
+        url = address(self.url, self.name, self.variable, allow_cleartext=self.allow_cleartext)
+        make = _sqlite_engine if url.get_backend_name() == "sqlite" else _postgresql_engine
+        return make(url, is_read_only=is_read_only)
 
     @contextmanager
     def errors(self) -> Iterator[None]:

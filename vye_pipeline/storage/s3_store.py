@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from vye_pipeline.cleartext import require_https
 from vye_pipeline.errors import UsageError
 from vye_pipeline.retries import retried
 from vye_pipeline.storage.object_store import (
@@ -74,9 +75,17 @@ SERVER_ERROR = 500
 class S3Store(ObjectStore):
     """Objects of a bucket, below a prefix. The usual AWS variables apply."""
 
-    def __init__(self, bucket: str, prefix: str = "", kms_key_id: str | None = None) -> None:
+    def __init__(
+        self,
+        bucket: str,
+        prefix: str = "",
+        kms_key_id: str | None = None,
+        *,
+        allow_cleartext: bool = False,
+    ) -> None:
         """Takes a bucket, a prefix of all keys, and the KMS key that encrypts on the server."""
         self.bucket = bucket
+        self._allow_cleartext = allow_cleartext
         self._encryption: dict[str, Any] = (
             {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key_id}
             if kms_key_id
@@ -168,9 +177,16 @@ class S3Store(ObjectStore):
         try:
             # boto3 by itself only reads AWS_DEFAULT_REGION
             session = Session(region_name=os.environ.get("AWS_REGION"))
-            return session.client("s3", config=config)
+            client = session.client("s3", config=config)
         except ValueError:
             raise UsageError("S3 can't be used: check AWS_ENDPOINT_URL_S3 and AWS_REGION") from None
+        require_https(
+            client.meta.endpoint_url,
+            "S3",
+            "AWS_ENDPOINT_URL_S3",
+            allow_cleartext=self._allow_cleartext,
+        )
+        return client
 
     @contextmanager
     def _classified_errors(self, action: str, key: str) -> Iterator[None]:

@@ -186,7 +186,9 @@ def open_snapshots(settings: Settings) -> SnapshotStore:
         PipelineError: the key's file can't be written.
     """
     try:
-        store = open_object_store(settings.snapshots_url, settings.kms_key_id)
+        store = open_object_store(
+            settings.snapshots_url, settings.kms_key_id, allow_cleartext=settings.allow_cleartext
+        )
     except UsageError as error:
         raise UsageError(f"VYE_SNAPSHOT_URL can't be used: {error}") from None
     origin, keys = _keys(settings)
@@ -217,7 +219,7 @@ def _decompressed(content: bytes) -> bytes:
 
 def _keys(settings: Settings) -> tuple[str, list[bytes]]:
     if settings.snapshot_key is not None:
-        return "VYE_SNAPSHOT_KEY", _split(settings.snapshot_key.encode())
+        return "VYE_SNAPSHOT_KEY", _split(settings.snapshot_key.get_secret_value().encode())
     if not settings.ledger_database_url.startswith("sqlite"):
         raise UsageError(
             f"VYE_SNAPSHOT_KEY must be set where the ledger is not SQLite; {HOW_TO_MAKE_A_KEY}"

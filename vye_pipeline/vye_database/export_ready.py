@@ -62,7 +62,27 @@ class Candidates:
 
 def vye_database(settings: Settings) -> Database:
     """Returns VYE's database as the settings name it."""
-    return Database("VYE's database", "VYE_DATABASE_URL", settings.vye_database_url, Cause.SOURCE)
+    return Database(
+        "VYE's database",
+        "VYE_DATABASE_URL",
+        settings.vye_database_url,
+        Cause.SOURCE,
+        settings.allow_cleartext,
+    )
+
+
+def vye_write_database(settings: Settings) -> Database | None:
+    """Returns VYE's database with the credential that may change a flag, if there is one."""
+    url = settings.vye_database_write_url
+    if url is None:
+        return None
+    return Database(
+        "VYE's database",
+        "VYE_DATABASE_WRITE_URL",
+        url,
+        Cause.SOURCE,
+        settings.allow_cleartext,
+    )
 
 
 @retried

@@ -96,7 +96,7 @@ def test_a_day_runs_with_these_rights_and_nobody_can_do_more(granted: Granted) -
     answer_partition(pipeline.outage, DAYS[0], Faults(reject=1), received_at=at(DAYS[0], hours=1))
     for kind in KINDS:
         assert not pipeline.reconcile(DAYS[0], kind, at(DAYS[0], hours=2)).empty
-    reader, writer = settings.vye_database_url, settings.database_write_url or ""
+    reader, writer = settings.vye_database_url, settings.vye_database_write_url or ""
     analyst = as_role(settings.ledger_database_url, "vye_pipeline_analyst_login")
     granted.attempt(analyst, "SELECT * FROM manual_reconciliation_open")
     granted.attempt(analyst, "INSERT INTO reason_codes VALUES ('R999', 'a meaning', 'an action')")

@@ -1,0 +1,1 @@
+"""Tests of vye_pipeline.columns."""
