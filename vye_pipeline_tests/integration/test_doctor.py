@@ -80,7 +80,7 @@ def test_a_store_that_overwrites_is_found(
 
     rehearsal = Rehearsal.prepare(embedded)
     overwriting = Overwriting(rehearsal.outage)
-    monkeypatch.setattr("vye_pipeline.context.open_object_store", lambda *_: overwriting)
+    monkeypatch.setattr("vye_pipeline.context.open_object_store", lambda *_, **__: overwriting)
     assert "a conditional put must not" in found(embedded)["object store"].words
 
 
@@ -97,7 +97,7 @@ def test_a_refused_store_is_bad_in_the_stores_words(
 
     rehearsal = Rehearsal.prepare(embedded)
     refusing = Refusing(rehearsal.outage)
-    monkeypatch.setattr("vye_pipeline.context.open_object_store", lambda *_: refusing)
+    monkeypatch.setattr("vye_pipeline.context.open_object_store", lambda *_, **__: refusing)
     assert found(embedded)["object store"].words.startswith("AccessDenied for")
 
 
