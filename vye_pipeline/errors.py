@@ -46,6 +46,19 @@ class PipelineError(Exception):
         return f"{self.what}. Next: {self.next_step}"
 
 
+class HeldElsewhereError(PipelineError):
+    """Another process holds a kind and is silent: this one has waited, and nothing has failed."""
+
+    def __init__(self, kind: str, holder: str, silent_seconds: int) -> None:
+        """Takes what is held, who holds it since when, and for how long nothing was heard of it."""
+        super().__init__(
+            f"{kind} are held by {holder}, which has given no sign of life for {silent_seconds} s",
+            cause=Cause.DEFECT,
+            is_transient=True,
+            next_step="look at that machine; once its process is gone, run this again",
+        )
+
+
 def source_error(what: str, *, is_transient: bool, next_step: str) -> PipelineError:
     """Returns a failure of what VYE's side provides: its database, import or activation."""
     return PipelineError(what, cause=Cause.SOURCE, is_transient=is_transient, next_step=next_step)

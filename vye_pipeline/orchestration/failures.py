@@ -13,7 +13,7 @@ from vye_pipeline.alerting.links import affected_link
 from vye_pipeline.bdn.file_names import outbound_key
 from vye_pipeline.containment import contained
 from vye_pipeline.context import Context
-from vye_pipeline.errors import PipelineError, defect, said
+from vye_pipeline.errors import HeldElsewhereError, PipelineError, defect, said
 from vye_pipeline.orchestration.partitions import partition_date
 from vye_pipeline.records import Kind
 from vye_pipeline.settings import Settings
@@ -21,6 +21,7 @@ from vye_pipeline.settings import Settings
 Result: TypeAlias = "dg.MaterializeResult[Any]"
 Body: TypeAlias = Callable[..., Result]
 
+HELD_ELSEWHERE = "held_elsewhere"
 INTERRUPTS = (KeyboardInterrupt, dg.DagsterExecutionInterruptedError)
 
 
@@ -101,7 +102,12 @@ def _recorded(
     run_id: str,
     now: datetime,
 ) -> dg.Failure:
-    """Keeps a failure in the ledger, if that can be reached, and returns it for Dagster."""
+    """Keeps a failure in the ledger, if that can be reached, and returns it for Dagster.
+
+    Who has only waited for another process in vain has failed no day.
+    """
+    if isinstance(failure, HeldElsewhereError):
+        return _failure(failure, str(failure), {HELD_ELSEWHERE: True})
     held_back, unrecorded = contained(
         lambda: pipeline.ledger.fail(day, kind, failure, step=step, run_id=run_id, failed_at=now),
         interrupts=INTERRUPTS,

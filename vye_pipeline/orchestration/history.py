@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 import dagster as dg
 from dagster._core.storage.tags import PARTITION_NAME_TAG
 
+from vye_pipeline.orchestration.failures import HELD_ELSEWHERE
 from vye_pipeline.orchestration.jobs import EGRESS, EGRESS_STAGES
 from vye_pipeline.records import KINDS
 
@@ -29,6 +30,19 @@ def egress_kinds(run: dg.DagsterRun, stages: Sequence[str] = EGRESS_STAGES) -> s
     if run.asset_selection:
         return {key.path[0] for key in run.asset_selection if key.path[-1] in stages}
     return {kind.name for kind in KINDS} if run.job_name == EGRESS else set()
+
+
+def kinds_held_elsewhere(instance: dg.DagsterInstance, run_id: str) -> set[str]:
+    """Returns the kinds for which a run has only waited, in vain: another process held them."""
+    records = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
+    events = [record.event_log_entry.dagster_event for record in records.records]
+    return {
+        (event.step_key or "").split("__")[0]
+        for event in events
+        if event is not None
+        and (said := event.step_failure_data.user_failure_data) is not None
+        and HELD_ELSEWHERE in said.metadata
+    }
 
 
 def delivery_runs(instance: dg.DagsterInstance, day: date) -> dict[str, dg.DagsterRun]:

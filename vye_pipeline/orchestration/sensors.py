@@ -12,7 +12,12 @@ from vye_pipeline.alerting.notifier import Notifier
 from vye_pipeline.bdn.file_names import INBOUND
 from vye_pipeline.errors import PipelineError, defect
 from vye_pipeline.orchestration.arrivals import arrivals, days_with_unknown
-from vye_pipeline.orchestration.history import day_of, egress_kinds, ended_egress_runs
+from vye_pipeline.orchestration.history import (
+    day_of,
+    egress_kinds,
+    ended_egress_runs,
+    kinds_held_elsewhere,
+)
 from vye_pipeline.orchestration.jobs import RECONCILE
 from vye_pipeline.orchestration.resources import Clock, Context
 from vye_pipeline.records import KINDS
@@ -82,7 +87,7 @@ def failed_egress_sensor(pipeline: Context) -> dg.SensorDefinition:
         since = datetime.fromisoformat(seen["ended"]) if seen.get("ended") else None
         ended, since = ended_egress_runs(context.instance, since)
         for run in ended:
-            _record_if_silent(pipeline, run, clock)
+            _record_if_silent(context.instance, pipeline, run, clock)
         known = seen.get("failure", 0)
         files = [one for one in pipeline.ledger.read(failed_files) if one.failure_id > known]
         newest = {one.partition_date: one.failure_id for one in files}
@@ -103,7 +108,9 @@ def failed_egress_sensor(pipeline: Context) -> dg.SensorDefinition:
     return reconcile_after_failed_egress
 
 
-def _record_if_silent(pipeline: Context, run: dg.DagsterRun, clock: Clock) -> None:
+def _record_if_silent(
+    instance: dg.DagsterInstance, pipeline: Context, run: dg.DagsterRun, clock: Clock
+) -> None:
     """Records the failure of a run that could not do so itself: it was killed, or never began."""
     from vye_pipeline.ledger.news import delivered_kinds, failed_kinds
 
@@ -118,8 +125,9 @@ def _record_if_silent(pipeline: Context, run: dg.DagsterRun, clock: Clock) -> No
         is_transient=True,
         next_step="look at the run's page and at the machine",
     )
+    waited = kinds_held_elsewhere(instance, run.run_id)
     for kind in KINDS:
-        if kind.name in egress_kinds(run) - accounted_for:
+        if kind.name in egress_kinds(run) - accounted_for - waited:
             pipeline.ledger.fail(
                 day, kind, error, step="run", run_id=run.run_id, failed_at=clock.now()
             )

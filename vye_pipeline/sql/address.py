@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 
 from sqlalchemy.engine import URL, make_url
@@ -57,10 +58,25 @@ def is_over_network(url: URL) -> bool:
 
 def _read(url: str) -> URL | None:
     try:
-        read = make_url(url)
+        read = make_url(_spelled_out(url))
         return read if read.get_backend_name() in ("sqlite", "postgresql") else None
     except Exception:  # noqa: BLE001 - SQLAlchemy has several, and each may quote the password
         return None
+
+
+def _spelled_out(url: str) -> str:
+    """Returns a URL as SQLAlchemy takes it.
+
+    PostgreSQL's own clients also take `postgres://`, and several hosts one behind the other.
+    """
+    found = re.fullmatch(r"postgres(?:ql)?(\+\w+)?://([^/?#]*@)?([^/?#@]*)(/[^?]*)?(\?.*)?", url)
+    if found is None:
+        return url
+    driver, user, hosts, path, query = (part or "" for part in found.groups())
+    if "," in hosts:
+        each = "&".join(f"host={host}" for host in hosts.split(","))
+        hosts, query = "", f"{query}&{each}" if query else f"?{each}"
+    return f"postgresql{driver}://{user}{hosts}{path}{query}"
 
 
 def _hosts(url: URL) -> Iterator[str]:

@@ -26,13 +26,27 @@ from sqlalchemy import (
     event,
 )
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError
 
 from vye_pipeline.errors import Cause, PipelineError
 from vye_pipeline.sql.address import address
+from vye_pipeline.sql.faults import fault_of, library_errors
 
 SQLITE_BUSY_SECONDS = 60
-CONNECT_SECONDS = 10
+# A peer that has vanished is noticed within a minute, whether something is sent to it or awaited.
+CONNECTING = {
+    "connect_timeout": "10",
+    "keepalives": "1",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "60000",
+}
+# What the text of values depends on; and row security raises rather than hides a row.
+PINNED = (
+    "SELECT set_config('TimeZone', 'UTC', true), set_config('DateStyle', 'ISO, YMD', true), "
+    "set_config('IntervalStyle', 'postgres', true), set_config('bytea_output', 'hex', true), "
+    "set_config('row_security', 'off', true)"
+)
 
 
 @dataclass(frozen=True)
@@ -65,28 +79,23 @@ class Database:
 
     @contextmanager
     def errors(self) -> Iterator[None]:
-        """Turns a driver's error into a classified one, which carries no parameter of a query."""
+        """Turns a database's error into a classified one, which holds nothing of its text.
+
+        Raises:
+            PipelineError: whatever the client's library has raised.
+        """
         try:
             yield
-        except DBAPIError as error:
-            raise self._classified(error.orig) from None
-        except _driver_errors() as error:
+        except library_errors() as error:
             raise self._classified(error) from None
 
-    def _classified(self, error: BaseException | None) -> PipelineError:
-        for condition, is_transient, what, remedy in _CONDITIONS:
-            if condition in _marks(error):
-                return PipelineError(
-                    f"{self.name}: {what}",
-                    cause=self.cause,
-                    is_transient=is_transient,
-                    next_step=remedy.format(variable=self.variable),
-                )
+    def _classified(self, error: BaseException) -> PipelineError:
+        fault = fault_of(error)
         return PipelineError(
-            f"{self.name}: {type(error).__name__} {getattr(error, 'sqlstate', '')}".rstrip(),
+            f"{self.name}: {fault.what.format(variable=self.variable)}",
             cause=self.cause,
-            is_transient=False,
-            next_step="look the code up in the database's log",
+            is_transient=fault.is_transient,
+            next_step=fault.remedy.format(variable=self.variable),
         )
 
 
@@ -118,15 +127,28 @@ def _sqlite_engine(url: URL, *, is_read_only: bool) -> Engine:
 
 
 def _postgresql_engine(url: URL, *, is_read_only: bool) -> Engine:
-    """Sessions in UTC; a read-only engine sees one snapshot a transaction."""
+    """Sessions that read the same whatever role, database or pooler are set to.
+
+    What a session needs is set anew in each transaction: behind a pooler the next one may be in
+    another session, and few poolers take `options`. For the same reason nothing is prepared. The
+    URL's own options hold as they are. A read-only engine sees one snapshot a transaction.
+    """
     options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-    return create_engine(
+    given = {name: value for name, value in CONNECTING.items() if name not in url.query}
+    engine = create_engine(
         url.set(drivername="postgresql+psycopg"),
         hide_parameters=True,
         pool_pre_ping=True,
-        connect_args={"connect_timeout": CONNECT_SECONDS, "options": "-c TimeZone=UTC"},
+        connect_args={**given, "client_encoding": "utf8", "prepare_threshold": None},
         execution_options=options if is_read_only else {},
+        use_native_hstore=False,
     )
+
+    @event.listens_for(engine, "begin")
+    def _on_begin(connection: Connection) -> None:
+        connection.exec_driver_sql(PINNED)
+
+    return engine
 
 
 Query = Select[*tuple[Any, ...]]
@@ -152,103 +174,3 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-def _driver_errors() -> tuple[type[BaseException], ...]:
-    """The errors of a driver used directly, for COPY; psycopg is loaded only where it is used."""
-    import sys
-
-    psycopg = sys.modules.get("psycopg")
-    return (sqlite3.Error, psycopg.Error) if psycopg else (sqlite3.Error,)
-
-
-def _marks(error: BaseException | None) -> set[str]:
-    """Returns the condition names that a driver's error answers to."""
-    state = getattr(error, "sqlstate", None)
-    if state:
-        return {state, state[:2]}
-    if isinstance(error, sqlite3.Error):
-        text = str(error)
-        return {mark for mark in _SQLITE_TEXTS if mark in text}
-    return (
-        {"connection"} if type(error).__name__ in {"OperationalError", "InterfaceError"} else set()
-    )
-
-
-_SQLITE_TEXTS = (
-    "no such table",
-    "no such column",
-    "unable to open database file",
-    "database is locked",
-    "database or disk is full",
-    "attempt to write a readonly database",
-    "file is not a database",
-)
-
-# Condition, whether it may pass by itself, what happened, what to do.
-_CONDITIONS: tuple[tuple[str, bool, str, str], ...] = (
-    (
-        "connection",
-        True,
-        "can't be reached",
-        "check {variable} and that the server runs, then try again",
-    ),
-    ("08", True, "the connection was lost", "try again"),
-    ("57", True, "the server is stopping or cancelled the query", "try again"),
-    ("40", True, "another transaction was in the way", "try again"),
-    ("28", False, "refuses the login", "check user and password in {variable}"),
-    ("3D", False, "there is no such database", "check the name in {variable}"),
-    ("53100", False, "its disk is full", "make room, then try again"),
-    ("53", True, "is out of resources", "try again when it is less busy"),
-    ("25006", False, "is read-only", "check the role and server in {variable}"),
-    (
-        "42501",
-        False,
-        "the role may not do this",
-        "grant it what docs/deployment.md lists",
-    ),
-    (
-        "42P01",
-        False,
-        "a table is missing",
-        "check {variable}; `vye database create` makes VYE's tables",
-    ),
-    (
-        "42703",
-        False,
-        "a column is missing",
-        "compare the table with docs/vye-database.md",
-    ),
-    (
-        "no such table",
-        False,
-        "a table is missing",
-        "check {variable}; `vye database create` makes VYE's tables",
-    ),
-    (
-        "no such column",
-        False,
-        "a column is missing",
-        "compare the table with docs/vye-database.md",
-    ),
-    (
-        "unable to open database file",
-        False,
-        "can't be opened",
-        "check {variable}; `vye demo` or `vye database create` makes one",
-    ),
-    ("database is locked", True, "is locked by another process", "try again"),
-    (
-        "database or disk is full",
-        False,
-        "its disk is full",
-        "make room, then try again",
-    ),
-    (
-        "attempt to write a readonly database",
-        False,
-        "is read-only",
-        "check the file's permissions",
-    ),
-    ("file is not a database", False, "is no SQLite database", "check {variable}"),
-)

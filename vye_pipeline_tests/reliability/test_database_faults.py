@@ -135,9 +135,9 @@ class Condition:
 CONDITIONS = (
     Condition("serialization failure", "40001", True, "another transaction was in the way"),
     Condition("deadlock", "40P01", True, "another transaction was in the way"),
-    Condition("the query is cancelled", "57014", True, "stopping or cancelled"),
+    Condition("the query is cancelled", "57014", True, "cancelled a query"),
     Condition("the server shuts down", "57P01", True, "stopping or cancelled"),
-    Condition("too many connections", "53300", True, "is out of resources"),
+    Condition("too many connections", "53300", True, "has no connection free"),
     Condition("out of disk", "53100", False, "its disk is full"),
     Condition("permission denied", "42501", False, "the role may not do this"),
     Condition("read-only", "25006", False, "is read-only"),
