@@ -11,7 +11,11 @@ import hypothesis
 import pytest
 
 from vye_pipeline.settings import Settings, load_settings
-from vye_pipeline_tests.reliability import page
+from vye_pipeline_tests.compatibility.page import PAGE as COMPATIBILITY
+from vye_pipeline_tests.pages import OPTION
+from vye_pipeline_tests.reliability.page import PAGE as RELIABILITY
+
+PAGES = (RELIABILITY, COMPATIBILITY)
 
 # How long an example takes is the machine's affair, and the same examples are tried every time.
 hypothesis.settings.register_profile("project", deadline=None, derandomize=True, max_examples=60)
@@ -42,20 +46,22 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Lets `make trials` and `make docs` ask for pages."""
-    parser.addoption(page.OPTION, action="store_true", help="write docs/reliability.md")
+    parser.addoption(OPTION, action="store_true", help="write the pages that trials write")
     parser.addoption("--write-docs", action="store_true", help="write what commands print")
 
 
-_handed_in: list[dict[str, Any]] = []
+_handed_in: dict[str, list[dict[str, Any]]] = {page.name: [] for page in PAGES}
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """Takes the rows of a process that has ended."""
-    _handed_in.extend(node.workeroutput.get(page.HANDED_IN, []))
+    for name, rows in _handed_in.items():
+        rows.extend(node.workeroutput.get(name, []))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Writes docs/reliability.md from what all processes have handed in."""
-    if _handed_in and session.config.getoption(page.OPTION):
-        page.write(_handed_in)
+    """Writes the pages from what all processes have handed in."""
+    for page in PAGES:
+        if _handed_in[page.name] and session.config.getoption(OPTION):
+            page.write(_handed_in[page.name])

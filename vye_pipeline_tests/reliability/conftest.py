@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 
 import pytest
 
 from vye_pipeline_tests.integration.conftest import network, postgresql, s3_bucket, s3_endpoint
 from vye_pipeline_tests.integration.servers import PostgreSQL
-from vye_pipeline_tests.reliability import page
-from vye_pipeline_tests.reliability.page import Row
+from vye_pipeline_tests.reliability.page import PAGE, Row
 from vye_pipeline_tests.reliability.worlds import PostgreSQLWorlds, SQLiteWorlds, Worlds
 
 __all__ = ["network", "postgresql", "s3_bucket", "s3_endpoint"]
@@ -41,4 +41,4 @@ def rows(pytestconfig: pytest.Config) -> Iterator[list[Row]]:
     """Rows of docs/reliability.md; a test appends its own."""
     gathered: list[Row] = []
     yield gathered
-    page.hand_in(pytestconfig, gathered)
+    PAGE.hand_in(pytestconfig, [asdict(row) for row in gathered])

@@ -1,18 +1,11 @@
-"""docs/reliability.md: written by `make trials` from what its processes have handed in."""
+"""docs/reliability.md: written by `make trials`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
-import pytest
+from vye_pipeline_tests.pages import Page, Rows
 
-from vye_pipeline.settings import CHECKOUT
-
-PAGE = CHECKOUT / "docs" / "reliability.md"
-OPTION = "--write-page"
-HANDED_IN = "rows of docs/reliability.md"
 HEAD = """# Reliability
 
 What was done to a run, how often, and what became of the records: written by `make trials`.
@@ -34,19 +27,12 @@ class Row:
     twice: int = 0
 
 
-def hand_in(config: pytest.Config, rows: Iterable[Row]) -> None:
-    """Gives a process's rows to the one that writes the page, or writes it if there is but one."""
-    given = [asdict(row) for row in rows]
-    if hasattr(config, "workeroutput"):
-        config.workeroutput[HANDED_IN] = given
-    elif config.getoption(OPTION):
-        write(given)
-
-
-def write(rows: Iterable[dict[str, Any]]) -> None:
-    """Writes the page."""
+def text(rows: Rows) -> str:
+    """Returns the page."""
     ordered = sorted((Row(**row) for row in rows), key=lambda row: row.fault)
     lines = [f"| {row.fault} | {row.trials} | {row.lost} | {row.twice} |\n" for row in ordered]
     count = sum(row.trials for row in ordered)
-    total = f"\n{len(ordered)} kinds of fault, {count} trials.\n"
-    PAGE.write_text(HEAD + "".join(lines) + total, encoding="utf-8")
+    return HEAD + "".join(lines) + f"\n{len(ordered)} kinds of fault, {count} trials.\n"
+
+
+PAGE = Page("reliability.md", text)

@@ -1,0 +1,69 @@
+"""Peers from the system's packages, and the rows of docs/compatibility.md."""
+
+from __future__ import annotations
+
+import socket
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from vye_pipeline_tests.compatibility.page import NOT_TRIED, PAGE, Row
+from vye_pipeline_tests.integration.conftest import postgresql, s3_bucket, s3_endpoint
+from vye_pipeline_tests.integration.servers import DEBIANS, PGBOUNCER, PgBouncer, PostgreSQL
+
+__all__ = ["postgresql", "s3_bucket", "s3_endpoint"]
+
+
+@pytest.fixture(scope="session")
+def rows(pytestconfig: pytest.Config) -> Iterator[list[Row]]:
+    """Rows of docs/compatibility.md; a test appends its own."""
+    gathered: list[Row] = []
+    yield gathered
+    PAGE.hand_in(pytestconfig, [asdict(row) for row in gathered])
+
+
+def installed(program: Path | None, peer: str, rows: list[Row]) -> Path:
+    """Returns a program; without it the page says so, and the test doesn't pass (.ci/peers)."""
+    if program is None or not program.exists():
+        rows.append(Row(peer, "all of it", NOT_TRIED, "not installed where the trials ran"))
+        pytest.xfail(f"{peer} isn't installed: see .ci/peers")
+    return program
+
+
+def free_port() -> int:
+    """Returns a port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def older_postgresql(rows: list[Row]) -> Iterator[PostgreSQL]:
+    """A server of the system's packages, of another major version."""
+    programs = installed(DEBIANS, "PostgreSQL of the system", rows)
+    with tempfile.TemporaryDirectory(prefix="pg", ignore_cleanup_errors=True) as folder:
+        server = PostgreSQL(Path(folder), programs, port=free_port())
+        yield server
+        server.stop()
+
+
+@pytest.fixture(params=["postgresql", "older_postgresql"])
+def server(request: pytest.FixtureRequest) -> PostgreSQL:
+    """Each of the servers."""
+    chosen: PostgreSQL = request.getfixturevalue(request.param)
+    return chosen
+
+
+@pytest.fixture(scope="session", params=["session", "transaction"])
+def pooler(
+    request: pytest.FixtureRequest, postgresql: PostgreSQL, rows: list[Row]
+) -> Iterator[PgBouncer]:
+    """PgBouncer in front of the server, in each mode that can hold a transaction."""
+    program = installed(PGBOUNCER, "PgBouncer", rows)
+    with tempfile.TemporaryDirectory(prefix="pb", ignore_cleanup_errors=True) as folder:
+        running = PgBouncer(Path(folder), program, postgresql, request.param)
+        yield running
+        running.stop()
