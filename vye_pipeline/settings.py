@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from vye_pipeline.business_days import BusinessCalendar
 from vye_pipeline.errors import UsageError
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -46,6 +48,7 @@ class Settings(BaseSettings):
     )
     start_date: date = Field(date(2025, 4, 1), description="the first partition")
     end_date: date | None = Field(None, description="the last partition, once BDN is retired")
+    closures: str = Field("", description="days without files, and holidays that are worked")
     retry_business_days: int = Field(
         10, ge=0, description="how far back failed partitions are tried again each morning"
     )
@@ -68,6 +71,17 @@ class Settings(BaseSettings):
     ) -> Self:
         """Returns these settings with some others, which are read as the environment's are."""
         return type(self)(**{**dict(self), **(update or {})})
+
+    @field_validator("closures")
+    @classmethod
+    def _closures_can_be_read(cls, text: str) -> str:
+        _calendar(text)
+        return text
+
+    @property
+    def calendar(self) -> BusinessCalendar:
+        """Which days are business days."""
+        return _calendar(self.closures)
 
     @property
     def folder(self) -> Path:
@@ -114,6 +128,9 @@ class Settings(BaseSettings):
 
 def _plain(secret: SecretStr | None) -> str | None:
     return None if secret is None else secret.get_secret_value()
+
+
+_calendar = lru_cache(BusinessCalendar.parse)
 
 
 def load_settings(**overrides: Any) -> Settings:

@@ -20,11 +20,8 @@ from vye_pipeline.alerting.links import run_link, worklist_link
 from vye_pipeline.alerting.notifier import Notifier
 from vye_pipeline.business_days import (
     NEW_YORK,
-    business_days,
-    business_days_after,
+    BusinessCalendar,
     cut_off,
-    holiday_name,
-    is_business_day,
 )
 from vye_pipeline.context import Context
 from vye_pipeline.egress.activation import is_activated
@@ -136,7 +133,7 @@ def alarms(context: Context, now: datetime) -> list[Alarm]:
             ],
         )
     )
-    return [*failed, *_late(context, now), *items, *_holiday(now)]
+    return [*failed, *_late(context, now), *items, *_holiday(context.settings.calendar, now)]
 
 
 def unreadable(error: PipelineError) -> Alarm:
@@ -189,8 +186,8 @@ def _waiting(records: int, profiles: int) -> str:
 
 
 def _by_itself(settings: Settings, day: date, now: datetime) -> str:
-    next_day = business_days_after(now.astimezone(NEW_YORK).date(), 1)
-    if day < business_days_after(next_day, -settings.retry_business_days):
+    next_day = settings.calendar.business_days_after(now.astimezone(NEW_YORK).date(), 1)
+    if day < settings.calendar.business_days_after(next_day, -settings.retry_business_days):
         return "It is too old to be tried again by itself."
     return f"By itself it is tried again at 05:15 New York on {next_day}."
 
@@ -233,9 +230,10 @@ def _late(context: Context, now: datetime) -> list[Alarm]:
 def _days_due(settings: Settings, now: datetime) -> list[date]:
     """Returns the last business days of which an hour has gone by since the cut-off."""
     today = now.astimezone(NEW_YORK).date()
-    first = max(business_days_after(today, -settings.retry_business_days), settings.start_date)
+    oldest = settings.calendar.business_days_after(today, -settings.retry_business_days)
     last = min(today, settings.end_date or date.max)
-    return [day for day in business_days(first, last) if now >= cut_off(day) + LATE_AFTER]
+    days = settings.calendar.business_days(max(oldest, settings.start_date), last)
+    return [day for day in days if now >= cut_off(day) + LATE_AFTER]
 
 
 def _why_late(context: Context, day: date) -> str:
@@ -261,13 +259,13 @@ def _manual(settings: Settings, day: date, items: list[OpenItems]) -> Alarm:
     )
 
 
-def _holiday(now: datetime) -> list[Alarm]:
+def _holiday(calendar: BusinessCalendar, now: datetime) -> list[Alarm]:
     """Says the business day before that no files go out on a holiday."""
     today = now.astimezone(NEW_YORK).date()
-    next_day = business_days_after(today, 1)
+    next_day = calendar.business_days_after(today, 1)
     between = (today + timedelta(days=n) for n in range(1, (next_day - today).days))
-    names = {day: name for day in between if (name := holiday_name(day))}
-    if not is_business_day(today) or not names:
+    names = {day: name for day in between if (name := calendar.holiday_name(day))}
+    if not calendar.is_business_day(today) or not names:
         return []
     listed = " and ".join(f"{day} is {name}" for day, name in names.items())
     text = f"{listed}: no files go to BDN then; the next ones go on {next_day}."

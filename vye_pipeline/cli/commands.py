@@ -17,11 +17,7 @@ from pathlib import Path
 import click
 
 from vye_pipeline.actor import actor
-from vye_pipeline.business_days import (
-    business_days,
-    end_of_day,
-    latest_business_day,
-)
+from vye_pipeline.business_days import end_of_day
 from vye_pipeline.cli.sandbox import database, simulate
 from vye_pipeline.cli.words import DATE, IsoDate, KindName, Note
 from vye_pipeline.containment import contained
@@ -228,8 +224,9 @@ def explain(partition_date: date) -> int:
     from vye_pipeline.ledger.connection import LedgerConnection, opened
     from vye_pipeline.reporting.timeline import story
 
-    ledger = opened(LedgerConnection, load_settings())
-    lines = ledger.read(lambda connection: story(connection, partition_date))
+    settings = load_settings()
+    ledger = opened(LedgerConnection, settings)
+    lines = ledger.read(lambda connection: story(connection, partition_date, settings.calendar))
     show_lines(lines)
     return SUCCESS
 
@@ -354,9 +351,11 @@ def _kinds(kind: str | None) -> list[str]:
 
 def _days(settings: Settings, first: date | None, last: date | None) -> list[date]:
     """Returns the partitions between two days that can have run by now."""
-    newest = min(latest_business_day(datetime.now(UTC)), settings.end_date or date.max)
+    newest = min(
+        settings.calendar.latest_business_day(datetime.now(UTC)), settings.end_date or date.max
+    )
     return list(
-        business_days(
+        settings.calendar.business_days(
             max(first or settings.start_date, settings.start_date),
             min(last or newest, newest),
         )

@@ -13,7 +13,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, false, insert, select, true, update
 
-from vye_pipeline.business_days import NEW_YORK, business_days_after, cut_off, holiday_name
+from vye_pipeline.business_days import NEW_YORK, cut_off
 from vye_pipeline.cli.health import Finding, Health
 from vye_pipeline.context import Context
 from vye_pipeline.errors import PipelineError, UsageError
@@ -78,10 +78,14 @@ def _calendar(settings: Settings, now: datetime) -> Finding:
     today = now.astimezone(NEW_YORK).date()
     if settings.end_date and today > settings.end_date:
         return Finding("calendar", Health.GOOD, f"BDN is retired since {settings.end_date}")
-    next_day = business_days_after(today, 1)
-    name = holiday_name(today)
+    calendar = settings.calendar
+    next_day = calendar.business_days_after(today, 1)
+    name = calendar.holiday_name(today)
     is_holiday = f"today is {name}; " if name else ""
     words = f"{is_holiday}the next cut-off after today is {cut_off(next_day):%Y-%m-%d %H:%M %Z}"
+    ahead = [f"{day} closed, {reason}" for day, reason in calendar.closures.items() if day >= today]
+    ahead += [f"{day} worked, though a holiday" for day in calendar.worked if day >= today]
+    words = "; ".join([words, *(f"by VYE_CLOSURES {one}" for one in sorted(ahead))])
     return Finding("calendar", Health.GOOD, words)
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from vye_pipeline.business_days import business_days_after
 from vye_pipeline.cli.words import DATE
 from vye_pipeline.settings import load_settings
 
@@ -76,5 +75,6 @@ def simulate_feed(partition_date: date) -> None:
     from vye_pipeline.context import Context
     from vye_pipeline.simulation.feed import write_feed
 
-    store = Context(load_settings()).objects
-    click.echo(write_feed(store, business_days_after(partition_date, 1), partition_date))
+    settings = load_settings()
+    feed_date = settings.calendar.business_days_after(partition_date, 1)
+    click.echo(write_feed(Context(settings).objects, feed_date, partition_date))

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 
 import click
 
-from vye_pipeline.business_days import cut_off, holiday_name, is_business_day
+from vye_pipeline.business_days import cut_off
 from vye_pipeline.errors import UsageError
 from vye_pipeline.personal_data import checked_note
 from vye_pipeline.records import kind_named
@@ -42,8 +42,8 @@ class PartitionDate(IsoDate):
     ) -> date:
         """Reads the date and refuses what is no partition yet or never will be."""
         day, settings = super().convert(value, param, ctx), load_settings()
-        if not is_business_day(day):
-            reason = holiday_name(day) or f"a {day:%A}"
+        if not settings.calendar.is_business_day(day):
+            reason = settings.calendar.holiday_name(day) or f"a {day:%A}"
             raise UsageError(f"{day} is no business day: it is {reason}")
         if day < settings.start_date or (settings.end_date and day > settings.end_date):
             last = settings.end_date or "now"

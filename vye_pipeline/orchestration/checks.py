@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from vye_pipeline.business_days import cut_off, deadline
+from vye_pipeline.business_days import cut_off
 from vye_pipeline.context import Context
 from vye_pipeline.errors import PipelineError
 from vye_pipeline.ledger.rows import Orphan
@@ -69,16 +69,15 @@ def intact(verified: list[Verified]) -> dg.AssetCheckResult:
     )
 
 
-def settled(partition_date: date, rows: pd.DataFrame, now: datetime) -> dg.AssetCheckResult:
+def settled(due_at: datetime, rows: pd.DataFrame, now: datetime) -> dg.AssetCheckResult:
     """Says whether nothing is pending or undelivered any more once the deadline has passed.
 
     Args:
-        partition_date: of the records.
+        due_at: the deadline, with zone.
         rows: user_profile_id, record_id, status: a row a record.
         now: with zone.
     """
     open_rows = rows[rows["status"].isin([str(status) for status in UNSETTLED])]
-    due_at = deadline(partition_date)
     is_late = now > due_at and not open_rows.empty
     return dg.AssetCheckResult(
         check_name=SETTLED,

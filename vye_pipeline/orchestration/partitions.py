@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time
 
 import dagster as dg
 
-from vye_pipeline.business_days import NEW_YORK, business_days_after, holidays_of_year
+from vye_pipeline.business_days import NEW_YORK
 from vye_pipeline.settings import Settings
 
 DATE_FORMAT = "%Y-%m-%d"
@@ -20,7 +20,7 @@ def business_day_partitions(settings: Settings) -> dg.TimeWindowPartitionsDefini
     its own clock; the holidays are known for two years from now on, so that a process has to be
     started anew within that time.
     """
-    first, last = settings.start_date, settings.end_date
+    first, last, calendar = settings.start_date, settings.end_date, settings.calendar
     final_year = last.year if last else datetime.now(NEW_YORK).year + YEARS_AHEAD
     years = range(first.year, final_year + 1)
     return dg.TimeWindowPartitionsDefinition(
@@ -28,10 +28,10 @@ def business_day_partitions(settings: Settings) -> dg.TimeWindowPartitionsDefini
         fmt=DATE_FORMAT,
         timezone=str(NEW_YORK),
         start=_midnight(first),
-        end=_midnight(business_days_after(last, 1)) if last else None,  # its window's end
+        end=_midnight(calendar.business_days_after(last, 1)) if last else None,  # its window's end
         end_offset=1,
         exclusions=[
-            datetime.combine(day, time()) for year in years for day in holidays_of_year(year)
+            datetime.combine(day, time()) for year in years for day in calendar.holidays(year)
         ],
     )
 

@@ -8,12 +8,7 @@ from itertools import groupby
 
 import dagster as dg
 
-from vye_pipeline.business_days import (
-    NEW_YORK,
-    business_days,
-    business_days_after,
-    holiday_name,
-)
+from vye_pipeline.business_days import NEW_YORK
 from vye_pipeline.context import Context
 from vye_pipeline.errors import PipelineError
 from vye_pipeline.orchestration.history import delivery_runs
@@ -138,7 +133,7 @@ def _on_business_days(
 
 def _no_business(pipeline: Context, today: date) -> str | None:
     """Says why there is nothing to do on a day at all."""
-    holiday = holiday_name(today)
+    holiday = pipeline.settings.calendar.holiday_name(today)
     if holiday is not None:
         return f"{today} is no business day: {holiday}"
     return _retired(pipeline, today)
@@ -192,9 +187,10 @@ def _failed(pipeline: Context, today: date) -> Iterator[tuple[date, tuple[str, .
     """Yields the failed partitions of the last business days and their kinds, oldest first."""
     from vye_pipeline.reporting.calendar import FAILED, calendar
 
-    first = business_days_after(today, -pipeline.settings.retry_business_days)
-    last = business_days_after(today, -1)
-    days = list(business_days(max(first, pipeline.settings.start_date), last))
+    settings = pipeline.settings
+    first = settings.calendar.business_days_after(today, -settings.retry_business_days)
+    last = settings.calendar.business_days_after(today, -1)
+    days = list(settings.calendar.business_days(max(first, settings.start_date), last))
     known = pipeline.ledger.read(lambda connection: calendar(connection, days))
     rows = [row for row in known if row.delivery == FAILED]
     for day, group in groupby(rows, key=lambda row: row.partition_date):

@@ -9,7 +9,6 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta
 
 from vye_pipeline.bdn.file_names import FEED_NAME, acknowledgement_place, inbound_prefix
-from vye_pipeline.business_days import business_days_after
 from vye_pipeline.context import Context
 from vye_pipeline.ledger.rows import Orphan
 from vye_pipeline.records import KINDS
@@ -30,7 +29,7 @@ def find_orphans(context: Context, partition_date: date, now: datetime) -> list[
     Raises:
         PipelineError: a store or the ledger failed.
     """
-    day = business_days_after(partition_date, -1) + timedelta(days=1)
+    day = context.settings.calendar.business_days_after(partition_date, -1) + timedelta(days=1)
     found = []
     while day <= partition_date:
         for stored in context.objects.list(inbound_prefix(day)):

@@ -17,7 +17,6 @@ from vye_pipeline.bdn.file_names import (
     file_name,
     inbound_prefix,
 )
-from vye_pipeline.business_days import deadline
 from vye_pipeline.context import Context
 from vye_pipeline.egress.deliver import load_upload_file
 from vye_pipeline.ledger.models import LINE, QUARANTINED, REPLACED, SUPERSEDED
@@ -117,7 +116,7 @@ def reconcile(
     parts = [unsent]
     if is_delivered:
         sent = load_upload_file(context, partition_date, kind)
-        is_overdue = now > deadline(partition_date)
+        is_overdue = now > context.settings.calendar.deadline(partition_date)
         difference = compare(kind, sent, acknowledgements, is_overdue=is_overdue)
         lines = claims.loc[
             claims["disposition"] == LINE,

@@ -7,7 +7,7 @@ from datetime import date, datetime
 
 from sqlalchemy import Connection, select
 
-from vye_pipeline.business_days import NEW_YORK, deadline
+from vye_pipeline.business_days import NEW_YORK, BusinessCalendar
 from vye_pipeline.ledger.models import ACKNOWLEDGEMENTS, DELIVERIES, FAILURES, FILES, REDELIVERIES
 from vye_pipeline.records.statuses import MANUAL, Status
 from vye_pipeline.reporting.calendar import DELIVERED, FAILED, MISSING, Day, calendar
@@ -32,7 +32,9 @@ class Event:
         return f"{self.at.astimezone(NEW_YORK):%Y-%m-%d %H:%M} {self.kind}: {self.words}"
 
 
-def story(connection: Connection, partition_date: date) -> list[str]:
+def story(
+    connection: Connection, partition_date: date, business_calendar: BusinessCalendar
+) -> list[str]:
     """Returns what happened to a day, step by step, then how each kind stands and what is open."""
     events = sorted(
         [
@@ -45,7 +47,8 @@ def story(connection: Connection, partition_date: date) -> list[str]:
         key=lambda event: (event.at, event.kind),
     )
     days = calendar(connection, [partition_date])
-    return [*(event.in_words() for event in events), *(_as_it_stands(day) for day in days)]
+    due_at = business_calendar.deadline(partition_date)
+    return [*(event.in_words() for event in events), *(_as_it_stands(day, due_at) for day in days)]
 
 
 def _read(connection: Connection, day: date) -> list[Event]:
@@ -124,7 +127,7 @@ def _answered(connection: Connection, day: date) -> list[Event]:
     ]
 
 
-def _as_it_stands(day: Day) -> str:
+def _as_it_stands(day: Day, due_at: datetime) -> str:
     """Says how a kind stands and what there is to do."""
     if day.delivery == MISSING:
         return f"{day.kind}: never ran; vye egress {day.partition_date} --kind {day.kind}"
@@ -133,7 +136,7 @@ def _as_it_stands(day: Day) -> str:
         return f"{day.kind}: not delivered, {waiting} records wait; vye backfill --failed"
     counts = ", ".join(f"{count} {status}" for status, count in day.counts.items() if count)
     manual = sum(day.counts[status] for status in MANUAL)
-    due = f"; BDN has until {deadline(day.partition_date):%Y-%m-%d %H:%M %Z}"
+    due = f"; BDN has until {due_at:%Y-%m-%d %H:%M %Z}"
     return (
         f"{day.kind}: {DELIVERED}, {counts or 'no records'}"
         + ("" if day.is_settled else due)

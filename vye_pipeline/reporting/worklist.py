@@ -11,7 +11,7 @@ from datetime import date, datetime
 
 import pandas as pd
 
-from vye_pipeline.business_days import NEW_YORK, business_days_waited
+from vye_pipeline.business_days import NEW_YORK
 from vye_pipeline.context import Context
 from vye_pipeline.errors import PipelineError, UsageError
 from vye_pipeline.ledger.columns import WORKLIST
@@ -61,9 +61,10 @@ def worklist(context: Context, partition_date: date, now: datetime) -> pd.DataFr
     profiles = profiles.assign(
         **{name: _listed(items, column) for name, column in LISTED.items()}
     ).reset_index()
+    waited = context.settings.calendar.business_days_waited
     since = profiles["since"].dt.tz_convert(NEW_YORK).dt.date
     return profiles.assign(
-        waited_business_days=since.map(lambda day: business_days_waited(day, today)),
+        waited_business_days=since.map(lambda day: waited(day, today)),
         is_reachable=_reachable(context, profiles["user_profile_id"]),
     )[list(WORKLIST)]
 

@@ -16,14 +16,14 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from vye_pipeline.business_days import business_days, cut_off, previous_cut_off
+from vye_pipeline.business_days import FEDERAL_CALENDAR, cut_off
 from vye_pipeline.settings import CHECKOUT
 from vye_pipeline.vye_database.creation import NULL
 from vye_pipeline.vye_database.tables import Base
 
 SEED = 2025_04
 SAMPLE_FOLDER = CHECKOUT / "data" / "sample"
-SAMPLE_DAYS = tuple(business_days(date(2025, 4, 1), date(2025, 4, 14)))
+SAMPLE_DAYS = tuple(FEDERAL_CALENDAR.business_days(date(2025, 4, 1), date(2025, 4, 14)))
 PROFILES = 400
 USER_INFOS_A_CLONE = 150
 SHARE_VERIFYING, SHARE_CHANGING = 0.28, 0.09
@@ -145,7 +145,9 @@ class Person:
 def _person(random: Random, tables: Tables, number: int, first_day: date) -> Person:
     icn = f"10{number * 7919 % 10**8:08}V{number:06}"
     profile = tables.add(
-        "vye_user_profiles", icn=icn, **_stamps(previous_cut_off(first_day) - timedelta(days=30))
+        "vye_user_profiles",
+        icn=icn,
+        **_stamps(FEDERAL_CALENDAR.previous_cut_off(first_day) - timedelta(days=30)),
     )
     area = random.choice(["000", "666", *map(str, range(900, 1000))])
     if number % 97 != 96:  # of some the identity service knows nothing
@@ -158,7 +160,7 @@ def _person(random: Random, tables: Tables, number: int, first_day: date) -> Per
 
 def _clone(tables: Tables, day: date, *, is_active: bool) -> Row:
     """Adds the clone that is active until a day's cut-off, imported the morning before."""
-    imported_at = previous_cut_off(day) - timedelta(hours=1)
+    imported_at = FEDERAL_CALENDAR.previous_cut_off(day) - timedelta(hours=1)
     return tables.add(
         "vye_bdn_clones",
         is_active=is_active,
@@ -223,7 +225,7 @@ def _submissions(random: Random, tables: Tables, infos: Sequence[Listed], day: d
 
 def _moments(random: Random, day: date) -> Iterator[datetime]:
     """Yields when somebody submits: mostly once, sometimes again and later the same day."""
-    opened = previous_cut_off(day)
+    opened = FEDERAL_CALENDAR.previous_cut_off(day)
     seconds = int((cut_off(day) - opened).total_seconds())
     moment = opened + timedelta(
         seconds=random.randrange(60, seconds // 2), microseconds=random.randrange(10**6)

@@ -14,7 +14,7 @@ from typing import Any
 
 import dagster as dg
 
-from vye_pipeline.business_days import business_days_after
+from vye_pipeline.business_days import FEDERAL_CALENDAR
 from vye_pipeline.context import Context
 from vye_pipeline.definitions import build_definitions
 from vye_pipeline.orchestration.instance import open_instance
@@ -65,7 +65,10 @@ def measure(
 
 def days_from(first: date, count: int) -> list[date]:
     """Returns so many business days."""
-    return [business_days_after(first, number) if number else first for number in range(count)]
+    return [
+        FEDERAL_CALENDAR.business_days_after(first, number) if number else first
+        for number in range(count)
+    ]
 
 
 @dataclass

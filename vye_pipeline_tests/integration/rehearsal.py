@@ -10,7 +10,7 @@ import pandas as pd
 from sqlalchemy import text
 
 from vye_pipeline.bdn.file_names import outbound_key
-from vye_pipeline.business_days import business_days, cut_off
+from vye_pipeline.business_days import FEDERAL_CALENDAR, cut_off
 from vye_pipeline.context import Context
 from vye_pipeline.egress import claim, deliver
 from vye_pipeline.egress.clone_flags import settle_clones
@@ -24,7 +24,7 @@ from vye_pipeline.simulation.sample import generate, write_folder
 from vye_pipeline.simulation.vye_application import activate_next_clone
 from vye_pipeline.vye_database.creation import create_tables, import_folder
 
-DAYS = tuple(business_days(date(2025, 4, 1), date(2025, 4, 4)))
+DAYS = tuple(FEDERAL_CALENDAR.business_days(date(2025, 4, 1), date(2025, 4, 4)))
 
 
 @dataclass

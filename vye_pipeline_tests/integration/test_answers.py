@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select
 
 from vye_pipeline.bdn.file_names import acknowledgement_key, file_name
-from vye_pipeline.business_days import business_days_after
+from vye_pipeline.business_days import FEDERAL_CALENDAR
 from vye_pipeline.cli import commands
 from vye_pipeline.egress.redeliver import redeliver
 from vye_pipeline.ledger.models import ACKNOWLEDGEMENTS, RECONCILIATIONS
@@ -151,7 +151,7 @@ def test_an_answer_to_nothing_is_kept_and_named_until_it_is_explained(
     rehearsal: Rehearsal,
 ) -> None:
     saturday = DAYS[-1] + timedelta(days=1)
-    monday = business_days_after(DAYS[-1], 1)
+    monday = FEDERAL_CALENDAR.business_days_after(DAYS[-1], 1)
     whole = answer(lines_of(rehearsal), len(lines_of(rehearsal)))
     placed: dict[date, dict[str, str]] = {
         DAY: {

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from vye_pipeline.business_days import business_days_after
+from vye_pipeline.business_days import FEDERAL_CALENDAR
 from vye_pipeline_tests.bench import __main__ as bench
 from vye_pipeline_tests.bench import dagster_runs, history, machine, page, rivals, start_up
 from vye_pipeline_tests.bench.pipeline import DAY
@@ -104,7 +104,7 @@ def test_history_is_put_and_days_run_beside_it() -> None:
 def test_dagster_runs_succeed() -> None:
     figures = dagster_runs.measure(large=100, small=50, backfill=1, times=0)
     assert all(taken > 0 for taken in figures.values())
-    assert dagster_runs.days_from(DAY, 2) == [DAY, business_days_after(DAY, 1)]
+    assert dagster_runs.days_from(DAY, 2) == [DAY, FEDERAL_CALENDAR.business_days_after(DAY, 1)]
 
 
 @pytest.mark.long

@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from vye_pipeline.business_days import business_days_after, cut_off, end_of_day
+from vye_pipeline.business_days import FEDERAL_CALENDAR, cut_off, end_of_day
 from vye_pipeline.definitions import build_definitions
 from vye_pipeline.ledger.rows import FileRow
 from vye_pipeline.orchestration.jobs import RECONCILE
@@ -71,7 +71,7 @@ def test_what_was_not_delivered_by_the_deadline_is_named(
     rehearsal.refuse(DAY, VERIFICATIONS)
     rehearsal.egress(DAY)
     in_time = checked(rehearsal, instance, at(DAY, hours=2))["settled_by_its_deadline"]
-    late = checked(rehearsal, instance, end_of_day(business_days_after(DAY, 3)))
+    late = checked(rehearsal, instance, end_of_day(FEDERAL_CALENDAR.business_days_after(DAY, 3)))
     assert in_time.passed
     assert not late["settled_by_its_deadline"].passed
     assert len(profiles(late["settled_by_its_deadline"])) == rehearsal.day(DAY, VERIFICATIONS).lines
@@ -82,7 +82,7 @@ def test_an_unusual_rate_of_rejections_is_named(
     rehearsal: Rehearsal, instance: dg.DagsterInstance
 ) -> None:
     assert rehearsal.egress(DAY) == []
-    earlier = [business_days_after(DAY, -number) for number in range(1, 8)]
+    earlier = [FEDERAL_CALENDAR.business_days_after(DAY, -number) for number in range(1, 8)]
     for number, day in enumerate(earlier):
         _answered_before(rehearsal, day, number)
     answer_partition(rehearsal.outage, DAY, Faults(refuse=True), received_at=at(DAY, hours=1))

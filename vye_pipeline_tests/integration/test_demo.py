@@ -258,7 +258,7 @@ def test_a_process_ends_with_the_exit_code_of_its_command() -> None:
 @pytest.mark.parametrize("command", [("status",), ("affected",), ("explain", "2025-04-03")])
 def test_commands_that_only_read_load_nothing_heavy(demo: Demo, command: tuple[str, ...]) -> None:
     heavy = {
-        *("boto3", "dagster", "holidays", "numpy", "pandas", "pyarrow", "rich"),
+        *("boto3", "dagster", "numpy", "pandas", "pyarrow", "rich"),
         *("sqlalchemy.dialects.postgresql", "sqlalchemy.orm"),
     }
     done = subprocess.run(

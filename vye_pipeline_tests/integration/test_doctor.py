@@ -42,6 +42,15 @@ def test_a_sound_world_is_good_and_stays_as_it_is(settings: Settings) -> None:
     assert found(settings) == findings
 
 
+def test_closures_ahead_are_named(embedded: Settings) -> None:
+    closures = "2025-07-03=Executive order,2025-01-09=Day of mourning,+2025-09-01,2025-07-07=Storm"
+    words = found(embedded.model_copy(update={"closures": closures}))["calendar"].words
+    assert "today is Independence Day; the next cut-off after today is 2025-07-08 05:45" in words
+    assert "VYE_CLOSURES 2025-07-07 closed, Storm" in words
+    assert "VYE_CLOSURES 2025-09-01 worked, though a holiday" in words
+    assert "2025-01-09" not in words
+
+
 def test_a_ledger_that_is_behind_is_told_and_not_upgraded(settings: Settings) -> None:
     Rehearsal.prepare(settings)
     behind = ledger_database(settings).engine()

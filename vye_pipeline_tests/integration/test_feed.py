@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from vye_pipeline.bdn.wave_feed import IncompleteFeed
-from vye_pipeline.business_days import business_days_after, end_of_day
+from vye_pipeline.business_days import FEDERAL_CALENDAR, end_of_day
 from vye_pipeline.cli import commands
 from vye_pipeline.reconciliation.feed import take_feed
 from vye_pipeline.records import ADDRESS_CHANGES, KINDS, VERIFICATIONS
@@ -19,7 +19,7 @@ from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal
 pytestmark = pytest.mark.servers_take_long
 
 DAY, NEXT = DAYS[:2]
-LATE = end_of_day(business_days_after(DAY, 5))
+LATE = end_of_day(FEDERAL_CALENDAR.business_days_after(DAY, 5))
 
 
 @pytest.fixture

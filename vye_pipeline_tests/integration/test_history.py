@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from sqlalchemy import select
 
-from vye_pipeline.business_days import business_days_after, end_of_day
+from vye_pipeline.business_days import FEDERAL_CALENDAR, end_of_day
 from vye_pipeline.errors import PipelineError, UsageError
 from vye_pipeline.ledger import history
 from vye_pipeline.ledger.models import RECONCILIATIONS
@@ -59,7 +59,7 @@ def test_what_was_known_on_each_day_can_be_asked_later(rehearsal: Rehearsal) -> 
     assert rehearsal.egress(DAY) == []
     reconciled(rehearsal, DAY)
     answer_partition(rehearsal.outage, DAY, Faults(late=3), received_at=at(DAY, hours=1))
-    days = [business_days_after(DAY, count) for count in (0, 1, 5, 9)]
+    days = [FEDERAL_CALENDAR.business_days_after(DAY, count) for count in (0, 1, 5, 9)]
     reconciled(rehearsal, days[1])
     reconciled(rehearsal, days[2])
     answer_partition(rehearsal.outage, DAY, Faults(), received_at=at(days[3]))
@@ -79,7 +79,7 @@ def test_a_failed_day_was_a_failed_day_before_it_was_delivered(rehearsal: Rehear
     assert len(rehearsal.egress(DAY)) == 1
     reconciled(rehearsal, DAY)
     rehearsal.refuse_nothing()
-    later = business_days_after(DAY, 1)
+    later = FEDERAL_CALENDAR.business_days_after(DAY, 1)
     assert rehearsal.egress(DAY, now=end_of_day(later)) == []
     reconciled(rehearsal, later)
     then, now = known_at(rehearsal, end_of_day(DAY)), rehearsal.day(DAY, VERIFICATIONS)
@@ -165,7 +165,7 @@ def test_two_runs_that_find_the_same_unexpected_line_keep_it_once(rehearsal: Reh
 
 def test_a_person_closes_an_item_and_a_new_problem_opens_it_again(rehearsal: Rehearsal) -> None:
     assert rehearsal.egress(DAY) == []
-    late = business_days_after(DAY, 5)
+    late = FEDERAL_CALENDAR.business_days_after(DAY, 5)
     reconciled(rehearsal, late)
     profile = next(item.user_profile_id for item in items(rehearsal) if item.status == "missing")
     assert profile is not None
@@ -178,7 +178,7 @@ def test_a_person_closes_an_item_and_a_new_problem_opens_it_again(rehearsal: Reh
             "verifications",
             resolved_by="analyst",
             note="called BDN",
-            now=end_of_day(business_days_after(DAY, 6)),
+            now=end_of_day(FEDERAL_CALENDAR.business_days_after(DAY, 6)),
         )
 
     def is_open() -> set[bool]:
@@ -190,5 +190,5 @@ def test_a_person_closes_an_item_and_a_new_problem_opens_it_again(rehearsal: Reh
     with pytest.raises(UsageError, match=f"nothing of user profile {profile} is open on {DAY}"):
         close()
     answer_partition(rehearsal.outage, DAY, Faults(refuse=True), received_at=at(late))
-    reconciled(rehearsal, business_days_after(DAY, 7))
+    reconciled(rehearsal, FEDERAL_CALENDAR.business_days_after(DAY, 7))
     assert is_open() == {True}

@@ -10,7 +10,7 @@ import sys
 import pytest
 from sqlalchemy import select, text
 
-from vye_pipeline.business_days import business_days_after, end_of_day
+from vye_pipeline.business_days import FEDERAL_CALENDAR, end_of_day
 from vye_pipeline.cli import commands
 from vye_pipeline.ledger.models import CONTACT_LOOKUPS
 from vye_pipeline.records import KINDS
@@ -44,7 +44,9 @@ def test_the_worklist_is_one_row_a_profile_with_what_there_is_to_know(
 ) -> None:
     with rehearsal.pipeline.ledger.transaction() as connection:
         items = [item for item in affected(connection, DAY, DAY) if item.user_profile_id]
-    rows = worklist(rehearsal.pipeline, DAY, end_of_day(business_days_after(DAY, 2)))
+    rows = worklist(
+        rehearsal.pipeline, DAY, end_of_day(FEDERAL_CALENDAR.business_days_after(DAY, 2))
+    )
     by_profile = rows.set_index("user_profile_id")
     assert by_profile.index.is_unique
     assert set(by_profile.index) == {item.user_profile_id for item in items}

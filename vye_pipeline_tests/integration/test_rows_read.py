@@ -13,7 +13,7 @@ import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import create_engine, text
 
-from vye_pipeline.business_days import business_days_after, deadline
+from vye_pipeline.business_days import FEDERAL_CALENDAR
 from vye_pipeline.context import Context
 from vye_pipeline.reconciliation.reconcile import reconcile
 from vye_pipeline.records import KINDS
@@ -27,7 +27,7 @@ from vye_pipeline_tests.integration.servers import PostgreSQL
 USERS = 500
 RECORDS = USERS * 12 // 10
 READS_A_RECORD = 40
-OLDER, NEWER = DAY, business_days_after(DAY, 1)
+OLDER, NEWER = DAY, FEDERAL_CALENDAR.business_days_after(DAY, 1)
 ROWS_READ = """
 SELECT (SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_user_tables)
 """
@@ -69,7 +69,7 @@ def test_a_day_behind_a_delivered_one_reads_its_own_records(pipeline: Context) -
 
 def test_a_worklist_of_a_whole_day_reads_its_own_records(pipeline: Context) -> None:
     run(pipeline, OLDER)
-    late = deadline(OLDER) + timedelta(minutes=1)
+    late = FEDERAL_CALENDAR.deadline(OLDER) + timedelta(minutes=1)
     for kind in KINDS:
         reconcile(pipeline, OLDER, kind, [], late)
     before = rows_read(pipeline)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from vye_pipeline.business_days import FEDERAL_CALENDAR
 from vye_pipeline.cli import commands
 from vye_pipeline.egress.redeliver import redeliver
 from vye_pipeline.records import VERIFICATIONS
@@ -18,7 +19,9 @@ DAY = DAYS[0]
 
 
 def told(rehearsal: Rehearsal) -> list[str]:
-    return rehearsal.pipeline.ledger.read(lambda connection: story(connection, DAY))
+    return rehearsal.pipeline.ledger.read(
+        lambda connection: story(connection, DAY, FEDERAL_CALENDAR)
+    )
 
 
 def test_a_day_is_told_in_order_with_causes_and_what_is_open(settings: Settings) -> None:

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import inspect, text
 
 from vye_pipeline.bdn.file_names import outbound_key
-from vye_pipeline.business_days import business_days_after, end_of_day
+from vye_pipeline.business_days import FEDERAL_CALENDAR, end_of_day
 from vye_pipeline.egress.redeliver import redeliver
 from vye_pipeline.ledger.views import VIEWS, documentation
 from vye_pipeline.records import KINDS, VERIFICATIONS
@@ -98,7 +98,7 @@ def test_what_is_open_is_what_vye_affected_shows_and_leaves_when_resolved(
     assert before == expected()
     row = ask(rehearsal, "SELECT * FROM manual_reconciliation_open WHERE record_id > 0")[0]
     day = next(day for day in DAYS if str(day) == str(row["partition_date"]))
-    closed_at = end_of_day(business_days_after(day, 1))
+    closed_at = end_of_day(FEDERAL_CALENDAR.business_days_after(day, 1))
     resolve(
         rehearsal.pipeline.ledger,
         row["user_profile_id"],

@@ -9,7 +9,8 @@ import dagster as dg
 import pytest
 from sqlalchemy import insert
 
-from vye_pipeline.business_days import NEW_YORK, business_days_after
+from vye_pipeline.alerting.alarms import alarms
+from vye_pipeline.business_days import FEDERAL_CALENDAR, NEW_YORK
 from vye_pipeline.context import Context
 from vye_pipeline.errors import upload_error
 from vye_pipeline.orchestration.partitions import business_day_partitions
@@ -124,4 +125,30 @@ def test_the_last_partition_is_the_end_date(last: date) -> None:
     assert partitions.get_partition_keys()[-1] == str(last)
     on_its_day = datetime(last.year, last.month, last.day, 6, tzinfo=NEW_YORK)
     assert partitions.get_partition_keys(current_time=on_its_day)[-1] == str(last)
-    assert not partitions.has_partition_key(str(business_days_after(last, 1)))
+    assert not partitions.has_partition_key(str(FEDERAL_CALENDAR.business_days_after(last, 1)))
+
+
+CLOSURES = "2025-04-09=Executive order,+2025-05-26"
+
+
+def test_a_closure_is_no_partition_and_a_worked_holiday_is_one(tmp_path: Path) -> None:
+    pipeline = Context(load_settings(local_dir=tmp_path, closures=CLOSURES))
+    partitions = business_day_partitions(pipeline.settings)
+    keys = partitions.get_partition_keys(current_time=datetime(2025, 7, 8, tzinfo=NEW_YORK))
+    assert "2025-04-09" not in keys
+    assert {"2025-04-08", "2025-04-10", "2025-05-26"} <= set(keys)
+    skipped = retried(pipeline, date(2025, 4, 9))
+    assert isinstance(skipped, dg.SkipReason)
+    assert skipped.skip_message == "2025-04-09 is no business day: Executive order"
+
+
+def test_a_closure_is_announced_the_business_day_before(tmp_path: Path) -> None:
+    pipeline = Context(load_settings(local_dir=tmp_path, closures=CLOSURES))
+    create_tables(pipeline.vye.engine())
+    tuesday = datetime(2025, 4, 8, 6, tzinfo=NEW_YORK)
+    texts = [alarm.text for alarm in alarms(pipeline, tuesday) if alarm.subject == "holidays"]
+    assert texts == [
+        "2025-04-09 is Executive order: no files go to BDN then; the next ones go on 2025-04-10."
+    ]
+    friday = datetime(2025, 5, 23, 6, tzinfo=NEW_YORK)
+    assert "holidays" not in [alarm.subject for alarm in alarms(pipeline, friday)]

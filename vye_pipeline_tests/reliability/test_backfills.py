@@ -11,7 +11,7 @@ import pytest
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
 from vye_pipeline.bdn.file_names import outbound_key
-from vye_pipeline.business_days import NEW_YORK, business_days_after
+from vye_pipeline.business_days import FEDERAL_CALENDAR, NEW_YORK
 from vye_pipeline.orchestration.instance import open_instance
 from vye_pipeline.orchestration.jobs import EGRESS_STAGES, asset_keys
 from vye_pipeline.orchestration.partitions import business_day_partitions
@@ -72,7 +72,7 @@ def _status(
 
 def by_the_schedule(session: Session) -> None:
     """What the next morning's schedule asks for."""
-    tomorrow = business_days_after(DAYS[2], 1)
+    tomorrow = FEDERAL_CALENDAR.business_days_after(DAYS[2], 1)
     morning = datetime.combine(tomorrow, datetime.min.time(), NEW_YORK) + timedelta(hours=5.25)
     context = dg.build_schedule_context(scheduled_execution_time=morning)
     requests = retry_schedule(session.pipeline)(context)

@@ -150,7 +150,7 @@ def reconciliation_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.
                     description=_in_words(counts, affected),
                     metadata={"affected_user_profiles": affected_profiles},
                 ),
-                checks.settled(day, rows, now),
+                checks.settled(pipeline.settings.calendar.deadline(day), rows, now),
                 usual,
             ],
         )
