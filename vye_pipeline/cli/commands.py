@@ -87,6 +87,13 @@ def egress(partition_date: date, kind: str | None) -> int:
     from vye_pipeline.orchestration.runs import Session
 
     with waiting(f"the egress of {partition_date}"), Session(load_settings()) as session:
+        session.pipeline.ledger.record_action(
+            "egress",
+            actor=actor(),
+            acted_at=datetime.now(UTC),
+            partition_date=partition_date,
+            kind=kind,
+        )
         outcome = session.egress(partition_date, _kinds(kind))
     return _tell(partition_date, outcome.problems, success="delivered")
 
@@ -114,6 +121,7 @@ def backfill(only_failed: bool, first: date | None, last: date | None) -> int:
 
     settings = load_settings()
     with Session(settings) as session:
+        session.pipeline.ledger.record_action("backfill", actor=actor(), acted_at=datetime.now(UTC))
         results = session.backfill(_days(settings, first, last), only_failed=only_failed)
         failed = False
         for day, problems in watched(results, "running the days"):

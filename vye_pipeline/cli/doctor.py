@@ -137,8 +137,8 @@ def _ledger(settings: Settings) -> Finding:
                 "ledger",
                 Health.WARNING,
                 f"its tables are not at revision {schema.REVISION}",
-                "back it up, then vye status brings them there; run docs/deployment/grants.sql, "
-                "part 3, again",
+                "back it up, then vye status with the owner's VYE_LEDGER_URL brings them there; "
+                "run docs/deployment/grants.sql, part 3, again",
             )
         with engine.connect() as connection:
             _try_insert(connection)

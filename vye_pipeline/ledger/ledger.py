@@ -7,6 +7,7 @@ after that the database itself refuses any change.
 
 from __future__ import annotations
 
+from vye_pipeline.ledger.acting import ActingVerbs
 from vye_pipeline.ledger.answering import AnsweringVerbs
 from vye_pipeline.ledger.claiming import ClaimingVerbs
 from vye_pipeline.ledger.connection import opened
@@ -15,7 +16,7 @@ from vye_pipeline.ledger.trying import TryingVerbs
 from vye_pipeline.settings import Settings
 
 
-class Ledger(ClaimingVerbs, DeliveringVerbs, TryingVerbs, AnsweringVerbs):
+class Ledger(ClaimingVerbs, DeliveringVerbs, TryingVerbs, AnsweringVerbs, ActingVerbs):
     """What this pipeline remembers, by its verbs."""
 
 

@@ -139,6 +139,7 @@ REDELIVERIES = Table(
     Column("object_key", String, nullable=False, unique=True),
     Column("fingerprint", String, nullable=False),
     Column("requested_by", String, nullable=False),
+    Column("database_user", String),
     Column("reason", String, nullable=False),
     Column("requested_at", UtcDateTime, nullable=False),
     Column("redelivered_at", UtcDateTime),
@@ -255,6 +256,7 @@ RESOLUTIONS = Table(
     Column("user_profile_id", Identifier, nullable=False),
     Column("resolved_at", UtcDateTime, nullable=False),
     Column("resolved_by", String, nullable=False),
+    Column("database_user", String),
     Column("note", String, nullable=False),
     PrimaryKeyConstraint("id", name="resolutions_by_id"),
 )
@@ -266,8 +268,23 @@ CONTACT_LOOKUPS = Table(
     Column("id", Identifier, primary_key=True, autoincrement=True),
     Column("user_profile_id", Identifier, nullable=False),
     Column("looked_up_by", String, nullable=False),
+    Column("database_user", String),
     Column("looked_up_at", UtcDateTime, nullable=False),
     Column("reason", String, nullable=False),
+)
+
+# One row a time that a person has set going what the pipeline does by itself.
+ACTIONS = Table(
+    "actions",
+    METADATA,
+    Column("id", Identifier, primary_key=True, autoincrement=True),
+    Column("action", String, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("database_user", String),
+    Column("acted_at", UtcDateTime, nullable=False),
+    Column("partition_date", Date),
+    Column("kind", String),
+    Column("reason", String),
 )
 
 # One row a feed of BDN's as it came; its bytes lie in a snapshot.

@@ -60,6 +60,7 @@ class RedeliveryRow:
         reason: why.
         requested_at: when.
         redelivered_at: when it lay there, None until it does.
+        database_user: the session's user on PostgreSQL, which the database puts there.
     """
 
     partition_date: date
@@ -71,6 +72,7 @@ class RedeliveryRow:
     reason: str
     requested_at: datetime
     redelivered_at: datetime | None
+    database_user: str | None = None
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ def upgrade(
     from alembic import command  # only a ledger that is behind needs it
     from alembic.config import Config
 
+    from vye_pipeline.ledger.guards import create_guards, drop_guards
     from vye_pipeline.ledger.rekeying import Rekeying
     from vye_pipeline.ledger.views import create_views, drop_views
 
@@ -48,6 +49,8 @@ def upgrade(
         config.attributes["connection"] = connection
         config.attributes["rekeying"] = Rekeying(open_snapshots)
         drop_views(connection)
+        drop_guards(connection)
         command.upgrade(config, revision)
         if revision == HEAD:
             create_views(connection)
+            create_guards(connection)

@@ -6,7 +6,6 @@ from here. Views hold nothing, so they are made anew whenever the ledger is brou
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date
 
 from sqlalchemy import (
@@ -23,6 +22,7 @@ from sqlalchemy import (
     union_all,
 )
 
+from vye_pipeline.ledger.audit_views import AUDIT_VIEWS
 from vye_pipeline.ledger.columns import PARTITION, RECORD
 from vye_pipeline.ledger.explanation import explained
 from vye_pipeline.ledger.models import (
@@ -40,6 +40,7 @@ from vye_pipeline.ledger.standing import (
     same_partition,
     unexpected,
 )
+from vye_pipeline.ledger.view import View
 from vye_pipeline.records.statuses import (
     MANUAL,
     OF_A_LINE,
@@ -47,23 +48,6 @@ from vye_pipeline.records.statuses import (
     Status,
 )
 from vye_pipeline.sql.engines import Query
-
-
-@dataclass(frozen=True)
-class View:
-    """One of the analysts' tables.
-
-    Attributes:
-        name: of the view.
-        description: what a row is.
-        columns: names and meanings, in order.
-        query: what it shows, a column for each of them.
-    """
-
-    name: str
-    description: str
-    columns: dict[str, str]
-    query: Query
 
 
 def _by_day() -> View:
@@ -271,6 +255,7 @@ VIEWS = (
     _manual_history(),
     _rejection_reasons(),
     _delivery_history(),
+    *AUDIT_VIEWS,
 )
 
 

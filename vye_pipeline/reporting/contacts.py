@@ -11,9 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, Connection, exists, func, or_, select
 
 from vye_pipeline.context import Context
+from vye_pipeline.errors import UsageError
+from vye_pipeline.ledger.standing import records
+from vye_pipeline.ledger.views import open_items
+from vye_pipeline.records.statuses import Status
 from vye_pipeline.retries import retried
 from vye_pipeline.sql.engines import Query
 from vye_pipeline.sql.frames import read_frame
@@ -45,7 +49,7 @@ def reachable(context: Context, user_profile_ids: Sequence[int]) -> frozenset[in
 def look_up(
     context: Context, user_profile_id: int, *, looked_up_by: str, reason: str, now: datetime
 ) -> Contact | None:
-    """Returns how a user profile can be reached, None if it has given nothing.
+    """Returns how a user profile with something open can be reached, None if it has given nothing.
 
     Who looks it up, when and why is in the ledger before anything is read.
 
@@ -57,12 +61,31 @@ def look_up(
         now: with zone.
 
     Raises:
+        UsageError: nothing of the profile is open: nobody needs to reach it.
         PipelineError: source: VYE's database can't be read; defect: the ledger can't be written.
     """
+    if not context.ledger.read(lambda connection: _has_something_open(connection, user_profile_id)):
+        raise UsageError(
+            f"nothing of user profile {user_profile_id} is open, so its contact details are not "
+            "shown: vye affected lists whose are"
+        )
     context.ledger.record_contact_lookup(
         user_profile_id=user_profile_id, looked_up_by=looked_up_by, reason=reason, looked_up_at=now
     )
     return _newest(context, user_profile_id)
+
+
+def _has_something_open(connection: Connection, user_profile_id: int) -> bool:
+    """Says whether a record of a user profile needs a person, or has not been delivered."""
+    needing, all_records = open_items().subquery(), records().subquery()
+    question = or_(
+        exists().where(needing.c.user_profile_id == user_profile_id),
+        exists().where(
+            all_records.c.user_profile_id == user_profile_id,
+            all_records.c.status == str(Status.UNDELIVERED),
+        ),
+    )
+    return bool(connection.scalar(select(question)))
 
 
 @retried

@@ -5,23 +5,46 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 
 import psycopg
 import pytest
 from cryptography.fernet import Fernet
-from sqlalchemy import text
+from sqlalchemy import MetaData, Table, create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 
+from vye_pipeline.egress.redeliver import redeliver
+from vye_pipeline.errors import defect
+from vye_pipeline.ledger.guards import INSERT_ONLY
+from vye_pipeline.ledger.models import METADATA
 from vye_pipeline.records import KINDS
 from vye_pipeline.settings import CHECKOUT, Settings, load_settings
 from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
 from vye_pipeline_tests.integration.servers import PostgreSQL
+from vye_pipeline_tests.integration.test_migrations import insert_row
 
 GRANTS = (CHECKOUT / "docs" / "deployment" / "grants.sql").read_text(encoding="utf-8")
 PARTS = [f"-- Part {part}" for part in GRANTS.split("-- Part ")[1:]]
-ROLES = re.findall(r"CREATE ROLE (\w+)", GRANTS)
+ROLES = re.findall(r"CREATE ROLE (\w+) NOLOGIN", GRANTS)
+OWNER = "vye_pipeline_owner"
+LEDGER_ROLES = [role for role in ROLES if role in PARTS[1] and role != OWNER]
+AUDITED = sorted(INSERT_ONLY)
+FORGERY = "UPDATE {table} SET {column} = NULL"
+ATTACKS = (
+    FORGERY,
+    "DELETE FROM {table}",
+    "TRUNCATE {table} CASCADE",
+    "ALTER TABLE {table} DISABLE TRIGGER ALL",
+    "DROP TRIGGER guard_{table}_delete ON {table}",
+    "DROP TABLE {table} CASCADE",
+    "CREATE OR REPLACE FUNCTION guard_refuse() RETURNS trigger LANGUAGE sql AS ''",
+    "SET session_replication_role = replica",
+    "SET ROLE vye_pipeline_owner",
+    "SET SESSION AUTHORIZATION postgres",
+)
+REFUSALS = (psycopg.errors.InsufficientPrivilege, psycopg.errors.RaiseException)
 
 
 @dataclass
@@ -32,61 +55,60 @@ class Granted:
     pipeline: Rehearsal
     settings: Settings
 
-    def attempt(self, url: str, statement: str) -> None:
-        """Runs a statement as the role of a URL."""
-        place = make_url(url)
-        with psycopg.connect(
-            host=str(place.query["host"]), dbname=place.database, user=place.username
-        ) as connection:
-            connection.execute(statement.encode())
+    def attempt(self, role: str, statement: str) -> list[tuple[object, ...]]:
+        """Runs a statement on the ledger as a member of a role."""
+        return attempt(as_login(self.settings.ledger_database_url, role), statement)
 
 
-def as_role(url: str, role: str) -> str:
-    return make_url(url).set(username=role).render_as_string(hide_password=False)
+def attempt(url: str, statement: str) -> list[tuple[object, ...]]:
+    """Runs a statement as the user of a URL."""
+    place = make_url(url)
+    with psycopg.connect(
+        host=str(place.query["host"]), dbname=place.database, user=place.username
+    ) as connection:
+        cursor = connection.execute(statement.encode())
+        return cursor.fetchall() if cursor.description else []
 
 
-@pytest.fixture
+def as_login(url: str, role: str) -> str:
+    return make_url(url).set(username=f"{role}_login").render_as_string(hide_password=False)
+
+
+@pytest.fixture(scope="module")
 def granted(postgresql: PostgreSQL, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Granted]:
     source, ledger = postgresql.database(), postgresql.database()
     folder = tmp_path_factory.mktemp("granted")
     owner = load_settings(
         local_dir=folder / "local",
+        start_date=date(2024, 1, 2),
         database_url=source,
         database_write_url=source,
-        ledger_url=ledger,
+        ledger_url=as_login(ledger, OWNER),
         snapshot_key=Fernet.generate_key().decode(),
     )
     rehearsal = Rehearsal.prepare(owner)
-    rehearsal.dawn()
-    run(source, PARTS[0])
-    run(ledger, "REVOKE ALL ON SCHEMA public FROM PUBLIC;" + PARTS[1])
-    for role in ROLES[:3]:
+    for url, part in ((source, PARTS[0]), (ledger, PARTS[1])) * 2:  # each can be run again
+        attempt(url, part)
+    for role in ROLES:
         postgresql.administer(f"CREATE ROLE {role}_login LOGIN IN ROLE {role}")
+    postgresql.administer(f"ALTER ROLE {OWNER}_login SET role = {OWNER}")
+    rehearsal.dawn()
+    assert rehearsal.pipeline.ledger
+    for _ in range(2):
+        attempt(as_login(ledger, OWNER), PARTS[2])
     settings = owner.model_copy(
         update={
-            "database_url": as_role(source, "vye_pipeline_reader_login"),
-            "database_write_url": as_role(source, "vye_pipeline_flag_writer_login"),
-            "ledger_url": as_role(ledger, "vye_pipeline_ledger_login"),
+            "database_url": as_login(source, "vye_pipeline_reader"),
+            "database_write_url": as_login(source, "vye_pipeline_flag_writer"),
+            "ledger_url": as_login(ledger, "vye_pipeline_ledger"),
         }
     )
-    pipeline = Rehearsal.open(settings)
-    assert pipeline.pipeline.ledger
-    run(ledger, PARTS[2])
-    postgresql.administer(f"CREATE ROLE {ROLES[3]}_login LOGIN IN ROLE {ROLES[3]}")
-    yield Granted(rehearsal, pipeline, settings)
+    yield Granted(rehearsal, Rehearsal.open(settings), settings)
     postgresql.drop(source)
     postgresql.drop(ledger)
     for role in ROLES:
         postgresql.administer(f"DROP ROLE {role}_login")
         postgresql.administer(f"DROP ROLE {role}")
-
-
-def run(url: str, script: str) -> None:
-    place = make_url(url)
-    with psycopg.connect(
-        host=str(place.query["host"]), dbname=place.database, user="postgres"
-    ) as connection:
-        connection.execute(script.encode())
 
 
 def test_a_day_runs_with_these_rights_and_nobody_can_do_more(granted: Granted) -> None:
@@ -96,10 +118,17 @@ def test_a_day_runs_with_these_rights_and_nobody_can_do_more(granted: Granted) -
     answer_partition(pipeline.outage, DAYS[0], Faults(reject=1), received_at=at(DAYS[0], hours=1))
     for kind in KINDS:
         assert not pipeline.reconcile(DAYS[0], kind, at(DAYS[0], hours=2)).empty
+    assert pipeline.pipeline.ledger.fail(
+        DAYS[0], KINDS[0], defect("x", next_step="y"), step="z", run_id=None, failed_at=at(DAYS[0])
+    )
+    redeliver(
+        pipeline.pipeline, DAYS[0], KINDS[0], requested_by="uid 1", reason="x", now=at(DAYS[0])
+    )
+    granted.attempt("vye_pipeline_analyst", "SELECT * FROM manual_reconciliation_open")
+    granted.attempt(
+        "vye_pipeline_analyst", "INSERT INTO reason_codes VALUES ('R999', 'a meaning', 'an action')"
+    )
     reader, writer = settings.vye_database_url, settings.vye_database_write_url or ""
-    analyst = as_role(settings.ledger_database_url, "vye_pipeline_analyst_login")
-    granted.attempt(analyst, "SELECT * FROM manual_reconciliation_open")
-    granted.attempt(analyst, "INSERT INTO reason_codes VALUES ('R999', 'a meaning', 'an action')")
     for url, statement in (
         (reader, "UPDATE vye_bdn_clones SET export_ready = NULL"),
         (reader, "INSERT INTO mpi_identities VALUES ('1', '2')"),
@@ -108,12 +137,66 @@ def test_a_day_runs_with_these_rights_and_nobody_can_do_more(granted: Granted) -
         (writer, "DELETE FROM vye_bdn_clones"),
         (writer, "SELECT transact_date FROM vye_bdn_clones"),
         (writer, "SELECT * FROM vye_user_profiles"),
-        (analyst, "SELECT * FROM claims"),
-        (analyst, "SELECT * FROM contact_lookups"),
-        (analyst, "DELETE FROM reason_codes"),
     ):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            granted.attempt(url, statement)
+            attempt(url, statement)
+    for role, statement in (
+        ("vye_pipeline_analyst", "SELECT * FROM claims"),
+        ("vye_pipeline_analyst", "SELECT * FROM contact_lookup_history"),
+        ("vye_pipeline_analyst", "DELETE FROM reason_codes"),
+        ("vye_pipeline_auditor", "SELECT * FROM claims"),
+        ("vye_pipeline_operator", "UPDATE claims SET disposition = 'replaced'"),
+        ("vye_pipeline_operator", "INSERT INTO deliveries DEFAULT VALUES"),
+        ("vye_pipeline_ledger", "DELETE FROM deliveries"),
+        ("vye_pipeline_ledger", "UPDATE deliveries SET line_count = 0"),
+        ("vye_pipeline_ledger", "DELETE FROM alembic_version"),
+        ("vye_pipeline_ledger", "CREATE TABLE mine (id int)"),
+    ):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            granted.attempt(role, statement)
+
+
+def test_an_operator_resolves_and_looks_up_under_their_own_name(granted: Granted) -> None:
+    settings = granted.settings.model_copy(
+        update={
+            "ledger_url": as_login(granted.settings.ledger_database_url, "vye_pipeline_operator")
+        }
+    )
+    operator = Rehearsal.open(settings).pipeline
+    forged = {"user_profile_id": 1, "reason": "x", "looked_up_at": at(DAYS[0])}
+    operator.ledger.record_contact_lookup(
+        **forged, looked_up_by="uid 0", database_user="somebody_else"
+    )
+    operator.ledger.record_action("egress", actor="uid 0", acted_at=at(DAYS[0]))
+    for view in ("contact_lookup_history", "action_history"):
+        seen = granted.attempt("vye_pipeline_auditor", f"SELECT database_user FROM {view}")
+        assert ("vye_pipeline_operator_login",) in seen
+        assert ("somebody_else",) not in seen
+
+
+@pytest.mark.parametrize("role", LEDGER_ROLES)
+def test_no_role_changes_what_has_been_recorded(granted: Granted, role: str) -> None:
+    for table in AUDITED:
+        column = METADATA.tables[table].columns.keys()[0]
+        before = granted.attempt(OWNER, f"SELECT * FROM {table}")
+        for attack in ATTACKS:
+            statements = f"{attack}; {FORGERY}".format(table=table, column=column)
+            with pytest.raises(REFUSALS):
+                granted.attempt(role, statements)
+        assert granted.attempt(OWNER, f"SELECT * FROM {table}") == before
+
+
+@pytest.mark.parametrize("table", AUDITED)
+def test_sqlite_refuses_to_change_what_has_been_recorded(embedded: Settings, table: str) -> None:
+    assert Rehearsal.open(embedded).pipeline.ledger
+    engine = create_engine(embedded.ledger_database_url)  # its foreign keys are off
+    with engine.begin() as connection:
+        insert_row(connection, Table(table, MetaData(), autoload_with=connection))
+    column = METADATA.tables[table].columns.keys()[0]
+    for statement in (f"UPDATE {table} SET {column} = '9'", f"DELETE FROM {table}"):
+        with pytest.raises(DBAPIError, match="takes inserts only"):
+            with engine.begin() as connection:
+                connection.execute(text(statement))
 
 
 def test_the_pipeline_reads_vyes_database_in_read_only_transactions(settings: Settings) -> None:

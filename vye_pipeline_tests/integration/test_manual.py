@@ -12,6 +12,7 @@ from sqlalchemy import select, text
 
 from vye_pipeline.business_days import FEDERAL_CALENDAR, end_of_day
 from vye_pipeline.cli import commands
+from vye_pipeline.errors import UsageError
 from vye_pipeline.ledger.models import CONTACT_LOOKUPS
 from vye_pipeline.records import KINDS
 from vye_pipeline.reporting.calendar import affected
@@ -105,8 +106,8 @@ def test_reachable_are_those_who_have_given_a_way_and_the_newest_is_shown(
     known = look_up(pipeline, owner, looked_up_by="analyst", reason="BDN lost it", now=KNOWN)
     assert known is not None
     assert (known.email, known.phone) == ("first@example.org", " ")
-    nobody = look_up(pipeline, owner + 100_000, looked_up_by="analyst", reason="x", now=KNOWN)
-    assert nobody is None
+    with pytest.raises(UsageError, match="nothing of user profile"):
+        look_up(pipeline, owner + 100_000, looked_up_by="analyst", reason="x", now=KNOWN)
 
 
 def test_who_looks_a_veteran_up_is_recorded_even_if_nothing_can_be_read(
@@ -116,11 +117,13 @@ def test_who_looks_a_veteran_up_is_recorded_even_if_nothing_can_be_read(
     look_up(pipeline, 1, looked_up_by="analyst", reason="BDN lost it", now=KNOWN)
     with pipeline.ledger.transaction() as connection:
         rows = connection.execute(select(*CONTACT_LOOKUPS.c)).mappings().all()
+        is_postgresql = connection.dialect.name == "postgresql"
     assert [dict(row) for row in rows] == [
         {
             "id": 1,
             "user_profile_id": 1,
             "looked_up_by": "analyst",
+            "database_user": "postgres" if is_postgresql else None,
             "looked_up_at": KNOWN,
             "reason": "BDN lost it",
         }
@@ -140,13 +143,11 @@ def test_contact_details_go_to_a_terminal_and_nowhere_else(
     rehearsal = Rehearsal.prepare(embedded)
     monkeypatch.setenv("VYE_LOCAL_DIR", str(embedded.folder))
     rehearsal.change("UPDATE vye_direct_deposit_changes SET email = 'first@example.org'")
-    with rehearsal.pipeline.vye_engine.connect() as connection:
-        profile = connection.scalar(
-            text(
-                "SELECT min(user_profile_id) FROM vye_user_infos JOIN vye_direct_deposit_changes c"
-                " ON c.user_info_id = vye_user_infos.id"
-            )
-        )
+    rehearsal.dawn()
+    rehearsal.refuse(DAY)
+    rehearsal.egress(DAY)
+    with rehearsal.pipeline.ledger.transaction() as connection:
+        profile = affected(connection, DAY, DAY, "direct_deposit_changes")[0].user_profile_id
     command = ["affected", "--contact", str(profile), "--reason", "BDN lost it"]
     assert commands.run(command[:3]) == commands.BAD_USAGE
     assert commands.run(command) == commands.BAD_USAGE
