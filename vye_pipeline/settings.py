@@ -49,6 +49,9 @@ class Settings(BaseSettings):
     start_date: date = Field(date(2025, 4, 1), description="the first partition")
     end_date: date | None = Field(None, description="the last partition, once BDN is retired")
     closures: str = Field("", description="days without files, and holidays that are worked")
+    max_quarantined_share: float = Field(
+        0.2, ge=0, le=1, description="of a day's records, caught by one rule; 1: whatever is caught"
+    )
     retry_business_days: int = Field(
         10, ge=0, description="how far back failed partitions are tried again each morning"
     )

@@ -81,11 +81,19 @@ def demo() -> int:
 @vye.command()
 @DATE
 @KIND
-def egress(partition_date: date, kind: str | None) -> int:
+@click.option(
+    "--accept-quarantine",
+    "reason",
+    type=Note(),
+    help="why so many records of the kind are right to be quarantined; no personal data",
+)
+def egress(partition_date: date, kind: str | None, reason: str | None) -> int:
     """Read, render and deliver a day's files."""
     from vye_pipeline.cli.progress import waiting
     from vye_pipeline.orchestration.runs import Session
 
+    if reason is not None:
+        _accept_quarantine(partition_date, kind, reason)
     with waiting(f"the egress of {partition_date}"), Session(load_settings()) as session:
         session.pipeline.ledger.record_action(
             "egress",
@@ -96,6 +104,23 @@ def egress(partition_date: date, kind: str | None) -> int:
         )
         outcome = session.egress(partition_date, _kinds(kind))
     return _tell(partition_date, outcome.problems, success="delivered")
+
+
+def _accept_quarantine(partition_date: date, kind: str | None, reason: str) -> None:
+    """Records that what a rule has caught of a kind's records is accepted."""
+    from vye_pipeline.context import Context
+    from vye_pipeline.egress.gap import accept_gap
+
+    if kind is None:
+        raise UsageError("--accept-quarantine needs --kind: each kind is accepted by itself")
+    accept_gap(
+        Context(load_settings()),
+        partition_date,
+        kind_named(kind),
+        accepted_by=actor(),
+        reason=reason,
+        now=datetime.now(UTC),
+    )
 
 
 @vye.command()

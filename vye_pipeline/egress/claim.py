@@ -23,6 +23,7 @@ from vye_pipeline.egress.export import (
     load_export_ready,
     snapshot_records,
 )
+from vye_pipeline.egress.gap import refuse_gap
 from vye_pipeline.errors import source_error
 from vye_pipeline.ledger.models import LINE, QUARANTINED, REPLACED
 from vye_pipeline.ledger.rows import FileRow
@@ -61,7 +62,9 @@ def take_export_ready(
         if file is not None:
             finish_interrupted(context, kind, file, now)
         if context.ledger.receipt(partition_date, kind) is None:
-            return _claim(context, partition_date, kind, file, now)
+            export = _claim(context, partition_date, kind, file, now)
+            refuse_gap(context, partition_date, kind)
+            return export
     return load_export_ready(context, partition_date, kind)
 
 

@@ -12,6 +12,7 @@ from datetime import date, datetime
 from vye_pipeline.context import Context
 from vye_pipeline.egress.clone_flags import settle_clones
 from vye_pipeline.egress.export import ExportReady, egress_command, load_export_ready
+from vye_pipeline.egress.gap import refuse_gap
 from vye_pipeline.egress.put import put_file
 from vye_pipeline.errors import source_error
 from vye_pipeline.ledger.models import LINE
@@ -105,13 +106,15 @@ def deliver(
 
     Raises:
         PipelineError: upload: the object store refuses it, or holds other bytes under its key;
-            source: the records have changed since the file was rendered.
+            source: the records have changed since the file was rendered, or one rule catches too
+            many of them.
     """
     with context.ledger.exclusive(kind):
         for rendered in context.ledger.rendered_files(kind):
             finish_interrupted(context, kind, rendered, now)
         receipt = context.ledger.receipt(partition_date, kind)
         if receipt is None:
+            refuse_gap(context, partition_date, kind)
             file = _file_to_deliver(context, partition_date, kind, content)
             put_file(
                 context,

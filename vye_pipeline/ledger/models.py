@@ -105,6 +105,22 @@ FINDINGS = Table(
     ),
 )
 
+# One row a rule of a field of which somebody has accepted how many records it catches.
+ACCEPTED_GAPS = Table(
+    "accepted_gaps",
+    METADATA,
+    Column("id", Identifier, primary_key=True, autoincrement=True),
+    Column("partition_date", Date, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("field", String, nullable=False),
+    Column("code", String, nullable=False),
+    Column("record_count", Identifier, nullable=False),
+    Column("accepted_by", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("accepted_at", UtcDateTime, nullable=False),
+    ForeignKeyConstraint(["partition_date", "kind"], ["files.partition_date", "files.kind"]),
+)
+
 # One row a BDN clone that a partition and kind has read, with or without records in it.
 PARTITION_CLONES = Table(
     "partition_clones",

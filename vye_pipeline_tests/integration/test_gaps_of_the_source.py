@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from contextlib import closing, nullcontext
+from functools import partial
 
 import pytest
 from sqlalchemy import text
 
+from vye_pipeline.context import Context
+from vye_pipeline.egress import gap
+from vye_pipeline.egress.claim import take_export_ready
+from vye_pipeline.egress.deliver import deliver, keep_upload_file, make_upload_file
+from vye_pipeline.egress.gap import accept_gap, refuse_gap
+from vye_pipeline.errors import Cause, PipelineError, UsageError
+from vye_pipeline.ledger.gaps import Caught
 from vye_pipeline.records import KINDS
 from vye_pipeline.reporting.calendar import affected
 from vye_pipeline.settings import Settings
-from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal
+from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
 
 VERIFICATIONS = KINDS[0]
 OF_CLONE_1 = (
@@ -78,3 +86,87 @@ def test_a_record_of_no_time_is_quarantined_by_its_id_and_jams_nothing(
     assert rehearsal.egress(DAYS[0]) == []
     assert (record, "created_at", "no_time") in findings(rehearsal)
     assert rehearsal.flag(1) is None
+
+
+def test_missing_identities_are_a_fault_of_the_source_and_heal(rehearsal: Rehearsal) -> None:
+    identities = "UPDATE mpi_identities SET ssn = {}"
+    rehearsal.change("ALTER TABLE mpi_identities ADD COLUMN kept TEXT")
+    rehearsal.change("UPDATE mpi_identities SET kept = ssn")
+    rehearsal.change(identities.format("NULL"))
+    rehearsal.dawn()
+    failures = rehearsal.egress(DAYS[0])
+    assert [failure.cause for failure in failures] == [Cause.SOURCE] * len(KINDS)
+    for failure in failures:
+        assert "ssn is required and is blank (rule required)" in failure.what
+        assert "identities are missing" in failure.what
+    assert rehearsal.sent() == {}
+    assert all(rehearsal.day(DAYS[0], kind).delivery == "failed" for kind in KINDS)
+    items = rehearsal.pipeline.ledger.read(
+        lambda connection: affected(connection, DAYS[0], DAYS[0], VERIFICATIONS.name)
+    )
+    assert len(items) == rehearsal.pipeline.ledger.record_count(DAYS[0], VERIFICATIONS)
+    rehearsal.change(identities.format("kept"))
+    assert rehearsal.egress(DAYS[0]) == []
+    assert len(rehearsal.sent()) == len(KINDS)
+
+
+def test_a_file_that_was_rendered_before_the_gap_is_not_put(rehearsal: Rehearsal) -> None:
+    rehearsal.dawn()
+    pipeline, now = rehearsal.pipeline, at(DAYS[0], minutes=1)
+    export = take_export_ready(pipeline, DAYS[0], VERIFICATIONS, now)
+    content = make_upload_file(VERIFICATIONS, export)
+    keep_upload_file(pipeline, DAYS[0], VERIFICATIONS, export, content)
+    rehearsal.change("UPDATE mpi_identities SET ssn = NULL")
+    for _ in range(2):
+        with pytest.raises(PipelineError, match="caught by one rule"):
+            take_export_ready(pipeline, DAYS[0], VERIFICATIONS, now)
+        with pytest.raises(PipelineError, match="caught by one rule"):
+            deliver(pipeline, DAYS[0], VERIFICATIONS, content, now)
+    assert rehearsal.sent() == {}
+
+
+def test_who_insists_is_recorded_for_so_many_records_and_no_more(
+    rehearsal: Rehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gap, "MANY", 5)
+    one = f"(SELECT max(id) FROM vye_verifications WHERE user_info_id = ({OF_CLONE_1}))"
+    rehearsal.change(f"UPDATE vye_verifications SET source_ind = 'Q' WHERE id <> {one}")
+    rehearsal.dawn()
+    pipeline, now = rehearsal.pipeline, at(DAYS[0], minutes=1)
+    accept = partial(
+        accept_gap, pipeline, DAYS[0], VERIFICATIONS, accepted_by="ada", reason="known", now=now
+    )
+    with pytest.raises(UsageError, match="nothing to accept"):
+        accept()
+    (failure,) = rehearsal.egress(DAYS[0], VERIFICATIONS)
+    assert "source_ind is neither W nor P" in failure.what
+    accept()
+    rehearsal.change(f"UPDATE vye_verifications SET source_ind = 'Q' WHERE id = {one}")
+    (failure,) = rehearsal.egress(DAYS[0], VERIFICATIONS)
+    accept()
+    assert rehearsal.egress(DAYS[0], VERIFICATIONS) == []
+    assert set(rehearsal.sent().values()) == {b""}
+
+
+@pytest.mark.parametrize(("share", "is_refused"), [(0.2, True), (1.0, False)])
+def test_the_share_is_a_setting(embedded: Settings, share: float, is_refused: bool) -> None:
+    rehearsal = Rehearsal.prepare(embedded.model_copy(update={"max_quarantined_share": share}))
+    rehearsal.change("UPDATE vye_user_infos SET stub_nm = NULL")
+    rehearsal.dawn()
+    failures = rehearsal.egress(DAYS[0], VERIFICATIONS)
+    assert bool(failures) == is_refused
+
+
+@pytest.mark.parametrize(
+    ("caught", "count", "is_gap"),
+    [(19, 90, False), (20, 99, True), (20, 100, False), (2, 2, False), (3, 3, True), (0, 0, False)],
+)
+def test_how_many_are_too_many(
+    embedded: Settings, monkeypatch: pytest.MonkeyPatch, caught: int, count: int, is_gap: bool
+) -> None:
+    context = Context(embedded)
+    rules = [Caught("ssn", "ssn", caught, 0)] if caught else []
+    monkeypatch.setattr(context.ledger, "caught", lambda *_: rules)
+    monkeypatch.setattr(context.ledger, "record_count", lambda *_: count)
+    with pytest.raises(PipelineError) if is_gap else nullcontext():
+        refuse_gap(context, DAYS[0], VERIFICATIONS)

@@ -54,6 +54,7 @@ INDEXES = {
     "reconciliations_open": ("reconciliations", ["partition_date", "kind"], False, True),
     "resolutions_by_partition": ("resolutions", ["partition_date", "kind"], False, False),
     "tries_by_partition": ("tries", ["partition_date", "kind"], False, False),
+    "accepted_gaps_by_partition": ("accepted_gaps", ["partition_date", "kind"], False, False),
 }
 
 
