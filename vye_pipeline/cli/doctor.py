@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
-from sqlalchemy import Connection, false, insert, select, true, update
+from sqlalchemy import Connection, false, func, insert, select, text, true, update
 
 from vye_pipeline.business_days import NEW_YORK, cut_off
 from vye_pipeline.cli.health import Finding, Health
@@ -27,6 +27,13 @@ from vye_pipeline.vye_database.tables import Base, BdnClone
 PREFIX = "VYE_"
 PROBE = b"a probe by vye doctor; it may be removed"
 
+
+# A standby that has replayed all that it has received is as old as what it received last.
+LAG = """
+SELECT CASE WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn()
+        AND EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming') THEN 0
+    ELSE extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) END
+"""
 
 Examination = Callable[[], Finding]
 
@@ -105,12 +112,31 @@ def _vye_database(context: Context) -> Finding:
         for table in Base.metadata.sorted_tables:
             connection.execute(select(*table.columns).where(false()))
         imported_at = connection.scalar(newest)
+        lag = replication_lag(connection)
+    if lag is not None:
+        return Finding(
+            "VYE's database",
+            Health.WARNING,
+            f"every table can be read, on a standby that is {lag:.0f} s behind its primary",
+            "what the primary has and the standby has not is sent a day later; "
+            "VYE_DATABASE_URL may name the primary",
+        )
     if imported_at is None:
         return Finding(
             "VYE's database", Health.WARNING, "no clone is active", "have VYE's import run"
         )
     words = f"every table can be read; the active clone is of {imported_at:%Y-%m-%d %H:%M} UTC"
     return Finding("VYE's database", Health.GOOD, words)
+
+
+def replication_lag(connection: Connection) -> float | None:
+    """Returns by how many seconds a standby lags behind its primary, None for no standby."""
+    if connection.dialect.name == "sqlite" or not connection.scalar(
+        select(func.pg_is_in_recovery())
+    ):
+        return None
+    lag = connection.scalar(text(LAG))
+    return float(lag or 0)
 
 
 def _clone_flag(settings: Settings) -> Finding:

@@ -39,8 +39,9 @@ def database_import(folder: Path) -> None:
 
     source = vye_database(load_settings())
     with source.errors():
-        for table, rows in import_folder(source.engine(), folder).items():
-            click.echo(f"{table}: {rows} rows")
+        for table, loaded in import_folder(source.engine(), folder).items():
+            left_out = f"; left out: {', '.join(loaded.left_out)}" if loaded.left_out else ""
+            click.echo(f"{table}: {loaded.rows} rows{left_out}")
 
 
 @click.group()

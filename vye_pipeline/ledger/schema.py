@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine, inspect, text
 
+from vye_pipeline.errors import defect
 from vye_pipeline.storage.snapshots import SnapshotStore
 
 HEAD = "head"
@@ -14,14 +15,26 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 # Migrations are numbered, and their files begin with the number.
 REVISION = max(path.name for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))[:4]
 UPGRADE_LOCK = 7_233_001
+UPGRADE_SECONDS = 60
 
 
 def is_current(engine: Engine) -> bool:
-    """Says whether the ledger's tables are of this version of the pipeline."""
+    """Says whether the ledger's tables are of this version of the pipeline.
+
+    Raises:
+        PipelineError: they are of a newer one, which this one must not write to.
+    """
     with engine.connect() as connection:
         if not inspect(connection).has_table("alembic_version"):
             return False
-        return connection.scalar(text("SELECT version_num FROM alembic_version")) == REVISION
+        found = connection.scalar(text("SELECT version_num FROM alembic_version")) or ""
+    if found > REVISION:
+        raise defect(
+            f"the ledger is at revision {found}, of a newer version of the pipeline than this "
+            f"one, which knows {REVISION}",
+            next_step="run the newer version, here too",
+        )
+    return bool(found == REVISION)
 
 
 def upgrade(
@@ -45,6 +58,7 @@ def upgrade(
     config.set_main_option("script_location", str(MIGRATIONS))
     with engine.begin() as connection:
         if connection.dialect.name == "postgresql":
+            connection.execute(text(f"SET LOCAL lock_timeout = '{UPGRADE_SECONDS}s'"))
             connection.execute(text(f"SELECT pg_advisory_xact_lock({UPGRADE_LOCK})"))
         config.attributes["connection"] = connection
         config.attributes["rekeying"] = Rekeying(open_snapshots)

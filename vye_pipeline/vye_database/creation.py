@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import (
     Boolean,
@@ -28,12 +29,18 @@ from sqlalchemy import (
     insert,
     inspect,
 )
-from sqlalchemy.exc import IntegrityError
 
 from vye_pipeline.errors import UsageError
+from vye_pipeline.vye_database.integrity import Integrity, columns_read
 from vye_pipeline.vye_database.tables import Base
 
+if TYPE_CHECKING:
+    from _csv import Reader
+
+Converter: TypeAlias = "tuple[Column[Any], Callable[[str], Any]] | None"
+
 NULL = "\\N"
+CIPHERTEXT = "_ciphertext"
 BATCH_ROWS = 10_000
 REMEDY = "correct the file and import the folder again; nothing was imported"
 
@@ -43,17 +50,26 @@ def create_tables(engine: Engine) -> None:
     Base.metadata.create_all(engine)
 
 
-def import_folder(engine: Engine, folder: Path) -> dict[str, int]:
+@dataclass(frozen=True)
+class Loaded:
+    """What became of a file: its rows, and its columns that the table has not."""
+
+    rows: int
+    left_out: list[str]
+
+
+def import_folder(engine: Engine, folder: Path) -> dict[str, Loaded]:
     """Loads every CSV of a folder in one transaction.
 
-    Columns that a file has and the table has not are left out; those it lacks become NULL.
+    Columns that a file has and the table has not are left out; those it lacks and nobody reads
+    become NULL.
 
     Args:
         engine: of the database.
         folder: with files named `<table>.csv`.
 
     Returns:
-        The number of rows of each table that was loaded.
+        What was loaded of each table.
 
     Raises:
         UsageError: a file can't be used; names file, line and column, never the value.
@@ -63,8 +79,10 @@ def import_folder(engine: Engine, folder: Path) -> dict[str, int]:
         missing = set(files) - set(inspect(connection).get_table_names())
         if missing:
             raise UsageError(f"there is no table {min(missing)}: run vye database create first")
+        integrity = Integrity(connection)
         return {
-            table: _load(connection, Base.metadata.tables[table], files[table]) for table in files
+            table: _load(connection, integrity, Base.metadata.tables[table], files[table])
+            for table in files
         }
 
 
@@ -85,60 +103,72 @@ def _files_by_table(folder: Path) -> dict[str, Path]:
     }
 
 
-def _load(connection: Connection, table: Table, path: Path) -> int:
+def _load(connection: Connection, integrity: Integrity, table: Table, path: Path) -> Loaded:
     count = 0
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            rows = _rows(table, path, file)
+            reader = csv.reader(file, strict=True)
+            converters, left_out = _converters(table, path, _header(path, reader))
+            rows = _rows(integrity, table, path, reader, converters)
             while batch := list(islice(rows, BATCH_ROWS)):
                 connection.execute(insert(table), batch)
                 count += len(batch)
     except UnicodeDecodeError:
         raise UsageError(f"{path} is not UTF-8: {REMEDY}") from None
-    except IntegrityError:
-        raise UsageError(
-            f"{path}: a row repeats an id, lacks a required value or points to a row that isn't "
-            f"there: {REMEDY}"
-        ) from None
-    return count
+    return Loaded(count, left_out)
 
 
-def _rows(table: Table, path: Path, file: Iterator[str]) -> Iterator[dict[str, Any]]:
-    reader = csv.reader(file, strict=True)
+def _header(path: Path, reader: Reader) -> list[str]:
     try:
         header = next(reader, None)
-        converters = _converters(table, path, header)
+    except csv.Error as error:
+        raise UsageError(f"{path}, line 1: {error}: {REMEDY}") from None
+    if header is None:
+        raise UsageError(f"{path} is empty: it needs a header row")
+    return header
+
+
+def _rows(
+    integrity: Integrity, table: Table, path: Path, reader: Reader, converters: list[Converter]
+) -> Iterator[dict[str, Any]]:
+    try:
         for cells in reader:
             if len(cells) != len(converters):
                 raise UsageError(
                     f"{path}, line {reader.line_num}: {len(cells)} cells under "
                     f"{len(converters)} columns: {REMEDY}"
                 )
-            yield _row(path, reader.line_num, converters, cells)
+            row = _row(path, reader.line_num, converters, cells)
+            fault = integrity.fault(table, row)
+            if fault is not None:
+                raise UsageError(f"{path}, line {reader.line_num}: {fault}: {REMEDY}")
+            yield row
     except csv.Error as error:
         raise UsageError(f"{path}, line {reader.line_num}: {error}: {REMEDY}") from None
 
 
-def _converters(
-    table: Table, path: Path, header: list[str] | None
-) -> list[tuple[Column[Any], Callable[[str], Any]] | None]:
-    """Returns for each cell of a line its column and what reads it; None where it is left out."""
-    if header is None:
-        raise UsageError(f"{path} is empty: it needs a header row")
+def _converters(table: Table, path: Path, header: list[str]) -> tuple[list[Converter], list[str]]:
+    """Returns for each cell of a line its column and what reads it, and the names left out."""
     if len(set(header)) != len(header):
         raise UsageError(f"{path}, line 1: a column stands there twice: {REMEDY}")
-    required = {column.name for column in table.columns if not column.nullable}
-    lacking = sorted(required - set(header))
+    encrypted = [name for name in header if name.endswith(CIPHERTEXT)]
+    if encrypted:
+        raise UsageError(
+            f"{path}, line 1: {encrypted[0]} is encrypted, as in production: "
+            "export the columns in the clear, of made-up people; nothing was imported"
+        )
+    lacking = sorted(columns_read(table) - set(header))
     if lacking:
         raise UsageError(f"{path}, line 1: column {lacking[0]} is missing: {REMEDY}")
     columns = [table.columns.get(name) for name in header]
-    return [None if column is None else (column, _reader(column)) for column in columns]
+    converters = [None if column is None else (column, _reader(column)) for column in columns]
+    return converters, [name for name in header if name not in table.columns]
 
 
 def _row(
     path: Path,
     line: int,
-    converters: list[tuple[Column[Any], Callable[[str], Any]] | None],
+    converters: list[Converter],
     cells: list[str],
 ) -> dict[str, Any]:
     row = {}

@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 
 from vye_pipeline.business_days import cut_off
-from vye_pipeline.errors import Cause
+from vye_pipeline.errors import Cause, source_error
 from vye_pipeline.records import Kind
 from vye_pipeline.retries import retried
 from vye_pipeline.settings import Settings
@@ -42,6 +42,7 @@ ID_COLUMNS = (
     "bdn_clone_id",
     "created_at",
 )
+MANY_TO_NAME = 10
 WITHOUT_ZONE = DateTime().with_variant(Text, "sqlite")  # SQLite would make a number of it
 EARLIEST, LATEST = (literal(datetime(year, 1, 1), DateTime) for year in (1900, 9999))  # noqa: DTZ001 - as VYE keeps them
 
@@ -110,6 +111,7 @@ def read_candidates(
         ready = list(connection.scalars(select(clones.c.id).where(clones.c.export_ready == true())))
         wanted = sorted({*ready, *claimed_clone_ids})
         records = read_frame(connection, _query(kind, partition_date, wanted))
+    _refuse_repeated(kind, records["record_id"])
     return Candidates(ready, records.assign(is_flagged=records["bdn_clone_id"].isin(ready)))
 
 
@@ -141,6 +143,19 @@ def _query(kind: Kind, partition_date: date, clone_ids: Sequence[int]) -> Select
         .where(*conditions)
         .order_by(info.c.id, created_at.element.desc(), record.c.id.desc())
     )
+
+
+def _refuse_repeated(kind: Kind, record_ids: pd.Series[int]) -> None:
+    """Refuses records that a join has made several of: an ICN or an id that stands there twice."""
+    repeated = record_ids[record_ids.duplicated()].drop_duplicates()
+    if len(repeated):
+        listed = ", ".join(str(one) for one in repeated.head(MANY_TO_NAME))
+        raise source_error(
+            f"{len(repeated)} {kind.name} come more than once, the records {listed} among them: "
+            "an ICN stands twice in mpi_identities, or an id twice in its table",
+            is_transient=False,
+            next_step="remove the repeated rows in VYE's database, then run the day again",
+        )
 
 
 def readable_time(record: Table) -> Label[datetime]:

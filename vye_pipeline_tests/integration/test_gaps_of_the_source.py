@@ -170,3 +170,16 @@ def test_how_many_are_too_many(
     monkeypatch.setattr(context.ledger, "record_count", lambda *_: count)
     with pytest.raises(PipelineError) if is_gap else nullcontext():
         refuse_gap(context, DAYS[0], VERIFICATIONS)
+
+
+def test_an_icn_that_stands_there_twice_is_the_sources_fault(rehearsal: Rehearsal) -> None:
+    rehearsal.change("ALTER TABLE mpi_identities RENAME TO identities_once")
+    rehearsal.change(
+        "CREATE TABLE mpi_identities AS "
+        "SELECT icn, ssn FROM identities_once UNION ALL SELECT icn, ssn FROM identities_once"
+    )
+    rehearsal.dawn()
+    failures = rehearsal.egress(DAYS[0])
+    assert [failure.cause for failure in failures] == [Cause.SOURCE] * len(KINDS)
+    assert "an ICN stands twice in mpi_identities" in failures[0].what
+    assert rehearsal.sent() == {}

@@ -12,11 +12,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Column, Connection, MetaData, Table, insert, select, types, update
+from sqlalchemy import Column, Connection, MetaData, Table, insert, select, text, types, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from vye_pipeline.cli.doctor import examine
+from vye_pipeline.cli.health import Health
 from vye_pipeline.context import Context
-from vye_pipeline.errors import Cause
+from vye_pipeline.errors import Cause, PipelineError
 from vye_pipeline.ledger.models import METADATA
 from vye_pipeline.ledger.schema import MIGRATIONS, REVISION, upgrade
 from vye_pipeline.settings import Settings
@@ -315,3 +317,15 @@ def test_no_claim_is_without_its_file_and_no_file_leaves_its_claims(settings: Se
         connection.exec_driver_sql("UPDATE files SET fingerprint = 'other'")
         connection.exec_driver_sql("DELETE FROM claims")
         connection.exec_driver_sql("DELETE FROM files")
+
+
+def test_a_ledger_of_a_newer_version_is_refused_with_both_revisions(settings: Settings) -> None:
+    settings.folder.mkdir(parents=True, exist_ok=True)
+    with Context(settings).ledger.transaction() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9000'"))
+    with pytest.raises(PipelineError, match=f"revision 9000, .* which knows {REVISION}"):
+        Context(settings).ledger  # noqa: B018 - it is opened when it is first asked for
+    finding = next(one for one in examine(settings, MOMENT) if one.subject == "ledger")
+    assert finding.health == Health.BAD
+    assert "9000" in finding.words
+    assert REVISION in finding.words
