@@ -101,6 +101,7 @@ def egress(partition_date: date, kind: str | None, reason: str | None) -> int:
             acted_at=datetime.now(UTC),
             partition_date=partition_date,
             kind=kind,
+            reason=reason,
         )
         outcome = session.egress(partition_date, _kinds(kind))
     return _tell(partition_date, outcome.problems, success="delivered")
