@@ -17,9 +17,7 @@ from vye_pipeline.ledger.trying import TryingVerbs
 from vye_pipeline.settings import Settings
 
 
-class Ledger(
-    ClaimingVerbs, GapVerbs, DeliveringVerbs, TryingVerbs, AnsweringVerbs, ActingVerbs
-):
+class Ledger(ClaimingVerbs, GapVerbs, DeliveringVerbs, TryingVerbs, AnsweringVerbs, ActingVerbs):
     """What this pipeline remembers, by its verbs."""
 
 

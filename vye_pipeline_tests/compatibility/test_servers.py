@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import re
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
 
+from vye_pipeline.cli.doctor import examine
+from vye_pipeline.errors import Cause, HeldElsewhereError, PipelineError
+from vye_pipeline.ledger import lock
 from vye_pipeline.records import KINDS
 from vye_pipeline.settings import Settings, load_settings
-from vye_pipeline_tests.compatibility.page import Row
+from vye_pipeline.sql.engines import Database
+from vye_pipeline_tests.compatibility.conftest import free_port
+from vye_pipeline_tests.compatibility.page import REFUSED, Row
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal
-from vye_pipeline_tests.integration.servers import PgBouncer, PostgreSQL
+from vye_pipeline_tests.integration.servers import PgBouncer, PostgreSQL, self_signed
 
 pytestmark = pytest.mark.long
+READS = 1000
+NOW = datetime(2025, 4, 1, 10, tzinfo=UTC)
 
 
 @pytest.fixture(scope="session")
@@ -56,3 +69,120 @@ def test_a_day_behind_the_pooler(
     settings = world(tmp_path, pooler.database(), pooler.database())
     assert sent_by(Rehearsal.prepare(settings)) == reference
     rows.append(Row(pooler.version, f"a whole day, pool_mode {pooler.mode}"))
+
+
+def test_a_pooler_takes_no_options(pooler: PgBouncer, rows: list[Row], waits: list[float]) -> None:
+    url = f"{pooler.database()}&options=-csearch_path%3Dpublic"
+    words = refusal(url, "behind a pooler that refuses `options`")
+    rows.append(Row(pooler.version, "URL: options=-csearch_path=public", REFUSED, words))
+
+
+def test_a_pooler_knows_no_such_user(
+    pooler: PgBouncer, rows: list[Row], waits: list[float]
+) -> None:
+    url = pooler.database().replace("postgres@", "nobody_known@")
+    words = refusal(url, "no such role|refuses the login")
+    rows.append(Row(pooler.version, "an unknown role", REFUSED, words))
+
+
+def test_a_lock_holds_behind_the_pooler(
+    pooler: PgBouncer, rows: list[Row], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "SILENT_SECONDS", 2)
+    monkeypatch.setattr(lock, "BEAT_SECONDS", 600)
+    database = Database("the ledger", "VYE_LEDGER_URL", pooler.database(), Cause.DEFECT)
+    first, second = database.engine(), database.engine()
+    with (
+        lock.exclusive(first, "verifications"),
+        pytest.raises(HeldElsewhereError),
+        lock.exclusive(second, "verifications"),
+    ):
+        pass
+    with lock.exclusive(second, "verifications"):
+        pass
+    first.dispose()
+    second.dispose()
+    rows.append(Row(pooler.version, f"the lock of a kind, pool_mode {pooler.mode}"))
+
+
+def test_many_reads_behind_the_pooler_mix_nothing_up(pooler: PgBouncer, rows: list[Row]) -> None:
+    database = Database("the ledger", "VYE_LEDGER_URL", pooler.database(), Cause.DEFECT)
+    engine = database.engine(is_read_only=True)
+
+    def read(number: int) -> tuple[int, str]:
+        with database.errors(), engine.connect() as connection:
+            answer = connection.execute(
+                text("SELECT :n, current_setting('TimeZone')"), {"n": number}
+            )
+            return tuple(answer.one())
+
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(read, range(READS)))
+    assert answers == [(number, "UTC") for number in range(READS)]
+    engine.dispose()
+    rows.append(Row(pooler.version, f"{READS} reads by eight threads, pool_mode {pooler.mode}"))
+
+
+TLS: dict[str, tuple[str, str]] = {
+    "sslmode=verify-full": ("sslmode=verify-full&sslrootcert={certificate}", ""),
+    "sslmode=require": ("sslmode=require", ""),
+    "sslmode=disable on this machine": ("sslmode=disable", ""),
+    "a certificate of an unknown authority": (
+        "sslmode=verify-full&sslrootcert={other}",
+        "no TLS connection",
+    ),
+    "a root certificate that is not there": (
+        "sslmode=verify-full&sslrootcert=/nonexistent",
+        "no TLS connection",
+    ),
+}
+
+
+@pytest.mark.parametrize("tried", TLS)
+def test_tls(
+    older_postgresql: PostgreSQL, tmp_path: Path, rows: list[Row], waits: list[float], tried: str
+) -> None:
+    server = older_postgresql
+    self_signed(tmp_path / "other.crt")
+    query, says = TLS[tried]
+    query = query.format(certificate=server.folder / "server.crt", other=tmp_path / "other.crt")
+    name = make_url(server.database()).database
+    url = f"postgresql://postgres@localhost:{server.port}/{name}?{query}"
+    if says:
+        rows.append(Row(server.version(), f"TLS: {tried}", REFUSED, refusal(url, says)))
+        return
+    database = Database("VYE's database", "VYE_DATABASE_URL", url, Cause.SOURCE)
+    with database.errors(), database.engine().connect() as connection:
+        query = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
+        assert connection.scalar(text(query)) == ("disable" not in tried)
+    rows.append(Row(server.version(), f"TLS: {tried}"))
+
+
+def refusal(url: str, says: str) -> str:
+    """Returns the words with which a database is refused."""
+    database = Database("VYE's database", "VYE_DATABASE_URL", url, Cause.SOURCE)
+    with (
+        pytest.raises(PipelineError, match=says) as caught,
+        database.errors(),
+        database.engine().connect(),
+    ):
+        pass
+    return str(caught.value)
+
+
+def test_the_doctor_tells_a_standby(
+    older_postgresql: PostgreSQL, tmp_path: Path, rows: list[Row]
+) -> None:
+    source = older_postgresql.database()
+    Rehearsal.prepare(world(tmp_path, source, older_postgresql.database()))
+    with tempfile.TemporaryDirectory(prefix="sb", ignore_cleanup_errors=True) as folder:
+        standby = older_postgresql.standby(Path(folder), free_port())
+        url = make_url(source).update_query_dict(
+            {"host": str(standby.folder), "port": str(standby.port)}
+        )
+        settings = world(tmp_path, url.render_as_string(), source)
+        finding = next(one for one in examine(settings, NOW) if one.subject == "VYE's database")
+        standby.stop()
+    assert "on a standby that is" in finding.words
+    words = re.sub("[0-9]+ s", "… s", finding.words)
+    rows.append(Row(older_postgresql.version(), "a standby as VYE_DATABASE_URL", words=words))

@@ -96,6 +96,21 @@ class PostgreSQL:
         """Stops the server; its data isn't needed any more."""
         self._run("pg_ctl", "stop", "--wait", "--mode=immediate")
 
+    def standby(self, folder: Path, port: int) -> PostgreSQL:
+        """Starts a standby of this server in an empty folder."""
+        copy = PostgreSQL.__new__(PostgreSQL)
+        copy.folder = copy._folder = folder
+        copy.port, copy._user, copy._programs = port, self._user, self._programs
+        if self._user:
+            shutil.chown(folder, self._user)
+        self._run(
+            "pg_basebackup", f"--host={self.folder}", f"--port={self.port}", "--username=postgres",
+            "--write-recovery-conf", "--checkpoint=fast", "--no-sync", data=folder / "data",
+        )  # fmt: skip
+        options = f"-c unix_socket_directories='{folder}' -c listen_addresses='' -p {port}"
+        copy._run("pg_ctl", "start", "--wait", f"--log={folder / 'log'}", f"--options={options}")
+        return copy
+
     def _tcp(self, port: int) -> str:
         """Returns the options of a server that is also reached by TCP, with TLS."""
         key, certificate = self._folder / "server.key", self._folder / "server.crt"
@@ -123,8 +138,9 @@ class PostgreSQL:
             shutil.copytree(part, self._folder / part.relative_to(packages))
         self._programs = self._folder / INSTALLATION.relative_to(packages) / "bin"
 
-    def _run(self, program: str, *arguments: str) -> None:
-        command = [str(self._programs / program), f"--pgdata={self._folder / 'data'}", *arguments]
+    def _run(self, program: str, *arguments: str, data: Path | None = None) -> None:
+        data = data or self._folder / "data"
+        command = [str(self._programs / program), f"--pgdata={data}", *arguments]
         subprocess.run(
             command,
             check=True,
