@@ -16,7 +16,7 @@ demo: $(READY) ## run ten sample days with failures, and repair them
 test: $(READY) ## run all tests
 	@$(VENV)/bin/pytest -n 2 --dist loadfile
 
-trials: $(READY) ## kill runs at every point and set them against each other; writes docs/reliability.md
+trials: $(READY) ## kill runs at every point and set them against each other; writes docs/reliability.md and docs/compatibility.md
 	@$(VENV)/bin/pytest -m long -n 2 --write-page
 
 bench: $(READY) ## time days of 10,000 to 1,000,000 users beside their floors; writes docs/performance.md

@@ -7,6 +7,7 @@ finds the object with the fingerprint that the ledger expects, and writes the re
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import date, datetime
 
 from vye_pipeline.context import Context
@@ -14,7 +15,7 @@ from vye_pipeline.egress.clone_flags import settle_clones
 from vye_pipeline.egress.export import ExportReady, egress_command, load_export_ready
 from vye_pipeline.egress.gap import refuse_gap
 from vye_pipeline.egress.put import put_file
-from vye_pipeline.errors import source_error
+from vye_pipeline.errors import PipelineError, source_error
 from vye_pipeline.ledger.models import LINE
 from vye_pipeline.ledger.rows import FileRow, Receipt
 from vye_pipeline.records import Kind
@@ -126,7 +127,8 @@ def deliver(
                 now=now,
             )
             receipt = context.ledger.deliver(file, kind, now)
-    settle_clones(context)
+    with suppress(PipelineError):  # it is delivered; every later run decides the flag anew
+        settle_clones(context)
     return receipt
 
 

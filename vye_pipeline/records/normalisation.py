@@ -83,7 +83,7 @@ def normalise(values: pa.Array, content: Content, separator: str) -> tuple[pa.Ar
     if content == "phone":
         return _reduced(values)
     changes: list[Change] = []
-    odd = np.flatnonzero(_is_odd(characters(values)))
+    odd = _odd_rows(characters(values))
     if len(odd):  # mostly few, and nothing below is done to the others
         readable = values.take(odd)
         for code, step in _steps(content):
@@ -105,15 +105,12 @@ def _apply(code: str, step: Step, values: pa.Array, rows: Rows, changes: list[Ch
     return changed
 
 
-def _is_odd(given: Characters) -> NDArray[np.bool_]:
-    """Says which values hold anything but printable ASCII, or a grave for an apostrophe."""
+def _odd_rows(given: Characters) -> Rows:
+    """Returns which values hold anything but printable ASCII, or a grave for an apostrophe."""
     codes = given.codes
-    odd = (codes >= BEYOND_ASCII) | (codes < ord(" ")) | (codes == GRAVE)
-    if not odd.any():
-        return np.zeros(len(given.offsets) - 1, dtype=bool)
-    before = np.concatenate([[0], np.cumsum(odd)])
-    is_odd: NDArray[np.bool_] = before[given.offsets[1:]] > before[given.offsets[:-1]]
-    return is_odd
+    odd = np.flatnonzero((codes >= BEYOND_ASCII) | (codes < ord(" ")) | (codes == GRAVE))
+    rows: Rows = np.unique(np.searchsorted(given.offsets, odd, side="right") - 1)
+    return rows
 
 
 def _steps(content: Content) -> Iterator[tuple[str, Step]]:

@@ -15,7 +15,7 @@ from sqlalchemy.engine import URL, make_url
 from vye_pipeline.errors import PipelineError
 from vye_pipeline.records import KINDS
 from vye_pipeline.settings import Settings
-from vye_pipeline_tests.compatibility.page import REFUSED, Row
+from vye_pipeline_tests.compatibility.page import NOT_TRIED, REFUSED, Row
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal
 from vye_pipeline_tests.integration.servers import PostgreSQL
 from vye_pipeline_tests.reliability.worlds import PostgreSQLWorlds
@@ -380,6 +380,18 @@ def test_a_ledger_that_may_only_be_read_is_named(trial: Trial) -> None:
     trial.is_refused("ledger: default_transaction_read_only", "the ledger: is read-only")
 
 
+def test_a_write_url_on_a_database_to_read_leaves_a_delivered_day_delivered(trial: Trial) -> None:
+    role(trial.server, "tried_writer", "LOGIN")
+    trial.server.administer("ALTER ROLE tried_writer SET default_transaction_read_only = on")
+    trial.change("GRANT SELECT, UPDATE ON ALL TABLES IN SCHEMA public TO tried_writer")
+    url = make_url(trial.settings.vye_database_url).set(username="tried_writer")
+    trial.settings = trial.settings.model_copy(
+        update={"database_write_url": url.render_as_string(hide_password=False)}
+    )
+    trial.works("write URL: read-only", words="delivered; the flag is left alone")
+    trial.change("DROP OWNED BY tried_writer")
+
+
 def test_a_ledger_of_a_newer_version_is_named(trial: Trial) -> None:
     with Rehearsal.open(trial.settings).pipeline.ledger.transaction() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9000'"))
@@ -418,3 +430,23 @@ def test_encodings_of_the_database(
     assert "accents_removed" in codes
     rows.append(Row(server.version(), f"VYE's database in {encoding}, with accents"))
     shutil.rmtree(folder)
+
+
+def test_citext_columns(trial: Trial) -> None:
+    available = "SELECT 1 FROM pg_available_extensions WHERE name = 'citext'"
+    if not trial.server.administer(available):
+        words = "this build has no citext"
+        trial.rows.append(Row(trial.server.version(), "columns: citext", NOT_TRIED, words))
+        pytest.xfail(words)
+    trial.change("CREATE EXTENSION citext", "ALTER TABLE mpi_identities ALTER icn TYPE citext")
+    trial.change("ALTER TABLE vye_verifications ALTER source_ind TYPE citext")
+    trial.works("columns: citext")
+
+
+def test_transaction_timeout(trial: Trial) -> None:
+    if not trial.server.administer("SELECT 1 FROM pg_settings WHERE name = 'transaction_timeout'"):
+        words = "from PostgreSQL 17 on"
+        trial.rows.append(Row(trial.server.version(), "transaction_timeout", NOT_TRIED, words))
+        pytest.xfail(words)
+    trial.everywhere("SET transaction_timeout = '30s'")
+    trial.works("both databases: transaction_timeout = '30s'")
