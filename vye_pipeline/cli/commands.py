@@ -256,11 +256,11 @@ def explain(partition_date: date) -> int:
     """Say in plain words what happened to a day, and what is open."""
     from vye_pipeline.cli.tables import show_lines
     from vye_pipeline.ledger.connection import LedgerConnection, opened
-    from vye_pipeline.reporting.timeline import story
+    from vye_pipeline.reporting.timeline import timeline
 
     settings = load_settings()
     ledger = opened(LedgerConnection, settings)
-    lines = ledger.read(lambda connection: story(connection, partition_date, settings.calendar))
+    lines = ledger.read(lambda connection: timeline(connection, partition_date, settings.calendar))
     show_lines(lines)
     return SUCCESS
 

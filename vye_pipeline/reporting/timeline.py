@@ -23,6 +23,7 @@ DISPOSITIONS = {
 class Event:
     """Something that happened to a file (the time in UTC)."""
 
+    partition_date: date
     at: datetime
     kind: str
     words: str
@@ -32,35 +33,46 @@ class Event:
         return f"{self.at.astimezone(NEW_YORK):%Y-%m-%d %H:%M} {self.kind}: {self.words}"
 
 
-def story(
+def timeline(
     connection: Connection, partition_date: date, business_calendar: BusinessCalendar
 ) -> list[str]:
     """Returns what happened to a day, step by step, then how each kind stands and what is open."""
-    events = sorted(
-        [
-            *_read(connection, partition_date),
-            *_failed(connection, partition_date),
-            *_delivered(connection, partition_date),
-            *_delivered_again(connection, partition_date),
-            *_answered(connection, partition_date),
-        ],
-        key=lambda event: (event.at, event.kind),
-    )
     days = calendar(connection, [partition_date])
     due_at = business_calendar.deadline(partition_date)
-    return [*(event.in_words() for event in events), *(_as_it_stands(day, due_at) for day in days)]
-
-
-def _read(connection: Connection, day: date) -> list[Event]:
-    query = select(FILES.c.first_claimed_at, FILES.c.kind).where(FILES.c.partition_date == day)
+    happened = events(connection, partition_date, partition_date)
     return [
-        Event(at, kind, "the records were read and claimed")
-        for at, kind in connection.execute(query)
+        *(event.in_words() for event in happened),
+        *(as_it_stands(day, due_at) for day in days),
     ]
 
 
-def _failed(connection: Connection, day: date) -> list[Event]:
+def events(connection: Connection, first: date, last: date) -> list[Event]:
+    """Returns what happened to the files of some days, in order."""
+    return sorted(
+        [
+            *_read(connection, first, last),
+            *_failed(connection, first, last),
+            *_delivered(connection, first, last),
+            *_delivered_again(connection, first, last),
+            *_answered(connection, first, last),
+        ],
+        key=lambda event: (event.partition_date, event.at, event.kind),
+    )
+
+
+def _read(connection: Connection, first: date, last: date) -> list[Event]:
+    query = select(FILES.c.partition_date, FILES.c.first_claimed_at, FILES.c.kind).where(
+        FILES.c.partition_date.between(first, last)
+    )
+    return [
+        Event(day, at, kind, "the records were read and claimed")
+        for day, at, kind in connection.execute(query)
+    ]
+
+
+def _failed(connection: Connection, first: date, last: date) -> list[Event]:
     query = select(
+        FAILURES.c.partition_date,
         FAILURES.c.failed_at,
         FAILURES.c.kind,
         FAILURES.c.step,
@@ -68,66 +80,71 @@ def _failed(connection: Connection, day: date) -> list[Event]:
         FAILURES.c.what,
         FAILURES.c.record_count,
         FAILURES.c.profile_count,
-    ).where(FAILURES.c.partition_date == day)
+    ).where(FAILURES.c.partition_date.between(first, last))
     return [
         Event(
+            day,
             at,
             kind,
             f"{step} failed ({cause}): {what}; "
             f"{records} records of {profiles} user profiles waited",
         )
-        for at, kind, step, cause, what, records, profiles in connection.execute(query)
+        for day, at, kind, step, cause, what, records, profiles in connection.execute(query)
     ]
 
 
-def _delivered(connection: Connection, day: date) -> list[Event]:
+def _delivered(connection: Connection, first: date, last: date) -> list[Event]:
     query = select(
+        DELIVERIES.c.partition_date,
         DELIVERIES.c.delivered_at,
         DELIVERIES.c.kind,
         DELIVERIES.c.line_count,
         DELIVERIES.c.object_key,
-    ).where(DELIVERIES.c.partition_date == day)
+    ).where(DELIVERIES.c.partition_date.between(first, last))
     return [
-        Event(at, kind, f"{lines} lines were delivered as {key}")
-        for at, kind, lines, key in connection.execute(query)
+        Event(day, at, kind, f"{lines} lines were delivered as {key}")
+        for day, at, kind, lines, key in connection.execute(query)
     ]
 
 
-def _delivered_again(connection: Connection, day: date) -> list[Event]:
+def _delivered_again(connection: Connection, first: date, last: date) -> list[Event]:
     query = select(
+        REDELIVERIES.c.partition_date,
         REDELIVERIES.c.requested_at,
         REDELIVERIES.c.kind,
         REDELIVERIES.c.object_key,
         REDELIVERIES.c.requested_by,
         REDELIVERIES.c.reason,
-    ).where(REDELIVERIES.c.partition_date == day)
+    ).where(REDELIVERIES.c.partition_date.between(first, last))
     return [
-        Event(at, kind, f"{who} had it delivered again as {key}: {reason}")
-        for at, kind, key, who, reason in connection.execute(query)
+        Event(day, at, kind, f"{who} had it delivered again as {key}: {reason}")
+        for day, at, kind, key, who, reason in connection.execute(query)
     ]
 
 
-def _answered(connection: Connection, day: date) -> list[Event]:
+def _answered(connection: Connection, first: date, last: date) -> list[Event]:
     query = select(
+        ACKNOWLEDGEMENTS.c.partition_date,
         ACKNOWLEDGEMENTS.c.recorded_at,
         ACKNOWLEDGEMENTS.c.kind,
         ACKNOWLEDGEMENTS.c.disposition,
         ACKNOWLEDGEMENTS.c.accepted_count,
         ACKNOWLEDGEMENTS.c.rejected_count,
         ACKNOWLEDGEMENTS.c.reason_code,
-    ).where(ACKNOWLEDGEMENTS.c.partition_date == day)
+    ).where(ACKNOWLEDGEMENTS.c.partition_date.between(first, last))
     return [
         Event(
+            day,
             at,
             kind,
             "BDN "
             + DISPOSITIONS[disposition].format(accepted=accepted, rejected=rejected, reason=reason),
         )
-        for at, kind, disposition, accepted, rejected, reason in connection.execute(query)
+        for day, at, kind, disposition, accepted, rejected, reason in connection.execute(query)
     ]
 
 
-def _as_it_stands(day: Day, due_at: datetime) -> str:
+def as_it_stands(day: Day, due_at: datetime) -> str:
     """Says how a kind stands and what there is to do."""
     if day.delivery == MISSING:
         return f"{day.kind}: never ran; vye egress {day.partition_date} --kind {day.kind}"

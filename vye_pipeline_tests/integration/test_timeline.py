@@ -8,7 +8,7 @@ from vye_pipeline.business_days import FEDERAL_CALENDAR
 from vye_pipeline.cli import commands
 from vye_pipeline.egress.redeliver import redeliver
 from vye_pipeline.records import VERIFICATIONS
-from vye_pipeline.reporting.timeline import story
+from vye_pipeline.reporting.timeline import timeline
 from vye_pipeline.settings import Settings
 from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
@@ -20,7 +20,7 @@ DAY = DAYS[0]
 
 def told(rehearsal: Rehearsal) -> list[str]:
     return rehearsal.pipeline.ledger.read(
-        lambda connection: story(connection, DAY, FEDERAL_CALENDAR)
+        lambda connection: timeline(connection, DAY, FEDERAL_CALENDAR)
     )
 
 
