@@ -55,6 +55,9 @@ class Settings(BaseSettings):
     retry_business_days: int = Field(
         10, ge=0, description="how far back failed partitions are tried again each morning"
     )
+    report_url: str | None = Field(
+        None, description="where the analysts' page is put: a folder or s3://bucket/prefix"
+    )
     slack_token: SecretStr | None = Field(None, description="alerts; off without it")
     slack_channel: str = Field("#vye-alerts", description="where alerts go")
     statsd_host: str | None = Field(None, description="metrics for Datadog; off without it")
@@ -119,9 +122,13 @@ class Settings(BaseSettings):
         return _plain(self.snapshot_url) or f"file://{self.folder / 'snapshots'}"
 
     @property
-    def report_file(self) -> Path:
-        """Where the analysts' page is written."""
-        return self.folder / "report.html"
+    def report_store_url(self) -> str:
+        """Where the analysts' page is put."""
+        if self.report_url is None:
+            return f"file://{self.folder}"
+        if "://" in self.report_url:
+            return self.report_url
+        return f"file://{Path(self.report_url).expanduser().absolute()}"
 
     @property
     def snapshot_key_file(self) -> Path:

@@ -23,7 +23,7 @@ from vye_pipeline.cli.demo import Time, prepare, run_days
 from vye_pipeline.orchestration.instance import dagster_home
 from vye_pipeline.orchestration.resources import Clock
 from vye_pipeline.orchestration.runs import Session
-from vye_pipeline.reporting.page import report
+from vye_pipeline.reporting.page.publish import NAME, publish
 from vye_pipeline.settings import CHECKOUT, Settings, load_settings
 from vye_pipeline.simulation.sample import SAMPLE_DAYS
 
@@ -51,7 +51,9 @@ def main() -> None:
         with _webserver(settings) as address:
             for name, (path, size) in PAGES.items():
                 _shoot(browser, folder, f"{address}{path}", size, FOLDER / f"{name}.png")
-        _shoot(browser, folder, settings.report_file.as_uri(), "1200,1000", FOLDER / "report.png")
+        _shoot(
+            browser, folder, (settings.folder / NAME).as_uri(), "1200,1000", FOLDER / "report.png"
+        )
 
 
 def _outage(settings: Settings) -> None:
@@ -60,8 +62,7 @@ def _outage(settings: Settings) -> None:
     time = Time()
     with Session(settings, pipeline, Clock(lambda: time.now)) as session:
         run_days(session, store, time)
-    page = report(pipeline.ledger, SAMPLE_DAYS, datetime.now(UTC))
-    settings.report_file.write_text(page, encoding="utf-8")
+    publish(pipeline, SAMPLE_DAYS, datetime.now(UTC))
 
 
 @contextmanager

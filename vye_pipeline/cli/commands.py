@@ -349,21 +349,23 @@ def resolve(profile: int, day: date, kind: str | None, note: str) -> int:
 
 
 @vye.command()
-@click.option("--out", type=click.Path(path_type=Path), help="where; by default report.html")
+@click.option("--out", type=click.Path(path_type=Path), help="where; by default VYE_REPORT_URL")
 def report(out: Path | None) -> int:
-    """Write the analysts' page: how the days stand and who needs a person."""
-    from vye_pipeline.ledger.ledger import open_ledger
-    from vye_pipeline.reporting import page
+    """Write the analysts' page: which days failed, who needs a person, what BDN rejects."""
+    from vye_pipeline.context import Context
+    from vye_pipeline.reporting.page.publish import publish
+    from vye_pipeline.reporting.page.render import page
 
-    settings = load_settings()
-    path = out or settings.report_file
-    days = _days(settings, None, None)
-    content = page.report(open_ledger(settings), days, datetime.now(UTC))
+    settings, now = load_settings(), datetime.now(UTC)
+    context, days = Context(settings), _days(settings, None, None)
+    if out is None:
+        click.echo(publish(context, days, now))
+        return SUCCESS
     try:
-        path.write_text(content, encoding="utf-8")
+        out.write_text(page(context.ledger, days, now), encoding="utf-8")
     except OSError as error:
-        raise UsageError(f"{path} can't be written: {error.strerror}") from None
-    click.echo(str(path))
+        raise UsageError(f"{out} can't be written: {error.strerror}") from None
+    click.echo(str(out))
     return SUCCESS
 
 

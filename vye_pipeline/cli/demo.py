@@ -26,7 +26,7 @@ from vye_pipeline.orchestration.resources import Clock
 from vye_pipeline.orchestration.runs import Session
 from vye_pipeline.records import KINDS, Kind
 from vye_pipeline.reporting.calendar import affected, calendar
-from vye_pipeline.reporting.page import report
+from vye_pipeline.reporting.page.publish import publish
 from vye_pipeline.settings import Settings
 from vye_pipeline.simulation.outage import Outage
 from vye_pipeline.simulation.sample import SAMPLE_DAYS, SAMPLE_FOLDER
@@ -96,8 +96,7 @@ def run_demo(settings: Settings) -> None:
             session.reconcile(day, NAMES)
         _show_calendar(context)
         _show_nothing_sent_twice(context, before, _objects(outage))
-    page = report(context.ledger, SAMPLE_DAYS, time.now)
-    settings.report_file.write_text(page, encoding="utf-8")
+    publish(context, SAMPLE_DAYS, time.now)
     _head(
         "make dev",
         " shows the same in the Dagster UI: under Runs the failed ones of 3 and 8 April, under "

@@ -1,0 +1,227 @@
+"""What the analysts' page shows, asked of the ledger once.
+
+Texts that many rows share are listed once and pointed to by their place, so that a year of days
+and thousands of open items stay a small page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any
+
+from sqlalchemy import Connection, and_, func, select, text
+
+from vye_pipeline.business_days import NEW_YORK, business_days_waited, cut_off
+from vye_pipeline.ledger.models import ACKNOWLEDGEMENTS, CLAIMS, DELIVERIES, RESOLUTIONS
+from vye_pipeline.ledger.standing import records
+from vye_pipeline.ledger.views import open_items
+from vye_pipeline.records import KINDS
+from vye_pipeline.records.statuses import Status
+from vye_pipeline.reporting.calendar import MISSING, Day, calendar
+from vye_pipeline.reporting.timeline import as_it_stands, events
+
+DAYS_SHOWN = 250
+ITEMS_SHOWN = 5_000
+CLOSED_SHOWN = 500
+KIND_NAMES = [kind.name for kind in KINDS]
+
+
+@dataclass
+class Texts:
+    """Texts, each kept once, by their places."""
+
+    listed: list[str] = field(default_factory=list)
+    _places: dict[str, int] = field(default_factory=dict)
+
+    def place(self, words: str | None) -> int | None:
+        """Returns the place of a text, None of none."""
+        if words is None:
+            return None
+        if words not in self._places:
+            self._places[words] = len(self.listed)
+            self.listed.append(words)
+        return self._places[words]
+
+
+def facts(
+    connection: Connection, days: Sequence[date], now: datetime, previous: datetime | None
+) -> dict[str, Any]:
+    """Returns what the page shows, as JSON can hold it.
+
+    Args:
+        connection: to the ledger, in one transaction.
+        days: all partitions until now, oldest first; the newest DAYS_SHOWN are shown.
+        now: when the page is made, with zone.
+        previous: when the page was made before this one; None the first time.
+    """
+    shown = list(days)[-DAYS_SHOWN:]
+    first, last = (shown[0], shown[-1]) if shown else (date.max, date.min)
+    texts = Texts()
+    calendar_rows = calendar(connection, shown)
+    items, left_out = _items(connection, texts, now)
+    return {
+        "made_at": _iso(now),
+        "previous_at": _iso(previous),
+        "kinds": KIND_NAMES,
+        "statuses": [str(status) for status in Status],
+        "days": _days(connection, calendar_rows, first, last),
+        "events": _events(connection, first, last),
+        "items": items,
+        "profiles": _profiles(connection, items),
+        "rejections": _rejections(connection, texts, first, last),
+        "closed": _closed(connection),
+        "changes": _changes(connection, previous),
+        "texts": texts.listed,
+        "left_out": {"items": left_out, "days": len(days) - len(shown)},
+    }
+
+
+def _days(
+    connection: Connection, rows: Sequence[Day], first: date, last: date
+) -> list[dict[str, Any]]:
+    delivered = _delivered_at(connection, first, last)
+    return [
+        {
+            **day.as_json(),
+            "minutes_after_cut_off": _minutes_late(day, delivered),
+            "standing": as_it_stands(day) if day.delivery != MISSING else None,
+        }
+        for day in rows
+    ]
+
+
+def _minutes_late(day: Day, delivered: dict[tuple[date, str], datetime]) -> int | None:
+    at = delivered.get((day.partition_date, day.kind))
+    return None if at is None else round((at - cut_off(day.partition_date)).total_seconds() / 60)
+
+
+def _delivered_at(
+    connection: Connection, first: date, last: date
+) -> dict[tuple[date, str], datetime]:
+    columns = (DELIVERIES.c.partition_date, DELIVERIES.c.kind, DELIVERIES.c.delivered_at)
+    query = select(*columns).where(DELIVERIES.c.partition_date.between(first, last))
+    return {(day, kind): at for day, kind, at in connection.execute(query)}
+
+
+def _events(connection: Connection, first: date, last: date) -> dict[str, list[list[Any]]]:
+    """Returns what happened to each day, in order: at, kind, words."""
+    listed: dict[str, list[list[Any]]] = {}
+    for event in events(connection, first, last):
+        row = [_iso(event.at), KIND_NAMES.index(event.kind), event.words]
+        listed.setdefault(event.partition_date.isoformat(), []).append(row)
+    return listed
+
+
+def _items(connection: Connection, texts: Texts, now: datetime) -> tuple[list[dict[str, Any]], int]:
+    """Returns what needs a person, oldest first, and how many more there are than are shown."""
+    each = open_items().subquery().c
+    query = select(each).order_by(each.since, each.user_profile_id, each.kind, each.record_id)
+    rows = connection.execute(query).all()
+    today = now.astimezone(NEW_YORK).date()
+    return [
+        {
+            "profile": row.user_profile_id,
+            "day": row.partition_date.isoformat(),
+            "kind": KIND_NAMES.index(row.kind),
+            "record": row.record_id,
+            "line": row.line_number,
+            "status": row.status,
+            "code": row.reason_code,
+            "reason": texts.place(row.reason),
+            "fields": row.fields,
+            "step": texts.place(row.next_step),
+            "waited": business_days_waited(row.since.astimezone(NEW_YORK).date(), today),
+            "moot": bool(row.is_moot),
+            "evidence": row.evidence,
+        }
+        for row in rows[:ITEMS_SHOWN]
+    ], max(len(rows) - ITEMS_SHOWN, 0)
+
+
+def _profiles(connection: Connection, items: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+    """Returns all submissions of the profiles with open items: day, kind, status, reason code."""
+    wanted = sorted({item["profile"] for item in items if item["profile"] is not None})
+    each = records().where(CLAIMS.c.user_profile_id.in_(wanted)).subquery().c
+    columns = (each.user_profile_id, each.partition_date, each.kind, each.status, each.reason_code)
+    query = select(*columns).order_by(each.user_profile_id, each.partition_date, each.kind)
+    listed: dict[str, list[Any]] = {}
+    for profile, day, kind, status, code in connection.execute(query):
+        row = [day.isoformat(), KIND_NAMES.index(kind), status, code]
+        listed.setdefault(str(profile), []).append(row)
+    return listed
+
+
+def _rejections(
+    connection: Connection, texts: Texts, first: date, last: date
+) -> list[dict[str, Any]]:
+    query = text(
+        "SELECT partition_date, kind, reason_code, meaning, record_count FROM rejection_reasons "
+        "WHERE partition_date BETWEEN :first AND :last ORDER BY partition_date, kind, reason_code"
+    )
+    rows = connection.execute(query, {"first": str(first), "last": str(last)})
+    return [
+        {
+            "day": str(row.partition_date),
+            "kind": KIND_NAMES.index(row.kind),
+            "code": row.reason_code or "none",
+            "meaning": texts.place(row.meaning),
+            "records": row.record_count,
+        }
+        for row in rows
+    ]
+
+
+def _closed(connection: Connection) -> list[dict[str, Any]]:
+    """Returns the newest closings, and whether something of the same profile is open again."""
+    each = open_items().subquery().c
+    is_open_again = (
+        select(func.count())
+        .where(
+            each.partition_date == RESOLUTIONS.c.partition_date,
+            each.kind == RESOLUTIONS.c.kind,
+            each.user_profile_id == RESOLUTIONS.c.user_profile_id,
+        )
+        .scalar_subquery()
+    )
+    newest = select(RESOLUTIONS).order_by(RESOLUTIONS.c.id.desc()).limit(CLOSED_SHOWN).subquery()
+    query = (
+        select(RESOLUTIONS, is_open_again.label("open_count"))
+        .join(newest, newest.c.id == RESOLUTIONS.c.id)
+        .order_by(RESOLUTIONS.c.id.desc())
+    )
+    return [
+        {
+            "profile": row.user_profile_id,
+            "day": row.partition_date.isoformat(),
+            "kind": KIND_NAMES.index(row.kind),
+            "at": _iso(row.resolved_at),
+            "by": row.resolved_by,
+            "note": row.note,
+            "reopened": bool(row.open_count),
+        }
+        for row in connection.execute(query)
+    ]
+
+
+def _changes(connection: Connection, previous: datetime | None) -> dict[str, int] | None:
+    """Counts what is new since the page before this one."""
+    if previous is None:
+        return None
+    each = open_items().subquery().c
+    counts = {
+        "delivered": (DELIVERIES, DELIVERIES.c.delivered_at),
+        "answered": (ACKNOWLEDGEMENTS, ACKNOWLEDGEMENTS.c.recorded_at),
+        "closed": (RESOLUTIONS, RESOLUTIONS.c.resolved_at),
+    }
+    changes = {
+        name: connection.scalar(select(func.count()).select_from(table).where(at > previous)) or 0
+        for name, (table, at) in counts.items()
+    }
+    opened = select(func.count()).where(and_(each.since > previous))
+    return changes | {"opened": connection.scalar(opened) or 0}
+
+
+def _iso(at: datetime | None) -> str | None:
+    return None if at is None else at.astimezone(UTC).isoformat(timespec="seconds")
