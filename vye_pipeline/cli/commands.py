@@ -6,7 +6,6 @@ imported by the command that uses it.
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import sys
@@ -270,6 +269,7 @@ def explain(partition_date: date) -> int:
 @KIND
 @AS_JSON
 @click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="write a CSV file")
+@click.option("--xlsx", "xlsx_file", type=click.Path(path_type=Path), help="write a workbook")
 @click.option("--contact", "profile", type=int, help="show how to reach this user profile")
 @click.option("--reason", type=Note(), help="why the contact details are looked up")
 def affected(
@@ -277,6 +277,7 @@ def affected(
     kind: str | None,
     as_json: bool,
     csv_file: Path | None,
+    xlsx_file: Path | None,
     profile: int | None,
     reason: str | None,
 ) -> int:
@@ -285,18 +286,23 @@ def affected(
         return _show_contact(profile, reason)
     from vye_pipeline.cli.tables import show_affected
     from vye_pipeline.ledger.connection import LedgerConnection, opened
+    from vye_pipeline.reporting.calendar import Affected
     from vye_pipeline.reporting.calendar import affected as read_affected
+    from vye_pipeline.reporting.exports import write_csv, write_xlsx
 
     settings = load_settings()
     days = [day] if day else _days(settings, None, None)
     items = opened(LedgerConnection, settings).read(
         lambda connection: read_affected(connection, days[0], days[-1], kind) if days else []
     )
+    rows, columns = [vars(item) for item in items], list(Affected.__dataclass_fields__)
     if csv_file is not None:
-        _write_csv(csv_file, [item.as_json() for item in items])
+        write_csv(csv_file, rows, columns)
+    if xlsx_file is not None:
+        write_xlsx(xlsx_file, rows, columns)
     if as_json:
         click.echo(json.dumps([item.as_json() for item in items], indent=2))
-    elif csv_file is None:
+    elif csv_file is None and xlsx_file is None:
         show_affected(items)
     return SUCCESS
 
@@ -326,25 +332,56 @@ def _show_contact(profile: int, reason: str | None) -> int:
 
 
 @vye.command()
-@click.argument("profile", metavar="PROFILE", type=int)
-@click.option("--date", "day", type=IsoDate(), required=True, help="the day of the records")
+@click.argument("profile", metavar="PROFILE", type=int, required=False)
+@click.option("--date", "day", type=IsoDate(), help="the day of the records")
 @KIND
-@click.option("--note", type=Note(), required=True, help="what was done; no personal data")
-def resolve(profile: int, day: date, kind: str | None, note: str) -> int:
-    """Record that a person has reconciled a user profile's records of a day."""
+@click.option("--note", type=Note(), help="what was done; no personal data")
+@click.option(
+    "--from-csv",
+    "csv_file",
+    type=click.Path(path_type=Path),
+    help="many at once: user_profile_id, partition_date, kind, note",
+)
+def resolve(
+    profile: int | None, day: date | None, kind: str | None, note: str | None, csv_file: Path | None
+) -> int:
+    """Record that a person has reconciled user profiles' records of a day."""
     from vye_pipeline.ledger.ledger import open_ledger
-    from vye_pipeline.reporting import worklist
+    from vye_pipeline.reporting import resolutions
 
-    kinds = worklist.resolve(
-        open_ledger(load_settings()),
-        profile,
-        day,
-        kind,
-        resolved_by=actor(),
-        note=note,
-        now=datetime.now(UTC),
+    if csv_file is not None:
+        wanted = resolutions.read_resolutions(csv_file)
+    elif profile is None or day is None or note is None:
+        raise UsageError("give PROFILE, --date and --note, or --from-csv FILE")
+    else:
+        wanted = [resolutions.Resolution(profile, day, kind, note)]
+    closed = resolutions.resolve(
+        open_ledger(load_settings()), wanted, resolved_by=actor(), now=datetime.now(UTC)
     )
-    click.echo(f"{day}: {', '.join(kinds)} of user profile {profile} resolved")
+    for one, kinds in closed:
+        click.echo(
+            f"{one.partition_date}: {', '.join(kinds)} of user profile "
+            f"{one.user_profile_id} resolved"
+        )
+    return SUCCESS
+
+
+@vye.group()
+def export() -> None:
+    """Write what the ledger knows to a file."""
+
+
+@export.command("reconciliation")
+@click.option("--from", "first", type=IsoDate(), required=True, help="the first day")
+@click.option("--to", "last", type=IsoDate(), required=True, help="the last day")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="a Parquet file")
+def export_reconciliation(first: date, last: date, out: Path) -> int:
+    """Write a row a record of some days, with status, reason and next step."""
+    from vye_pipeline.ledger.connection import LedgerConnection, opened
+    from vye_pipeline.reporting.exports import write_reconciliation
+
+    count = write_reconciliation(out, opened(LedgerConnection, load_settings()), first, last)
+    click.echo(f"{out}: {count} rows")
     return SUCCESS
 
 
@@ -396,15 +433,3 @@ def _days(settings: Settings, first: date | None, last: date | None) -> list[dat
             min(last or newest, newest),
         )
     )
-
-
-def _write_csv(path: Path, rows: list[dict[str, object]]) -> None:
-    from vye_pipeline.reporting.calendar import Affected
-
-    try:
-        with path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, list(Affected.__dataclass_fields__))
-            writer.writeheader()
-            writer.writerows(rows)
-    except OSError as error:
-        raise UsageError(f"{path} can't be written: {error.strerror}") from None

@@ -145,27 +145,15 @@ class AnsweringVerbs(LedgerConnection):
             history.replace(connection, partition_date, kind, rows, reconciled_at)
 
     @retried
-    def resolve(
-        self,
-        partition_date: date,
-        kinds: Sequence[str],
-        user_profile_id: int,
-        *,
-        resolved_by: str,
-        note: str,
-        resolved_at: datetime,
-    ) -> None:
-        """Closes what is open of a user profile's records of some kinds, as it is known now."""
-        closed: dict[str, Any] = {
-            "partition_date": partition_date,
-            "user_profile_id": user_profile_id,
-            "resolved_by": resolved_by,
-            "note": note,
-            "resolved_at": resolved_at,
-        }
+    def resolve(self, resolutions: Sequence[dict[str, Any]]) -> None:
+        """Closes what is open of some user profiles as it is known now, all in one transaction.
+
+        Args:
+            resolutions: partition_date, kind, user_profile_id, resolved_by, note, resolved_at.
+        """
         with self.transaction() as connection:
-            for kind in kinds:
-                insert_once(connection, RESOLUTIONS, **closed, kind=kind)
+            for closed in resolutions:
+                insert_once(connection, RESOLUTIONS, **closed)
 
     @retried
     def record_contact_lookup(self, **row: object) -> None:

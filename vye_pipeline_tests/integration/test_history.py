@@ -16,7 +16,7 @@ from vye_pipeline.ledger.models import RECONCILIATIONS
 from vye_pipeline.records import KINDS, VERIFICATIONS
 from vye_pipeline.records.statuses import Status
 from vye_pipeline.reporting.calendar import Affected, Day, affected, calendar
-from vye_pipeline.reporting.worklist import resolve
+from vye_pipeline.reporting.resolutions import Resolution, resolve
 from vye_pipeline.settings import Settings
 from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
@@ -171,15 +171,13 @@ def test_a_person_closes_an_item_and_a_new_problem_opens_it_again(rehearsal: Reh
     assert profile is not None
 
     def close() -> list[str]:
-        return resolve(
+        ((_, kinds),) = resolve(
             rehearsal.pipeline.ledger,
-            profile,
-            DAY,
-            "verifications",
+            [Resolution(profile, DAY, "verifications", "called BDN")],
             resolved_by="analyst",
-            note="called BDN",
             now=end_of_day(FEDERAL_CALENDAR.business_days_after(DAY, 6)),
         )
+        return kinds
 
     def is_open() -> set[bool]:
         return {item.is_open for item in items(rehearsal) if item.user_profile_id == profile}

@@ -17,7 +17,8 @@ from vye_pipeline.ledger.models import CONTACT_LOOKUPS
 from vye_pipeline.records import KINDS
 from vye_pipeline.reporting.calendar import affected
 from vye_pipeline.reporting.contacts import look_up, reachable
-from vye_pipeline.reporting.worklist import resolve, worklist
+from vye_pipeline.reporting.resolutions import Resolution, resolve
+from vye_pipeline.reporting.worklist import worklist
 from vye_pipeline.settings import Settings
 from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
@@ -73,9 +74,8 @@ def test_a_newer_delivered_submission_makes_an_item_moot(rehearsal: Rehearsal) -
 def test_what_is_resolved_leaves_the_list(rehearsal: Rehearsal) -> None:
     before = set(worklist(rehearsal.pipeline, DAY, KNOWN)["user_profile_id"])
     profile = min(before)
-    resolve(
-        rehearsal.pipeline.ledger, profile, DAY, None, resolved_by="analyst", note="done", now=KNOWN
-    )
+    wanted = [Resolution(profile, DAY, None, "done")]
+    resolve(rehearsal.pipeline.ledger, wanted, resolved_by="analyst", now=KNOWN)
     assert set(worklist(rehearsal.pipeline, DAY, KNOWN)["user_profile_id"]) == before - {profile}
 
 

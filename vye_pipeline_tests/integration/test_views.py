@@ -16,7 +16,7 @@ from vye_pipeline.records import KINDS, VERIFICATIONS
 from vye_pipeline.records.rules import in_words
 from vye_pipeline.records.statuses import Status
 from vye_pipeline.reporting.calendar import affected, calendar
-from vye_pipeline.reporting.worklist import resolve
+from vye_pipeline.reporting.resolutions import Resolution, resolve
 from vye_pipeline.settings import CHECKOUT, Settings
 from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
@@ -99,15 +99,8 @@ def test_what_is_open_is_what_vye_affected_shows_and_leaves_when_resolved(
     row = ask(rehearsal, "SELECT * FROM manual_reconciliation_open WHERE record_id > 0")[0]
     day = next(day for day in DAYS if str(day) == str(row["partition_date"]))
     closed_at = end_of_day(FEDERAL_CALENDAR.business_days_after(day, 1))
-    resolve(
-        rehearsal.pipeline.ledger,
-        row["user_profile_id"],
-        day,
-        None,
-        resolved_by="analyst",
-        note="called BDN",
-        now=closed_at,
-    )
+    wanted = [Resolution(row["user_profile_id"], day, None, "called BDN")]
+    resolve(rehearsal.pipeline.ledger, wanted, resolved_by="analyst", now=closed_at)
     assert listed() == expected() < before
     closed = ask(rehearsal, "SELECT * FROM manual_reconciliation_history WHERE note IS NOT NULL")
     assert (row["kind"], row["record_id"]) in {(one["kind"], one["record_id"]) for one in closed}

@@ -117,7 +117,7 @@ def _events(connection: Connection, first: date, last: date) -> dict[str, list[l
 def _items(connection: Connection, texts: Texts, now: datetime) -> tuple[list[dict[str, Any]], int]:
     """Returns what needs a person, oldest first, and how many more there are than are shown."""
     each = open_items().subquery().c
-    query = select(each).order_by(each.since, each.user_profile_id, each.kind, each.record_id)
+    query = select(*each).order_by(each.since, each.user_profile_id, each.kind, each.record_id)
     rows = connection.execute(query).all()
     today = now.astimezone(NEW_YORK).date()
     return [
@@ -187,7 +187,7 @@ def _closed(connection: Connection) -> list[dict[str, Any]]:
     )
     newest = select(RESOLUTIONS).order_by(RESOLUTIONS.c.id.desc()).limit(CLOSED_SHOWN).subquery()
     query = (
-        select(RESOLUTIONS, is_open_again.label("open_count"))
+        select(*RESOLUTIONS.c, is_open_again.label("open_count"))
         .join(newest, newest.c.id == RESOLUTIONS.c.id)
         .order_by(RESOLUTIONS.c.id.desc())
     )
