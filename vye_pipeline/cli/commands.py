@@ -399,7 +399,7 @@ def report(out: Path | None) -> int:
         click.echo(publish(context, days, now))
         return SUCCESS
     try:
-        out.write_text(page(context.ledger, days, now), encoding="utf-8")
+        out.write_text(page(context, days, now), encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{out} can't be written: {error.strerror}") from None
     click.echo(str(out))

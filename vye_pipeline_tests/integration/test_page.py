@@ -63,7 +63,7 @@ def open_items(rehearsal: Rehearsal) -> list[Affected]:
 
 
 def test_the_page_says_what_the_commands_say(rehearsal: Rehearsal) -> None:
-    facts = facts_of(page(rehearsal.pipeline.ledger, DAYS, NOW))
+    facts = facts_of(page(rehearsal.pipeline, DAYS, NOW))
     with rehearsal.pipeline.ledger.transaction() as connection:
         days = calendar(connection, DAYS)
     for row, day in zip(facts["days"], days, strict=True):
@@ -83,7 +83,7 @@ def test_the_page_says_what_the_commands_say(rehearsal: Rehearsal) -> None:
 
 
 def test_the_history_of_a_profile_holds_all_of_its_submissions(rehearsal: Rehearsal) -> None:
-    facts = facts_of(page(rehearsal.pipeline.ledger, DAYS, NOW))
+    facts = facts_of(page(rehearsal.pipeline, DAYS, NOW))
     for item in facts["items"]:
         history = facts["profiles"][str(item["profile"])]
         assert [item["day"], item["kind"], item["status"]] in [row[:3] for row in history]
@@ -101,7 +101,7 @@ def test_the_next_page_counts_what_is_new(rehearsal: Rehearsal) -> None:
 
 
 def test_nothing_personal_is_on_the_page(rehearsal: Rehearsal) -> None:
-    content = json.dumps(facts_of(page(rehearsal.pipeline.ledger, DAYS, NOW)))
+    content = json.dumps(facts_of(page(rehearsal.pipeline, DAYS, NOW)))
     for kind in KINDS:
         records = load_export_ready(rehearsal.pipeline, DAYS[0], kind).records
         for column in kind.columns:
@@ -116,13 +116,13 @@ def test_hostile_text_stays_text(rehearsal: Rehearsal) -> None:
     assert profile is not None
     wanted = [Resolution(profile, open_items(rehearsal)[0].partition_date, None, hostile)]
     resolve(rehearsal.pipeline.ledger, wanted, resolved_by="analyst", now=NOW)
-    content = page(rehearsal.pipeline.ledger, DAYS, NOW)
+    content = page(rehearsal.pipeline, DAYS, NOW)
     assert hostile not in content
     assert [row["note"] for row in facts_of(content)["closed"]] == [hostile]
 
 
 def test_before_any_day_has_run_there_is_a_page(embedded: Settings) -> None:
-    facts = facts_of(page(Rehearsal.prepare(embedded).pipeline.ledger, [], NOW))
+    facts = facts_of(page(Rehearsal.prepare(embedded).pipeline, [], NOW))
     assert facts["days"] == facts["items"] == []
 
 
@@ -208,5 +208,5 @@ def test_a_file_of_resolutions_that_cannot_be_used_is_named_by_line(
 
 def test_every_day_that_is_left_out_is_counted(embedded: Settings) -> None:
     days = [date(2020, 1, 1)] * 251
-    facts = facts_of(page(Rehearsal.prepare(embedded).pipeline.ledger, days, NOW))
+    facts = facts_of(page(Rehearsal.prepare(embedded).pipeline, days, NOW))
     assert facts["left_out"]["days"] == 1

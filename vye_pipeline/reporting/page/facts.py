@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, func, select, text
 
-from vye_pipeline.business_days import NEW_YORK, business_days_waited, cut_off
+from vye_pipeline.business_days import NEW_YORK, BusinessCalendar, cut_off
 from vye_pipeline.ledger.models import ACKNOWLEDGEMENTS, CLAIMS, DELIVERIES, RESOLUTIONS
 from vye_pipeline.ledger.standing import records
 from vye_pipeline.ledger.views import open_items
@@ -46,12 +46,17 @@ class Texts:
 
 
 def facts(
-    connection: Connection, days: Sequence[date], now: datetime, previous: datetime | None
+    connection: Connection,
+    business_calendar: BusinessCalendar,
+    days: Sequence[date],
+    now: datetime,
+    previous: datetime | None,
 ) -> dict[str, Any]:
     """Returns what the page shows, as JSON can hold it.
 
     Args:
         connection: to the ledger, in one transaction.
+        business_calendar: by which waiting and deadlines are counted.
         days: all partitions until now, oldest first; the newest DAYS_SHOWN are shown.
         now: when the page is made, with zone.
         previous: when the page was made before this one; None the first time.
@@ -60,13 +65,13 @@ def facts(
     first, last = (shown[0], shown[-1]) if shown else (date.max, date.min)
     texts = Texts()
     calendar_rows = calendar(connection, shown)
-    items, left_out = _items(connection, texts, now)
+    items, left_out = _items(connection, business_calendar, texts, now)
     return {
         "made_at": _iso(now),
         "previous_at": _iso(previous),
         "kinds": KIND_NAMES,
         "statuses": [str(status) for status in Status],
-        "days": _days(connection, calendar_rows, first, last),
+        "days": _days(connection, business_calendar, calendar_rows, first, last),
         "events": _events(connection, first, last),
         "items": items,
         "profiles": _profiles(connection, items),
@@ -79,14 +84,20 @@ def facts(
 
 
 def _days(
-    connection: Connection, rows: Sequence[Day], first: date, last: date
+    connection: Connection,
+    business_calendar: BusinessCalendar,
+    rows: Sequence[Day],
+    first: date,
+    last: date,
 ) -> list[dict[str, Any]]:
     delivered = _delivered_at(connection, first, last)
     return [
         {
             **day.as_json(),
             "minutes_after_cut_off": _minutes_late(day, delivered),
-            "standing": as_it_stands(day) if day.delivery != MISSING else None,
+            "standing": as_it_stands(day, business_calendar.deadline(day.partition_date))
+            if day.delivery != MISSING
+            else None,
         }
         for day in rows
     ]
@@ -114,7 +125,9 @@ def _events(connection: Connection, first: date, last: date) -> dict[str, list[l
     return listed
 
 
-def _items(connection: Connection, texts: Texts, now: datetime) -> tuple[list[dict[str, Any]], int]:
+def _items(
+    connection: Connection, business_calendar: BusinessCalendar, texts: Texts, now: datetime
+) -> tuple[list[dict[str, Any]], int]:
     """Returns what needs a person, oldest first, and how many more there are than are shown."""
     each = open_items().subquery().c
     query = select(*each).order_by(each.since, each.user_profile_id, each.kind, each.record_id)
@@ -132,7 +145,9 @@ def _items(connection: Connection, texts: Texts, now: datetime) -> tuple[list[di
             "reason": texts.place(row.reason),
             "fields": row.fields,
             "step": texts.place(row.next_step),
-            "waited": business_days_waited(row.since.astimezone(NEW_YORK).date(), today),
+            "waited": business_calendar.business_days_waited(
+                row.since.astimezone(NEW_YORK).date(), today
+            ),
             "moot": bool(row.is_moot),
             "evidence": row.evidence,
         }

@@ -28,7 +28,7 @@ def publish(context: Context, days: Sequence[date], now: datetime) -> str:
     """
     url = context.settings.report_store_url
     store = open_object_store(url, context.settings.kms_key_id)
-    content = page(context.ledger, days, now, made_before(store))
+    content = page(context, days, now, made_before(store))
     store.put(NAME, content.encode())
     return f"{url.removeprefix('file://')}/{NAME}"
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from vye_pipeline.ledger.ledger import Ledger
+from vye_pipeline.context import Context
 from vye_pipeline.reporting.page.facts import facts
 
 HERE = Path(__file__).parent
@@ -22,12 +22,12 @@ VENDOR_CSS = "tabulator_simple.min.css"
 
 
 def page(
-    ledger: Ledger, days: Sequence[date], now: datetime, previous: datetime | None = None
+    context: Context, days: Sequence[date], now: datetime, previous: datetime | None = None
 ) -> str:
     """Returns the analysts' page.
 
     Args:
-        ledger: with the views.
+        context: the ledger, and the calendar by which waiting is counted.
         days: the partitions until now, oldest first.
         now: when the page is made, with zone.
         previous: when the page before it was made; None if there was none.
@@ -35,7 +35,10 @@ def page(
     Raises:
         PipelineError: the ledger can't be read.
     """
-    shown = ledger.read(lambda connection: facts(connection, days, now, previous))
+    business_calendar = context.settings.calendar
+    shown = context.ledger.read(
+        lambda connection: facts(connection, business_calendar, days, now, previous)
+    )
     scripts = [_script(f"vendor/{name}") for name in LIBRARIES] + [_script(one) for one in SCRIPTS]
     return _template().render(
         facts=shown,
