@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from vye_pipeline.bdn.file_names import outbound_key
 from vye_pipeline.business_days import end_of_day
-from vye_pipeline.records import DIRECT_DEPOSIT_CHANGES, KINDS
+from vye_pipeline.records import KINDS
 from vye_pipeline.reporting.calendar import affected
 from vye_pipeline.reporting.page.publish import NAME, publish
 from vye_pipeline.reporting.resolutions import Resolution, resolve
@@ -39,7 +39,7 @@ def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Rehearsal:
     prepared = Rehearsal.prepare(load_settings(local_dir=tmp_path_factory.mktemp("page")))
     for number, day in enumerate(DAYS):
         prepared.dawn()
-        failing = {outbound_key(DIRECT_DEPOSIT_CHANGES, day)} if number == 2 else set()
+        failing = {outbound_key(KINDS[1], day)} if number == 2 else set()
         prepared.outage.refused = frozenset(failing)
         prepared.egress(day)
         faults = Faults(reject=3, drop=1, garble=1)
