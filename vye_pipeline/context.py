@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from vye_pipeline.ledger.ledger import Ledger
     from vye_pipeline.sql.engines import Database
     from vye_pipeline.storage.snapshots import SnapshotStore
+    from vye_pipeline.vye_database.opening import PersonalData
+    from vye_pipeline.vye_database.personal import Shape
 
 
 class Context:
@@ -35,6 +37,20 @@ class Context:
     def vye_engine(self) -> Engine:
         """A read-only engine of VYE's database."""
         return self.vye.engine(is_read_only=True)
+
+    @cached_property
+    def vye_shape(self) -> Shape:
+        """How VYE's database keeps what is personal."""
+        from vye_pipeline.vye_database.personal import shape_of
+
+        return shape_of(self.vye, self.vye_engine, self.settings.identities_url)
+
+    @cached_property
+    def personal(self) -> PersonalData:
+        """What opens it."""
+        from vye_pipeline.vye_database.opening import PersonalData
+
+        return PersonalData(self.vye, self.vye_engine, self.vye_shape, self.settings)
 
     @cached_property
     def ledger(self) -> Ledger:

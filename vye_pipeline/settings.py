@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from vye_pipeline.business_days import BusinessCalendar
 from vye_pipeline.errors import UsageError
 
+IN_VYES_DATABASE = "table"
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 
@@ -46,6 +47,21 @@ class Settings(BaseSettings):
     allow_cleartext: bool = Field(
         False, description="databases without verified TLS, S3 over http, on other machines"
     )
+    column_kms_key_id: str | None = Field(
+        None, description="the KMS key that opens VYE's encrypted columns"
+    )
+    identity_url: SecretStr | None = Field(
+        None, description="where an SSN comes from: table, an SQLAlchemy URL, or https:// of MPI"
+    )
+    identity_client_cert: Path | None = Field(None, description="shown to MPI, PEM")
+    identity_client_key: Path | None = Field(None, description="of that certificate, PEM")
+    identity_processing_code: Literal["P", "T", "D"] = Field(
+        "P", description="what MPI is told: production, training or development"
+    )
+    ssn_digest_salt: SecretStr | None = Field(
+        None, description="of vye_user_profiles.ssn_digest, hex; identities are checked with it"
+    )
+    ssn_digest_scrypt: str = Field("16384,8,1,32", description="N,r,p,length of that digest")
     start_date: date = Field(date(2025, 4, 1), description="the first partition")
     end_date: date | None = Field(None, description="the last partition, once BDN is retired")
     closures: str = Field("", description="days without files, and holidays that are worked")
@@ -105,6 +121,12 @@ class Settings(BaseSettings):
         if self.database_write_url is not None:
             return _plain(self.database_write_url)
         return self.vye_database_url if self.vye_database_url.startswith("sqlite") else None
+
+    @property
+    def identities_url(self) -> str | None:
+        """Where an SSN comes from; None for a table of VYE's database."""
+        url = _plain(self.identity_url)
+        return None if url == IN_VYES_DATABASE else url
 
     @property
     def ledger_database_url(self) -> str:

@@ -13,7 +13,16 @@ PACKAGE = Path(vye_pipeline.__file__).parent
 # From the bottom of the house to its top; docs/architecture.md draws the same order.
 LAYERS = (
     ("errors", "business_days"),
-    ("settings", "retries", "containment", "personal_data", "outlets", "actor", "cleartext"),
+    (
+        "settings",
+        "retries",
+        "in_flight",
+        "containment",
+        "personal_data",
+        "outlets",
+        "actor",
+        "cleartext",
+    ),
     ("columns",),
     ("sql",),
     ("records",),

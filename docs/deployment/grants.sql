@@ -10,7 +10,16 @@
 DO $$ BEGIN CREATE ROLE vye_pipeline_reader NOLOGIN; EXCEPTION WHEN duplicate_object THEN END $$;
 GRANT USAGE ON SCHEMA public TO vye_pipeline_reader;
 GRANT SELECT ON vye_bdn_clones, vye_user_profiles, vye_user_infos, vye_verifications,
-  vye_direct_deposit_changes, vye_address_changes, mpi_identities TO vye_pipeline_reader;
+  vye_direct_deposit_changes, vye_address_changes TO vye_pipeline_reader;
+-- A copy has the first of these, production the second (docs/production.md).
+DO $$ BEGIN
+  IF to_regclass('mpi_identities') IS NOT NULL THEN
+    GRANT SELECT ON mpi_identities TO vye_pipeline_reader;
+  END IF;
+  IF to_regclass('flipper_gates') IS NOT NULL THEN
+    GRANT SELECT ON flipper_gates TO vye_pipeline_reader;
+  END IF;
+END $$;
 
 -- VYE_DATABASE_WRITE_URL: hands a clone back, nothing else.
 DO $$ BEGIN CREATE ROLE vye_pipeline_flag_writer NOLOGIN; EXCEPTION WHEN duplicate_object THEN END $$;

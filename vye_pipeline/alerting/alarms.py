@@ -24,7 +24,7 @@ from vye_pipeline.business_days import (
     cut_off,
 )
 from vye_pipeline.context import Context
-from vye_pipeline.egress.activation import is_activated
+from vye_pipeline.egress.activation import is_activated, why_not_activated
 from vye_pipeline.errors import Cause, PipelineError, said
 from vye_pipeline.ledger.news import (
     FailedFile,
@@ -242,7 +242,7 @@ def _why_late(context: Context, day: date) -> str:
     except PipelineError as error:
         return error.what
     if not activated:
-        return "VYE's import or activation did not run"
+        return why_not_activated(context, "VYE's import or activation did not run")
     return "VYE has activated the day's clone, but no run of the egress has ended"
 
 

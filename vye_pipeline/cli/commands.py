@@ -80,14 +80,19 @@ def demo() -> int:
 @vye.command()
 @DATE
 @KIND
+@click.option("--dry-run", is_flag=True, help="read, decrypt, check, render and count only")
 @click.option(
     "--accept-quarantine",
     "reason",
     type=Note(),
     help="why so many records of the kind are right to be quarantined; no personal data",
 )
-def egress(partition_date: date, kind: str | None, reason: str | None) -> int:
+def egress(partition_date: date, kind: str | None, reason: str | None, dry_run: bool) -> int:
     """Read, render and deliver a day's files."""
+    if dry_run:
+        from vye_pipeline.cli.rehearsing import show_dry_run
+
+        return show_dry_run(load_settings(), partition_date, _kinds(kind))
     from vye_pipeline.cli.progress import waiting
     from vye_pipeline.orchestration.runs import Session
 

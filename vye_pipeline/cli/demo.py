@@ -32,7 +32,8 @@ from vye_pipeline.simulation.outage import Outage
 from vye_pipeline.simulation.sample import SAMPLE_DAYS, SAMPLE_FOLDER
 from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
 from vye_pipeline.simulation.vye_application import activate_next_clone
-from vye_pipeline.vye_database.creation import create_tables, import_folder
+from vye_pipeline.vye_database.creation import create_identities, create_tables, import_folder
+from vye_pipeline.vye_database.identity_table import identity_database
 
 MARK = "demo"
 NAMES = [kind.name for kind in KINDS]
@@ -112,6 +113,9 @@ def run_demo(settings: Settings) -> None:
 def prepare(settings: Settings) -> tuple[Context, Outage]:
     """Makes the sample's context, and puts an outage in front of its object store.
 
+    With VYE_COLUMN_KMS_KEY_ID it is in production's shape, its identities where VYE_IDENTITY_URL
+    says.
+
     Raises:
         UsageError: the settings name a context that the demo must not overwrite.
     """
@@ -119,8 +123,11 @@ def prepare(settings: Settings) -> tuple[Context, Outage]:
     context = Context(settings)
     outage = Outage(context.objects)
     context.__dict__["objects"] = outage
-    create_tables(context.vye.engine())
-    import_folder(context.vye.engine(), SAMPLE_FOLDER)
+    encrypted = settings.column_kms_key_id is not None
+    create_tables(context.vye.engine(), encrypted=encrypted)
+    if encrypted and settings.identities_url is not None:
+        create_identities(identity_database(settings.identities_url).engine())
+    import_folder(context.vye.engine(), SAMPLE_FOLDER, settings)
     return context, outage
 
 

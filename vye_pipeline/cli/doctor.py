@@ -15,6 +15,11 @@ from sqlalchemy import Connection, false, func, insert, select, text, true, upda
 
 from vye_pipeline.business_days import NEW_YORK, cut_off
 from vye_pipeline.cli.health import Finding, Health
+from vye_pipeline.cli.personal_health import (
+    examine_column_key,
+    examine_identities,
+    examine_processing,
+)
 from vye_pipeline.context import Context
 from vye_pipeline.errors import PipelineError, UsageError
 from vye_pipeline.ledger import schema
@@ -22,7 +27,8 @@ from vye_pipeline.ledger.connection import ledger_database
 from vye_pipeline.ledger.models import CONTACT_LOOKUPS
 from vye_pipeline.settings import Settings
 from vye_pipeline.vye_database.export_ready import vye_write_database
-from vye_pipeline.vye_database.tables import Base, BdnClone
+from vye_pipeline.vye_database.personal import IDENTITIES
+from vye_pipeline.vye_database.tables import BdnClone
 
 PREFIX = "VYE_"
 PROBE = b"a probe by vye doctor; it may be removed"
@@ -53,6 +59,9 @@ def examine(settings: Settings, now: datetime) -> Iterator[Finding]:
     yield _calendar(settings, now)
     yield examined("in transit", lambda: _in_transit(settings))
     yield examined("VYE's database", lambda: _vye_database(context))
+    yield examined("column key", lambda: examine_column_key(context))
+    yield examined("identities", lambda: examine_identities(context))
+    yield examined("BDN processing", lambda: examine_processing(context))
     yield examined("clone's flag", lambda: _clone_flag(settings))
     yield examined("ledger", lambda: _ledger(settings))
     yield examined("object store", lambda: _object_store(context))
@@ -109,8 +118,9 @@ def _in_transit(settings: Settings) -> Finding:
 def _vye_database(context: Context) -> Finding:
     newest = select(BdnClone.created_at).where(BdnClone.is_active == true())
     with context.vye.errors(), context.vye_engine.connect() as connection:
-        for table in Base.metadata.sorted_tables:
-            connection.execute(select(*table.columns).where(false()))
+        for name, table in context.vye_shape.tables.items():
+            if name != IDENTITIES or context.vye_shape.joins_identities:
+                connection.execute(select(*table.columns).where(false()))
         imported_at = connection.scalar(newest)
         lag = replication_lag(connection)
     if lag is not None:
@@ -125,7 +135,10 @@ def _vye_database(context: Context) -> Finding:
         return Finding(
             "VYE's database", Health.WARNING, "no clone is active", "have VYE's import run"
         )
-    words = f"every table can be read; the active clone is of {imported_at:%Y-%m-%d %H:%M} UTC"
+    words = (
+        f"every table can be read; {context.vye_shape}; "
+        f"the active clone is of {imported_at:%Y-%m-%d %H:%M} UTC"
+    )
     return Finding("VYE's database", Health.GOOD, words)
 
 

@@ -9,6 +9,8 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import track
 
+from vye_pipeline.in_flight import watched_by
+
 Item = TypeVar("Item")
 
 
@@ -23,5 +25,10 @@ def watched(items: Iterable[Item], what: str) -> Iterable[Item]:
 @contextmanager
 def waiting(what: str) -> Iterator[None]:
     """Shows that something takes its time."""
-    with Console(stderr=True).status(what):
-        yield
+    with Console(stderr=True).status(what) as status:
+
+        def tell(asked: str, done: int, total: int) -> None:
+            status.update(f"{what}: {done} of {total} {asked}")
+
+        with watched_by(tell):
+            yield

@@ -17,16 +17,23 @@ def database() -> None:
 
 
 @database.command("create")
-def database_create() -> None:
+@click.option("--encrypted", is_flag=True, help="in production's shape (docs/production.md)")
+def database_create(encrypted: bool) -> None:
     """Create VYE's tables at VYE_DATABASE_URL."""
-    from vye_pipeline.vye_database.creation import create_tables
+    from vye_pipeline.vye_database.creation import create_identities, create_tables
     from vye_pipeline.vye_database.export_ready import vye_database
+    from vye_pipeline.vye_database.identity_table import identity_database
 
     settings = load_settings()
     settings.folder.mkdir(parents=True, exist_ok=True)
     source = vye_database(settings)
     with source.errors():
-        create_tables(source.engine())
+        create_tables(source.engine(), encrypted=encrypted)
+    url = settings.identities_url
+    if encrypted and url is not None and "://" in url and not url.startswith("https:"):
+        identities = identity_database(url, allow_cleartext=settings.allow_cleartext)
+        with identities.errors():
+            create_identities(identities.engine())
     click.echo("VYE's tables are there")
 
 
@@ -37,9 +44,10 @@ def database_import(folder: Path) -> None:
     from vye_pipeline.vye_database.creation import import_folder
     from vye_pipeline.vye_database.export_ready import vye_database
 
-    source = vye_database(load_settings())
+    settings = load_settings()
+    source = vye_database(settings)
     with source.errors():
-        for table, loaded in import_folder(source.engine(), folder).items():
+        for table, loaded in import_folder(source.engine(), folder, settings).items():
             left_out = f"; left out: {', '.join(loaded.left_out)}" if loaded.left_out else ""
             click.echo(f"{table}: {loaded.rows} rows{left_out}")
 

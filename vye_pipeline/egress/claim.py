@@ -5,6 +5,7 @@ A snapshot is kept before the claim that names it, so that a crash between the t
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date, datetime
 
 import pandas as pd
@@ -14,6 +15,7 @@ from vye_pipeline.bdn.file_names import file_name, outbound_key
 from vye_pipeline.business_days import cut_off
 from vye_pipeline.columns.text import text_array
 from vye_pipeline.context import Context
+from vye_pipeline.egress.activation import why_not_activated
 from vye_pipeline.egress.deliver import finish_interrupted
 from vye_pipeline.egress.export import (
     KNOWN_COLUMNS,
@@ -34,6 +36,7 @@ from vye_pipeline.vye_database.export_ready import (
     Candidates,
     read_candidates,
 )
+from vye_pipeline.vye_database.opening import UNOPENED
 
 
 def take_export_ready(
@@ -68,25 +71,68 @@ def take_export_ready(
     return load_export_ready(context, partition_date, kind)
 
 
-def _claim(
-    context: Context, partition_date: date, kind: Kind, file: FileRow | None, now: datetime
-) -> ExportReady:
-    """Reads the source, decides what becomes of each record, and claims them all."""
+@dataclass(frozen=True)
+class Reading:
+    """What a partition's records are now, before anything is claimed.
+
+    Attributes:
+        clones: the BDN clones that are the partition's.
+        checked: its records, opened and checked. Personal.
+        claims: what becomes of each.
+        findings: what is recorded of them.
+    """
+
+    clones: list[int]
+    checked: Checked
+    claims: pd.DataFrame
+    findings: pd.DataFrame
+
+
+def read_export_ready(
+    context: Context, partition_date: date, kind: Kind, file: FileRow | None
+) -> Reading:
+    """Reads the source and decides what becomes of each record; claims nothing.
+
+    Args:
+        context: databases and stores.
+        partition_date: of the partition.
+        kind: of the records.
+        file: what the ledger knows of the partition's file.
+
+    Raises:
+        PipelineError: source: VYE's database, KMS or the identity source can't be asked, or
+            neither VYE nor the ledger knows of records for the partition.
+    """
     clones = context.ledger.clones(partition_date, kind)
-    candidates = read_candidates(context.vye, context.vye_engine, kind, partition_date, clones)
+    candidates = read_candidates(
+        context.vye, context.vye_engine, kind, partition_date, clones, context.vye_shape
+    )
     if file is None and not candidates.clone_ids:
+        why = why_not_activated(context, "VYE's import or activation did not run")
         raise source_error(
-            f"no BDN clone is export-ready for {partition_date}: "
-            "VYE's import or activation did not run",
+            f"no BDN clone is export-ready for {partition_date}: {why}",
             is_transient=True,
             next_step=f"have VYE's DawnDash jobs run, then vye egress {partition_date}",
         )
     taken = context.ledger.claims_in_clones(kind, [*clones, *candidates.clone_ids])
     before = snapshot_records(context, file)
     records = _eligible(candidates, taken, before, partition_date)
-    checked = check(kind, records)
+    checked = _opened_and_checked(context, partition_date, kind, records)
     claims = _dispositions(checked)
-    findings = _with_earlier_normalisations(context, partition_date, kind, checked, claims)
+    return Reading(
+        _own_clones(clones, candidates, claims),
+        checked,
+        claims,
+        _with_earlier_normalisations(context, partition_date, kind, checked, claims),
+    )
+
+
+def _claim(
+    context: Context, partition_date: date, kind: Kind, file: FileRow | None, now: datetime
+) -> ExportReady:
+    """Reads the source, and claims all records."""
+    reading = read_export_ready(context, partition_date, kind, file)
+    checked, claims = reading.checked, reading.claims
     to_be_made = FileRow(
         partition_date,
         kind.name,
@@ -97,9 +143,9 @@ def _claim(
     version, overtaken = context.ledger.claim(
         to_be_made,
         kind,
-        clone_ids=_own_clones(clones, candidates, claims),
+        clone_ids=reading.clones,
         claims=claims,
-        findings=findings,
+        findings=reading.findings,
         claimed_at=now,
     )
     if overtaken:
@@ -110,6 +156,18 @@ def _claim(
         claims_version=version,
         is_frozen=False,
     )
+
+
+def _opened_and_checked(
+    context: Context, partition_date: date, kind: Kind, records: pd.DataFrame
+) -> Checked:
+    """Opens what is personal and checks it; what couldn't be opened before it vanished stays so."""
+    opened = context.personal.open(partition_date, kind, records)
+    earlier = context.ledger.findings(partition_date, kind)
+    vanished = records.loc[records["is_vanished"], "record_id"]
+    stays = earlier["code"].isin(UNOPENED) & earlier["record_id"].isin(vanished)
+    found = pd.concat([opened.findings, earlier[stays]], ignore_index=True)
+    return check(kind, opened.records).with_findings(found)
 
 
 def _own_clones(known: list[int], candidates: Candidates, claims: pd.DataFrame) -> list[int]:

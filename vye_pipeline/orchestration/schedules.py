@@ -155,13 +155,15 @@ def _unsettled(pipeline: Context) -> list[date]:
 
 
 def _not_activated(pipeline: Context, today: date) -> str | None:
-    from vye_pipeline.egress.activation import is_activated
+    from vye_pipeline.egress.activation import is_activated, why_not_activated
 
     try:
         activated = is_activated(pipeline, today)
     except PipelineError as error:
         return str(error)
-    return None if activated else f"VYE has not activated the clone of {today} yet"
+    if activated:
+        return None
+    return why_not_activated(pipeline, f"VYE has not activated the clone of {today} yet")
 
 
 def _begun(pipeline: Context, instance: dg.DagsterInstance, day: date) -> dict[str, str]:

@@ -39,6 +39,14 @@ class Checked:
         """The ids of the records that must not be sent, each once."""
         return self.findings.loc[self.findings["is_quarantining"], "record_id"].drop_duplicates()
 
+    def with_findings(self, found: pd.DataFrame) -> Checked:
+        """Adds what was found while the records were read; it says more of a field than a check."""
+        place = ["record_id", "field"]
+        faults = pd.MultiIndex.from_frame(found.loc[found["is_quarantining"], place])
+        known = pd.MultiIndex.from_frame(self.findings[place]).isin(faults)
+        kept = self.findings[~known] if len(faults) else self.findings
+        return Checked(self.records, pd.concat([kept, found], ignore_index=True))
+
 
 def check(kind: Kind, records: pd.DataFrame) -> Checked:
     """Normalises and checks records of one kind.

@@ -124,6 +124,12 @@ MEANINGS = {
     "no_user_profile": "names no row of vye_user_profiles",
     "no_bdn_clone": "names no row of vye_bdn_clones",
     "no_time": "is no time that can be read",
+    "key": "can't be decrypted: its row's data key doesn't open",
+    "text": "can't be decrypted: it is damaged, or another row's",
+    "encoding": "can't be read: what was encrypted is not UTF-8",
+    "ambiguous": "can't be told: the identity service knows several people, or another one",
+    "deceased": "is sent though the identity service says that the veteran has died",
+    "identity_theft": "is sent though the identity service has a flag of identity theft",
 }
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -31,7 +33,18 @@ from sqlalchemy import (
 )
 
 from vye_pipeline.errors import UsageError
+from vye_pipeline.settings import Settings
+from vye_pipeline.vye_database.identity_table import identity_database
 from vye_pipeline.vye_database.integrity import Integrity, columns_read
+from vye_pipeline.vye_database.personal import (
+    IDENTITIES,
+    PERSONAL,
+    SUFFIX,
+    ciphertext,
+    encrypted_tables,
+    is_encrypted,
+)
+from vye_pipeline.vye_database.sealing import Wrap, seal, wrapped_by
 from vye_pipeline.vye_database.tables import Base
 
 if TYPE_CHECKING:
@@ -40,14 +53,18 @@ if TYPE_CHECKING:
 Converter: TypeAlias = "tuple[Column[Any], Callable[[str], Any]] | None"
 
 NULL = "\\N"
-CIPHERTEXT = "_ciphertext"
 BATCH_ROWS = 10_000
 REMEDY = "correct the file and import the folder again; nothing was imported"
 
 
-def create_tables(engine: Engine) -> None:
-    """Makes VYE's tables where they aren't there yet."""
-    Base.metadata.create_all(engine)
+def create_tables(engine: Engine, *, encrypted: bool = False) -> None:
+    """Makes VYE's tables where they aren't there yet, in production's shape if encrypted."""
+    (encrypted_tables() if encrypted else Base.metadata).create_all(engine)
+
+
+def create_identities(engine: Engine) -> None:
+    """Makes the table that stands in for the identity service, in a database of its own."""
+    Base.metadata.create_all(engine, [Base.metadata.tables[IDENTITIES]])
 
 
 @dataclass(frozen=True)
@@ -58,15 +75,20 @@ class Loaded:
     left_out: list[str]
 
 
-def import_folder(engine: Engine, folder: Path) -> dict[str, Loaded]:
+def import_folder(
+    engine: Engine, folder: Path, settings: Settings | None = None
+) -> dict[str, Loaded]:
     """Loads every CSV of a folder in one transaction.
 
     Columns that a file has and the table has not are left out; those it lacks and nobody reads
-    become NULL.
+    become NULL. Into a database in production's shape a file with plain columns is encrypted, one
+    with ciphertexts goes as it is, and mpi_identities goes to the database that VYE_IDENTITY_URL
+    names.
 
     Args:
         engine: of the database.
         folder: with files named `<table>.csv`.
+        settings: which KMS key encrypts, and where identities go; for production's shape.
 
     Returns:
         What was loaded of each table.
@@ -75,15 +97,67 @@ def import_folder(engine: Engine, folder: Path) -> dict[str, Loaded]:
         UsageError: a file can't be used; names file, line and column, never the value.
     """
     files = _files_by_table(folder)
-    with engine.begin() as connection:
-        missing = set(files) - set(inspect(connection).get_table_names())
-        if missing:
-            raise UsageError(f"there is no table {min(missing)}: run vye database create first")
-        integrity = Integrity(connection)
-        return {
-            table: _load(connection, integrity, Base.metadata.tables[table], files[table])
-            for table in files
-        }
+    loaded: dict[str, Loaded] = {}
+    with ExitStack() as transactions:
+        connection = transactions.enter_context(engine.begin())
+        kms_key_id = settings.column_kms_key_id if settings else None
+        is_sealed = is_encrypted(connection)
+        target = Target(connection, Integrity(connection), kms_key_id, is_sealed)
+        for table, path in files.items():
+            place = target
+            if table == IDENTITIES and target.is_encrypted:
+                other = transactions.enter_context(_identities(settings))
+                place = Target(other, Integrity(other))
+            if not inspect(place.connection).has_table(table):
+                raise UsageError(f"there is no table {table}: run vye database create first")
+            loaded[table] = _load(place, table, path)
+    return loaded
+
+
+@dataclass
+class Target:
+    """Where rows go.
+
+    Attributes:
+        connection: in a transaction.
+        integrity: of the rows there.
+        kms_key_id: what wraps the data keys of rows that have to be encrypted.
+        is_encrypted: whether the database is in production's shape.
+    """
+
+    connection: Connection
+    integrity: Integrity
+    kms_key_id: str | None = None
+    is_encrypted: bool = False
+
+    @cached_property
+    def wrap(self) -> Wrap:
+        """What wraps the data keys of rows."""
+        return wrapped_by(self.kms_key_id)
+
+    def table(self, name: str, path: Path) -> Table:
+        """Returns a table with the columns that a file has: ciphertexts, or plain ones."""
+        with path.open(encoding="utf-8", newline="") as file:
+            has_ciphertexts = SUFFIX in file.readline()
+        shape = encrypted_tables() if self.is_encrypted and has_ciphertexts else Base.metadata
+        return shape.tables[name]
+
+    def insert(self, table: Table, rows: list[dict[str, Any]]) -> None:
+        """Inserts rows of a file, encrypted where they are plain and the database isn't."""
+        stored = encrypted_tables().tables[table.name] if self.is_encrypted else table
+        if stored is not table and table.name in PERSONAL:
+            rows = seal(table.name, rows, self.wrap)
+        self.connection.execute(insert(stored), rows)
+
+
+def _identities(settings: Settings | None) -> AbstractContextManager[Connection]:
+    url = settings.identities_url if settings else None
+    if url is None or url.startswith("https:"):
+        raise UsageError(
+            f"{IDENTITIES} is no table of production's: set VYE_IDENTITY_URL to a database of its "
+            "own, or take the file out of the folder"
+        )
+    return identity_database(url).engine().begin()
 
 
 def _files_by_table(folder: Path) -> dict[str, Path]:
@@ -103,15 +177,16 @@ def _files_by_table(folder: Path) -> dict[str, Path]:
     }
 
 
-def _load(connection: Connection, integrity: Integrity, table: Table, path: Path) -> Loaded:
+def _load(target: Target, name: str, path: Path) -> Loaded:
     count = 0
     try:
+        table = target.table(name, path)
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.reader(file, strict=True)
             converters, left_out = _converters(table, path, _header(path, reader))
-            rows = _rows(integrity, table, path, reader, converters)
+            rows = _rows(target.integrity, table, path, reader, converters)
             while batch := list(islice(rows, BATCH_ROWS)):
-                connection.execute(insert(table), batch)
+                target.insert(table, batch)
                 count += len(batch)
     except UnicodeDecodeError:
         raise UsageError(f"{path} is not UTF-8: {REMEDY}") from None
@@ -151,13 +226,17 @@ def _converters(table: Table, path: Path, header: list[str]) -> tuple[list[Conve
     """Returns for each cell of a line its column and what reads it, and the names left out."""
     if len(set(header)) != len(header):
         raise UsageError(f"{path}, line 1: a column stands there twice: {REMEDY}")
-    encrypted = [name for name in header if name.endswith(CIPHERTEXT)]
+    encrypted = [name for name in header if name.endswith(SUFFIX) and name not in table.columns]
     if encrypted:
         raise UsageError(
             f"{path}, line 1: {encrypted[0]} is encrypted, as in production: "
             "export the columns in the clear, of made-up people; nothing was imported"
         )
-    lacking = sorted(columns_read(table) - set(header))
+    needed = {
+        ciphertext(name) if ciphertext(name) in table.columns else name
+        for name in columns_read(table)
+    }
+    lacking = sorted(needed - set(header))
     if lacking:
         raise UsageError(f"{path}, line 1: column {lacking[0]} is missing: {REMEDY}")
     columns = [table.columns.get(name) for name in header]

@@ -32,7 +32,13 @@ from vye_pipeline.retries import retried
 from vye_pipeline.settings import Settings
 from vye_pipeline.sql.engines import Database
 from vye_pipeline.sql.frames import read_frame
-from vye_pipeline.vye_database.personal import plain_text
+from vye_pipeline.vye_database.personal import (
+    IDENTITIES,
+    PROFILES,
+    USER_INFOS,
+    Shape,
+    columns_read,
+)
 from vye_pipeline.vye_database.tables import Base
 
 ID_COLUMNS = (
@@ -54,7 +60,8 @@ class Candidates:
     Attributes:
         clone_ids: the BDN clones that are export-ready now.
         records: the id columns, is_flagged (its clone is export-ready now) and the kind's columns
-            as text without nulls; ordered by user_info_id, the newest first.
+            as text without nulls, the personal ones as they are stored, with what opens them
+            (`columns_read`); ordered by user_info_id, the newest first.
     """
 
     clone_ids: list[int]
@@ -93,6 +100,7 @@ def read_candidates(
     kind: Kind,
     partition_date: date,
     claimed_clone_ids: Sequence[int],
+    shape: Shape,
 ) -> Candidates:
     """Reads the records that may belong to a partition, all in one snapshot.
 
@@ -102,6 +110,7 @@ def read_candidates(
         kind: of the records.
         partition_date: only what was created before its cut-off counts.
         claimed_clone_ids: clones that the partition has read before, whatever their flag is now.
+        shape: how the database keeps what is personal.
 
     Raises:
         PipelineError: the database can't be read.
@@ -110,15 +119,15 @@ def read_candidates(
     with database.errors(), engine.connect() as connection:
         ready = list(connection.scalars(select(clones.c.id).where(clones.c.export_ready == true())))
         wanted = sorted({*ready, *claimed_clone_ids})
-        records = read_frame(connection, _query(kind, partition_date, wanted))
+        records = read_frame(connection, _query(kind, partition_date, wanted, shape))
     _refuse_repeated(kind, records["record_id"])
     return Candidates(ready, records.assign(is_flagged=records["bdn_clone_id"].isin(ready)))
 
 
-def _query(kind: Kind, partition_date: date, clone_ids: Sequence[int]) -> Select[tuple[object]]:
-    record, info = _table(kind.table), _table("vye_user_infos")
-    profile, identity = _table("vye_user_profiles"), _table("mpi_identities")
-    owners = {"record": record, "user_info": info, "identity": identity}
+def _query(
+    kind: Kind, partition_date: date, clone_ids: Sequence[int], shape: Shape
+) -> Select[tuple[object]]:
+    record, info, profile = (shape.tables[name] for name in (kind.table, USER_INFOS, PROFILES))
     created_at = readable_time(record)
     before = cut_off(partition_date).astimezone(UTC).replace(tzinfo=None)
     conditions = [
@@ -127,22 +136,25 @@ def _query(kind: Kind, partition_date: date, clone_ids: Sequence[int]) -> Select
     ]
     if kind.origin is not None:
         conditions.append(record.c.origin == kind.origin)
-    return (
+    query = (
         select(
             record.c.id.label("record_id"),
             info.c.id.label("user_info_id"),
             profile.c.id.label("user_profile_id"),
             info.c.bdn_clone_id,
             created_at,
-            *(plain_text(owners[column.owner], column.name) for column in kind.columns),
+            *columns_read(shape, kind),
         )
         .select_from(info)
         .join(record, record.c.user_info_id == info.c.id)
         .outerjoin(profile, profile.c.id == info.c.user_profile_id)
-        .outerjoin(identity, identity.c.icn == profile.c.icn)
         .where(*conditions)
         .order_by(info.c.id, created_at.element.desc(), record.c.id.desc())
     )
+    if shape.joins_identities:
+        identity = _table(IDENTITIES)
+        query = query.outerjoin(identity, identity.c.icn == profile.c.icn)
+    return query
 
 
 def _refuse_repeated(kind: Kind, record_ids: pd.Series[int]) -> None:

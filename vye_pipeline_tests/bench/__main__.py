@@ -18,6 +18,7 @@ from vye_pipeline_tests.bench import (
     history,
     machine,
     page,
+    production,
     rivals,
     row_by_row,
     run,
@@ -73,6 +74,7 @@ PARTS: dict[str, Callable[[], dict[str, float]]] = {
     "dagster": dagster_runs.measure,
     "start-up": start_up.measure,
     "history": history.measure,
+    "production": production.measure,
 }
 
 

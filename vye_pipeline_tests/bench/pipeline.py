@@ -35,7 +35,7 @@ def fill(settings: Settings, users: int, days: Sequence[date] = (DAY,)) -> None:
     create_tables(engine)
     for number, day in enumerate(days):
         with engine.begin() as connection:
-            for table, frame in _tables(day, number + 1, users).items():
+            for table, frame in tables(day, number + 1, users).items():
                 append_frame(connection, Base.metadata.tables[table], frame)
     settle(engine)
     settle(pipeline.ledger.engine)
@@ -54,12 +54,13 @@ def after_cut_off(day: date) -> datetime:
     return cut_off(day).astimezone(UTC) + timedelta(minutes=1)
 
 
-def _tables(day: date, clone: int, users: int) -> dict[str, pd.DataFrame]:
+def tables(day: date, clone: int, users: int) -> dict[str, pd.DataFrame]:
+    """Returns the rows of a day whose clone is ready for BDN, by table."""
     ids = pd.Series(np.arange((clone - 1) * users + 1, clone * users + 1))
     text = ids.astype("str").str.zfill(9)
     ssns = (ids + NEVER_ISSUED).astype("str")
     some = ids[ids % ONE_IN == 0]
-    tables = {
+    made = {
         "vye_bdn_clones": pd.DataFrame(
             {"id": [clone], "export_ready": [True], "transact_date": [day]}
         ),
@@ -114,7 +115,7 @@ def _tables(day: date, clone: int, users: int) -> dict[str, pd.DataFrame]:
         ),
     }
     identities = {"mpi_identities": pd.DataFrame({"icn": text, "ssn": ssns})}
-    return identities | {name: _stamped(frame, day) for name, frame in tables.items()}
+    return identities | {name: _stamped(frame, day) for name, frame in made.items()}
 
 
 def _stamped(frame: pd.DataFrame, day: date) -> pd.DataFrame:

@@ -31,7 +31,10 @@ class Rows:
     def read(self, kind: Kind) -> Candidates:
         """Reads a kind's records as the egress does."""
         clones = self.pipeline.ledger.clones(DAY, kind)
-        return read_candidates(self.pipeline.vye, self.pipeline.vye_engine, kind, DAY, clones)
+        pipeline = self.pipeline
+        return read_candidates(
+            pipeline.vye, pipeline.vye_engine, kind, DAY, clones, pipeline.vye_shape
+        )
 
     @cached_property
     def records(self) -> dict[Kind, pd.DataFrame]:

@@ -17,8 +17,10 @@ from cryptography.fernet import Fernet
 from moto.server import ThreadedMotoServer
 
 from vye_pipeline.settings import Settings, load_settings
+from vye_pipeline.vye_database.insecure_test_key import INSECURE_KEY_ID
 from vye_pipeline_tests.integration.faulty_network import FaultyNetwork
 from vye_pipeline_tests.integration.servers import PostgreSQL
+from vye_pipeline_tests.integration.stand_in_kms import StandInKms
 
 
 @pytest.fixture(scope="session")
@@ -57,6 +59,20 @@ def s3_bucket(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture
+def kms(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandInKms]:
+    """A KMS with the keys of the golden data; the usual AWS variables lead to it."""
+    with StandInKms().serving() as server:
+        for name, value in {
+            "AWS_ENDPOINT_URL_KMS": server.url,
+            "AWS_REGION": "us-gov-west-1",
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+        }.items():
+            monkeypatch.setenv(name, value)
+        yield server
+
+
+@pytest.fixture
 def network(s3_bucket: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyNetwork]:
     """A faulty network, through which the stores made from now on reach S3."""
     endpoint = boto3.client("s3").meta.endpoint_url
@@ -77,17 +93,37 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leaves the servers' half of tests that say so to `make trials`."""
+    """Leaves the servers' half of tests that say so to `make trials`, and encrypted columns' too.
+
+    Of a module in production's shape the tests that are central run in `make test` as well.
+    """
+    items[:] = [item for item in items if "[encrypted" not in item.name or _is_encrypted(item)]
     for item in items:
-        if item.get_closest_marker("servers_take_long") and "[production" in item.name:
+        takes_long = item.get_closest_marker("servers_take_long")
+        is_encrypted = "[encrypted" in item.name and not item.get_closest_marker("central")
+        if is_encrypted or (takes_long and "[production" in item.name):
             item.add_marker("long")
 
 
-@pytest.fixture(params=["embedded", "production"])
+def _is_encrypted(item: pytest.Item) -> bool:
+    module = getattr(item, "module", None)
+    is_ours = "settings" in getattr(item, "fixturenames", ())
+    return not is_ours or bool(getattr(module, "IN_PRODUCTIONS_SHAPE", False))
+
+
+@pytest.fixture(params=["embedded", "encrypted", "production"])
 def settings(request: pytest.FixtureRequest, embedded: Settings, tmp_path: Path) -> Settings:
-    """The same scenarios run on SQLite and folders, and on PostgreSQL and S3."""
+    """The same scenarios run on SQLite and folders, and on PostgreSQL and S3.
+
+    Those of a module that says so (IN_PRODUCTIONS_SHAPE) run with encrypted columns too.
+    """
     if request.param == "embedded":
         return embedded
+    if request.param == "encrypted":
+        identities = f"sqlite:///{tmp_path / 'identities.db'}"
+        return embedded.model_copy(
+            update={"column_kms_key_id": INSECURE_KEY_ID, "identity_url": identities}
+        )
     server: PostgreSQL = request.getfixturevalue("postgresql")
     bucket = request.getfixturevalue("s3_bucket")
     source = server.database()

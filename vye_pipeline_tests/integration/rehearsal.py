@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import text
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy import select, text, true, update
 
 from vye_pipeline.bdn.file_names import outbound_key
 from vye_pipeline.business_days import FEDERAL_CALENDAR, cut_off
@@ -22,7 +25,11 @@ from vye_pipeline.settings import Settings
 from vye_pipeline.simulation.outage import Outage
 from vye_pipeline.simulation.sample import generate, write_folder
 from vye_pipeline.simulation.vye_application import activate_next_clone
-from vye_pipeline.vye_database.creation import create_tables, import_folder
+from vye_pipeline.vye_database.column_cipher import seal_value
+from vye_pipeline.vye_database.creation import create_identities, create_tables, import_folder
+from vye_pipeline.vye_database.data_keys import DataKeys, WrappedKey
+from vye_pipeline.vye_database.identity_table import identity_database
+from vye_pipeline.vye_database.personal import KEY_COLUMN, PERSONAL, ciphertext
 
 DAYS = tuple(FEDERAL_CALENDAR.business_days(date(2025, 4, 1), date(2025, 4, 4)))
 
@@ -40,9 +47,7 @@ class Rehearsal:
         settings.folder.mkdir(parents=True, exist_ok=True)
         folder = settings.folder / "tables"
         write_folder(generate(seed, DAYS, profiles=40, user_infos_a_clone=30), folder)
-        pipeline = Context(settings)
-        create_tables(pipeline.vye.engine())
-        import_folder(pipeline.vye.engine(), folder)
+        load(settings, folder)
         return cls.open(settings)
 
     @classmethod
@@ -112,6 +117,28 @@ class Rehearsal:
         with self.pipeline.vye.engine().begin() as connection:
             connection.execute(text(statement), values)
 
+    def correct(
+        self, table: str, column: str, value: str, record_ids: Sequence[int] | None = None
+    ) -> None:
+        """Changes a personal column of some rows, or of all, in the shape that the database has."""
+        shape = self.pipeline.vye_shape
+        stored = shape.tables[table]
+        mine = true() if record_ids is None else stored.c.id.in_(record_ids)
+        if not shape.is_encrypted:
+            with self.pipeline.vye.engine().begin() as connection:
+                connection.execute(update(stored).where(mine).values({column: value}))
+            return
+        keys = DataKeys(self.pipeline.settings.column_kms_key_id)
+        with self.pipeline.vye.engine().begin() as connection:
+            for row_id, key in connection.execute(
+                select(stored.c.id, stored.c[KEY_COLUMN]).where(mine)
+            ).all():
+                wrapped = WrappedKey(PERSONAL[table].model, row_id, key)
+                opened = keys.open([wrapped])[wrapped]
+                assert opened is not None
+                sealed = {ciphertext(column): seal_value(AESGCM(opened), value)}
+                connection.execute(update(stored).where(stored.c.id == row_id).values(sealed))
+
     def flag(self, clone_id: int) -> bool | None:
         """Returns a clone's export_ready."""
         with self.pipeline.vye.engine().connect() as connection:
@@ -124,3 +151,13 @@ class Rehearsal:
 def at(day: date, **after: float) -> datetime:
     """Returns a time after a day's cut-off, in UTC."""
     return cut_off(day).astimezone(UTC) + timedelta(**after)
+
+
+def load(settings: Settings, tables: Path) -> None:
+    """Makes and fills VYE's database, in production's shape if settings name a column key."""
+    settings.folder.mkdir(parents=True, exist_ok=True)
+    engine = Context(settings).vye.engine()
+    create_tables(engine, encrypted=settings.column_kms_key_id is not None)
+    if settings.identities_url is not None:
+        create_identities(identity_database(settings.identities_url).engine())
+    import_folder(engine, tables, settings)

@@ -13,7 +13,15 @@ from click.testing import CliRunner
 
 from vye_pipeline.business_days import FEDERAL_CALENDAR
 from vye_pipeline_tests.bench import __main__ as bench
-from vye_pipeline_tests.bench import dagster_runs, history, machine, page, rivals, start_up
+from vye_pipeline_tests.bench import (
+    dagster_runs,
+    history,
+    machine,
+    page,
+    production,
+    rivals,
+    start_up,
+)
 from vye_pipeline_tests.bench.pipeline import DAY
 from vye_pipeline_tests.bench.places import EMBEDDED, PLACES, SERVER, places_for
 from vye_pipeline_tests.bench.processes import in_a_process
@@ -21,7 +29,7 @@ from vye_pipeline_tests.bench.stopwatch import STAGES, THE_REST
 from vye_pipeline_tests.bench.targets import TARGETS, outcomes, usual_size
 
 USERS = 1_000
-SPAWNING = (bench, dagster_runs, history, rivals, start_up)
+SPAWNING = (bench, dagster_runs, history, production, rivals, start_up)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -88,7 +96,10 @@ def test_the_page_holds_every_stage_and_target(measured: dict[str, Any], tmp_pat
 def test_what_was_not_measured_is_said(measured: dict[str, Any]) -> None:
     unmeasured = [one.target.words for one in outcomes(measured) if one.figure is None]
     assert len(unmeasured) == sum(
-        any(word in target.words for word in ("Dagster", "dagster", "history", "empty", "largest"))
+        any(
+            word in target.words
+            for word in ("Dagster", "dagster", "history", "empty", "largest", "KMS")
+        )
         or "backfill" in target.words
         for target in TARGETS
     )
@@ -105,6 +116,12 @@ def test_dagster_runs_succeed() -> None:
     figures = dagster_runs.measure(large=100, small=50, backfill=1, times=0)
     assert all(taken > 0 for taken in figures.values())
     assert dagster_runs.days_from(DAY, 2) == [DAY, FEDERAL_CALENDAR.business_days_after(DAY, 1)]
+
+
+@pytest.mark.long
+def test_a_day_in_productions_shape_asks_kms_once_a_row() -> None:
+    figures = production.measure(rows=60, latency=0)
+    assert figures["KMS calls"] == figures["rows"] == 60
 
 
 @pytest.mark.long

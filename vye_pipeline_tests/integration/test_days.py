@@ -20,9 +20,9 @@ from vye_pipeline.records import KINDS, VERIFICATIONS, kind_named
 from vye_pipeline.records.statuses import Status
 from vye_pipeline.settings import Settings
 from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
-from vye_pipeline.vye_database.creation import create_tables, import_folder
-from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
+from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at, load
 
+IN_PRODUCTIONS_SHAPE = True
 GOLDEN = Path(__file__).parents[1] / "golden"
 DIRECT_DEPOSIT_CHANGES = kind_named("direct_deposit_changes")
 ADDRESS_CHANGES = kind_named("address_changes")
@@ -48,11 +48,10 @@ def sums_hold(rehearsal: Rehearsal) -> bool:
     return True
 
 
+@pytest.mark.central
 def test_the_golden_tables_make_the_golden_files(settings: Settings) -> None:
-    settings.folder.mkdir()
+    load(settings, GOLDEN / "input")
     pipeline, day = Context(settings), date(2024, 3, 4)
-    create_tables(pipeline.vye.engine())
-    import_folder(pipeline.vye.engine(), GOLDEN / "input")
     for kind in KINDS:
         export = take_export_ready(pipeline, day, kind, at(day, minutes=1))
         content = make_upload_file(kind, export)
@@ -61,6 +60,7 @@ def test_the_golden_tables_make_the_golden_files(settings: Settings) -> None:
         )
 
 
+@pytest.mark.central
 def test_a_day_is_delivered_with_every_record_accounted_for(rehearsal: Rehearsal) -> None:
     rehearsal.dawn()
     assert rehearsal.egress(DAYS[0]) == []
@@ -126,7 +126,7 @@ def test_a_delivered_day_is_frozen_and_a_repeat_puts_nothing(rehearsal: Rehearsa
     rehearsal.dawn()
     rehearsal.egress(DAYS[0])
     before = [(stored.key, stored.etag) for stored in rehearsal.outage.list("outbound/")]
-    rehearsal.change("UPDATE vye_user_infos SET stub_nm = 'CHANGED'")
+    rehearsal.correct("vye_user_infos", "stub_nm", "CHANGED")
     rehearsal.refuse(DAYS[0])
     for _ in range(3):
         assert rehearsal.egress(DAYS[0]) == []
@@ -146,10 +146,7 @@ def test_a_corrected_row_goes_out_corrected_and_a_vanished_one_as_it_was(
     corrected, vanished = claims.loc[claims["disposition"] == "line", "record_id"].iloc[:2]
     export = load_export_ready(rehearsal.pipeline, DAYS[0], ADDRESS_CHANGES)
     street = export.records.set_index("record_id").loc[int(vanished), "address1"]
-    rehearsal.change(
-        "UPDATE vye_address_changes SET address1 = '1 Corrected Street' WHERE id = :id",
-        id=int(corrected),
-    )
+    rehearsal.correct("vye_address_changes", "address1", "1 Corrected Street", [int(corrected)])
     rehearsal.change("DELETE FROM vye_address_changes WHERE id = :id", id=int(vanished))
     rehearsal.refuse_nothing()
     assert rehearsal.egress(DAYS[0]) == []
@@ -167,7 +164,7 @@ def test_a_process_that_died_between_put_and_receipt_is_recovered(rehearsal: Reh
     content = make_upload_file(VERIFICATIONS, export)
     keep_upload_file(rehearsal.pipeline, DAYS[0], VERIFICATIONS, export, content)
     rehearsal.outage.put_once(outbound_key(VERIFICATIONS, DAYS[0]), content)
-    rehearsal.change("UPDATE vye_user_infos SET stub_nm = 'CHANGED'")
+    rehearsal.correct("vye_user_infos", "stub_nm", "CHANGED")
     assert rehearsal.egress(DAYS[0], VERIFICATIONS) == []
     assert rehearsal.day(DAYS[0], VERIFICATIONS).delivery == "delivered"
     assert rehearsal.outage.get(outbound_key(VERIFICATIONS, DAYS[0])) == content

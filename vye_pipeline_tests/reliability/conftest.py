@@ -10,7 +10,12 @@ import pytest
 from vye_pipeline_tests.integration.conftest import network, postgresql, s3_bucket, s3_endpoint
 from vye_pipeline_tests.integration.servers import PostgreSQL
 from vye_pipeline_tests.reliability.page import PAGE, Row
-from vye_pipeline_tests.reliability.worlds import PostgreSQLWorlds, SQLiteWorlds, Worlds
+from vye_pipeline_tests.reliability.worlds import (
+    EncryptedWorlds,
+    PostgreSQLWorlds,
+    SQLiteWorlds,
+    Worlds,
+)
 
 __all__ = ["network", "postgresql", "s3_bucket", "s3_endpoint"]
 
@@ -29,9 +34,15 @@ def postgresql_worlds(
     return PostgreSQLWorlds(tmp_path_factory.mktemp("postgresql"), postgresql)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(scope="session")
+def encrypted_worlds(tmp_path_factory: pytest.TempPathFactory) -> EncryptedWorlds:
+    """Copies of a prepared pipeline on SQLite, in production's shape."""
+    return EncryptedWorlds(tmp_path_factory.mktemp("encrypted"))
+
+
+@pytest.fixture(params=["sqlite", "encrypted", "postgresql"])
 def worlds(request: pytest.FixtureRequest) -> Worlds:
-    """Both, one after the other."""
+    """All, one after the other."""
     copies: Worlds = request.getfixturevalue(f"{request.param}_worlds")
     return copies
 

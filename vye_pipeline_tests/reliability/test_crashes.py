@@ -27,7 +27,7 @@ DAY = DAYS[0]
 def test_a_run_killed_anywhere_is_finished_by_the_next(
     worlds: Worlds, tmp_path: Path, rows: list[Row]
 ) -> None:
-    which = "each" if worlds.stride == 1 else "every other"
+    which = {1: "each", 2: "every other"}.get(worlds.stride, f"every {worlds.stride}th")
     row = Row(f"SIGKILL at {which} commit, flush, put and ledger verb of a day ({worlds.name})")
     rows.append(row)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from cryptography.fernet import Fernet
 
 from vye_pipeline.settings import Settings, load_settings
+from vye_pipeline.vye_database.insecure_test_key import INSECURE_KEY_ID
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal
 from vye_pipeline_tests.integration.servers import PostgreSQL
 
@@ -21,6 +22,7 @@ class Worlds(ABC):
 
     name: str
     stride: int  # of how many points one is tried: copies of a server's databases take longer
+    concurrent_stride = 1  # the same, where two runs are interleaved
 
     def __init__(self, original: Settings) -> None:
         """Prepares the original."""
@@ -58,6 +60,25 @@ class SQLiteWorlds(Worlds):
         shutil.copytree(self.original.folder, folder)
         yield self.original.model_copy(update={"local_dir": folder})
         shutil.rmtree(folder)
+
+
+class EncryptedWorlds(SQLiteWorlds):
+    """The same in production's shape: encrypted columns, identities in a database of their own."""
+
+    name = "SQLite, encrypted columns"
+    stride = 6
+    concurrent_stride = 6
+
+    def __init__(self, folder: Path) -> None:
+        """Prepares the original in a folder."""
+        Worlds.__init__(
+            self,
+            load_settings(
+                local_dir=folder / "local",
+                column_kms_key_id=INSECURE_KEY_ID,
+                identity_url=f"sqlite:///{folder / 'identities.db'}",
+            ),
+        )
 
 
 class PostgreSQLWorlds(Worlds):

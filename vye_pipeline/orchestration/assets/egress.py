@@ -58,6 +58,7 @@ def export_ready_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.As
                 **metadata.counts(counts),
                 "vanished_at_the_source": int(export.claims["is_vanished"].sum()),
                 "is_frozen": export.is_frozen,
+                **({} if export.is_frozen else pipeline.personal.requests),
                 "quarantined_user_profiles": metadata.profiles(
                     export.claims[export.claims["disposition"] == QUARANTINED]
                 ),
