@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from datetime import date
 
 import dagster as dg
 
@@ -41,7 +42,7 @@ from vye_pipeline.orchestration.sensors import (
     watch_sensor,
 )
 from vye_pipeline.records import KINDS
-from vye_pipeline.settings import load_settings
+from vye_pipeline.settings import Settings, load_settings
 
 STAGES = (
     export_ready_asset,
@@ -66,7 +67,7 @@ def build_definitions(
         notifier: where alerts go; by default where the settings say.
         metrics: where gauges go; by default where the settings say.
     """
-    partitions = business_day_partitions(pipeline.settings)
+    partitions = business_day_partitions(pipeline.settings, _days_on_record(pipeline.settings))
     with warnings.catch_warnings():
         # Dagster 1.13 calls partitioned checks and backfill policies unfinished; both are needed.
         warnings.simplefilter("ignore", dg.PreviewWarning)
@@ -77,7 +78,7 @@ def build_definitions(
             jobs=[EGRESS_JOB, RECONCILE_JOB],
             schedules=[
                 egress_schedule(partitions, pipeline),
-                retry_schedule(pipeline),
+                retry_schedule(partitions, pipeline),
                 unsettled_schedule(partitions, pipeline),
             ],
             sensors=[
@@ -93,6 +94,15 @@ def build_definitions(
                 METRICS: metrics or open_metrics(pipeline.settings),
             },
         )
+
+
+def _days_on_record(settings: Settings) -> list[date]:
+    """Returns the days of the ledger; nothing is loaded for one that isn't there yet."""
+    if settings.ledger_url is None and not (settings.folder / "ledger.db").exists():
+        return []
+    from vye_pipeline.ledger.days import days_on_record_if_readable
+
+    return days_on_record_if_readable(settings)
 
 
 defs = build_definitions(Context(load_settings()))

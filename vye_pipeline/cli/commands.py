@@ -148,11 +148,15 @@ def backfill(only_failed: bool, first: date | None, last: date | None) -> int:
     """Run the egress of failed or missing days again, oldest first, then reconcile them."""
     from vye_pipeline.cli.progress import watched
     from vye_pipeline.orchestration.runs import Session
+    from vye_pipeline.reporting.days import days_between
 
-    settings = load_settings()
+    settings, now = load_settings(), datetime.now(UTC)
     with Session(settings) as session:
-        session.pipeline.ledger.record_action("backfill", actor=actor(), acted_at=datetime.now(UTC))
-        results = session.backfill(_days(settings, first, last), only_failed=only_failed)
+        session.pipeline.ledger.record_action("backfill", actor=actor(), acted_at=now)
+        days = session.pipeline.ledger.read(
+            lambda connection: days_between(connection, settings, now, first, last)
+        )
+        results = session.backfill(days, only_failed=only_failed)
         failed = False
         for day, problems in watched(results, "running the days"):
             failed = _tell(day, problems, success="delivered") == FAILED or failed
@@ -194,28 +198,36 @@ def status(
     as_of: date | None,
 ) -> int:
     """Show how each day and kind stands."""
-    from vye_pipeline.cli.tables import show_calendar, show_lines
+    from vye_pipeline.cli.tables import show_calendar, show_lines, show_older
     from vye_pipeline.ledger.connection import LedgerConnection, opened
     from vye_pipeline.ledger.standing import NOW
     from vye_pipeline.reporting.calendar import calendar, orphans
+    from vye_pipeline.reporting.days import days_between, days_shown
 
-    settings = load_settings()
-    days = _days(settings, first, last)
     if is_verifying and as_of:
         raise UsageError("--verify looks at the objects as they are now: leave --as-of away")
+    settings, now = load_settings(), datetime.now(UTC)
+    ledger = opened(LedgerConnection, settings)
+    is_bounded = not (first or last or is_verifying or as_of)
+    days = ledger.read(
+        lambda connection: (
+            days_shown(connection, settings, now)
+            if is_bounded
+            else days_between(connection, settings, now, first, last)
+        )
+    )
     if is_verifying:
         return _verify(settings, days, as_json=as_json)
     known_at = end_of_day(as_of) if as_of else NOW
-    ledger = opened(LedgerConnection, settings)
     rows = ledger.read(lambda connection: calendar(connection, days, known_at))
     if as_json:
         click.echo(json.dumps([row.as_json() for row in rows], indent=2))
     else:
         show_calendar(rows)
-        found = ledger.read(
-            lambda connection: orphans(connection, days[0], days[-1]) if days else []
-        )
+        found = ledger.read(lambda connection: orphans(connection, days))
         show_lines(orphan.in_words() for orphan in found)
+        if is_bounded and days:
+            show_older(settings.start_date, days)
     return SUCCESS
 
 
@@ -293,12 +305,14 @@ def affected(
     from vye_pipeline.ledger.connection import LedgerConnection, opened
     from vye_pipeline.reporting.calendar import Affected
     from vye_pipeline.reporting.calendar import affected as read_affected
+    from vye_pipeline.reporting.days import days_shown
     from vye_pipeline.reporting.exports import write_csv, write_xlsx
 
-    settings = load_settings()
-    days = [day] if day else _days(settings, None, None)
+    settings, now = load_settings(), datetime.now(UTC)
     items = opened(LedgerConnection, settings).read(
-        lambda connection: read_affected(connection, days[0], days[-1], kind) if days else []
+        lambda connection: read_affected(
+            connection, [day] if day else days_shown(connection, settings, now), kind
+        )
     )
     rows, columns = [vars(item) for item in items], list(Affected.__dataclass_fields__)
     if csv_file is not None:
@@ -395,11 +409,13 @@ def export_reconciliation(first: date, last: date, out: Path) -> int:
 def report(out: Path | None) -> int:
     """Write the analysts' page: which days failed, who needs a person, what BDN rejects."""
     from vye_pipeline.context import Context
+    from vye_pipeline.reporting.days import days_shown
     from vye_pipeline.reporting.page.publish import publish
     from vye_pipeline.reporting.page.render import page
 
     settings, now = load_settings(), datetime.now(UTC)
-    context, days = Context(settings), _days(settings, None, None)
+    context = Context(settings)
+    days = context.ledger.read(lambda connection: days_shown(connection, settings, now))
     if out is None:
         click.echo(publish(context, days, now))
         return SUCCESS
@@ -425,16 +441,3 @@ def _tell(partition_date: date, problems: Sequence[str], *, success: str) -> int
 
 def _kinds(kind: str | None) -> list[str]:
     return [kind] if kind else [one.name for one in KINDS]
-
-
-def _days(settings: Settings, first: date | None, last: date | None) -> list[date]:
-    """Returns the partitions between two days that can have run by now."""
-    newest = min(
-        settings.calendar.latest_business_day(datetime.now(UTC)), settings.end_date or date.max
-    )
-    return list(
-        settings.calendar.business_days(
-            max(first or settings.start_date, settings.start_date),
-            min(last or newest, newest),
-        )
-    )

@@ -208,9 +208,7 @@ def _show_calendar(context: Context) -> None:
 
 
 def _show_affected(context: Context) -> None:
-    items = context.ledger.read(
-        lambda connection: affected(connection, SAMPLE_DAYS[0], SAMPLE_DAYS[-1])
-    )
+    items = context.ledger.read(lambda connection: affected(connection, SAMPLE_DAYS))
     show_affected(items, rows_shown=ROWS_SHOWN)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Sequence
+from datetime import date
 from functools import partial
 from itertools import groupby
 from textwrap import fill
@@ -77,6 +78,12 @@ def show_lines(lines: Iterable[str]) -> None:
     """Prints lines, each folded at the terminal's width; a key is never broken."""
     for line in lines:
         click.echo(_folded(line, ""))
+
+
+def show_older(start_date: date, days: Sequence[date]) -> None:
+    """Says that older days are not shown, and how to see them."""
+    if start_date < days[0]:
+        click.echo(_folded(DIM(f"older days, settled: vye status --from {start_date}"), ""))
 
 
 def show_finding(finding: Finding) -> None:

@@ -10,7 +10,7 @@ from vye_pipeline.business_days import cut_off
 from vye_pipeline.errors import UsageError
 from vye_pipeline.personal_data import checked_note
 from vye_pipeline.records import kind_named
-from vye_pipeline.settings import load_settings
+from vye_pipeline.settings import Settings, load_settings
 
 
 class IsoDate(click.ParamType[date]):
@@ -32,7 +32,7 @@ class IsoDate(click.ParamType[date]):
 
 
 class PartitionDate(IsoDate):
-    """A business day whose cut-off has passed."""
+    """A business day whose cut-off has passed, or any day that the ledger knows."""
 
     def convert(
         self,
@@ -42,6 +42,8 @@ class PartitionDate(IsoDate):
     ) -> date:
         """Reads the date and refuses what is no partition yet or never will be."""
         day, settings = super().convert(value, param, ctx), load_settings()
+        if _is_on_record(settings, day):
+            return day
         if not settings.calendar.is_business_day(day):
             reason = settings.calendar.holiday_name(day) or f"a {day:%A}"
             raise UsageError(f"{day} is no business day: it is {reason}")
@@ -54,6 +56,13 @@ class PartitionDate(IsoDate):
         if datetime.now(UTC) < cut_off(day):
             raise UsageError(f"{day} is not over: its cut-off is {cut_off(day):%Y-%m-%d %H:%M %Z}")
         return day
+
+
+def _is_on_record(settings: Settings, day: date) -> bool:
+    """Says whether the ledger knows a day; then no setting can keep it from being reached."""
+    from vye_pipeline.ledger.days import days_on_record_if_readable
+
+    return day in days_on_record_if_readable(settings, day, day)
 
 
 class KindName(click.ParamType[str]):

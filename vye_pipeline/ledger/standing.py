@@ -6,11 +6,13 @@ then the one that follows from that. What was known at an earlier moment is aske
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
 
 from sqlalchemy import ColumnElement, FromClause, and_, case, exists, func, or_, select, true
 from sqlalchemy.sql.expression import Subquery
 
+from vye_pipeline.ledger.days import on_days
 from vye_pipeline.ledger.models import (
     CLAIMS,
     DELIVERIES,
@@ -26,13 +28,17 @@ from vye_pipeline.sql.engines import Query
 NOW = datetime.max.replace(tzinfo=UTC)
 
 
-def records(known_at: datetime = NOW) -> Query:
+def records(known_at: datetime = NOW, days: Sequence[date] | None = None) -> Query:
     """Returns a row a claimed record, the replaced ones too.
+
+    Args:
+        known_at: what was known then.
+        days: asks for these days, and maybe for some that lie between them (on_days); all if None.
 
     Columns: partition_date, kind, record_id, user_profile_id, line_number, status (`replaced` for
     the replaced ones), reason_code, fields, since (from when this was known, in UTC).
     """
-    return (
+    query = (
         select(
             CLAIMS.c.partition_date,
             CLAIMS.c.kind,
@@ -56,11 +62,17 @@ def records(known_at: datetime = NOW) -> Query:
         )
         .where(FILES.c.first_claimed_at <= known_at)
     )
+    if days is None:
+        return query
+    # Of files SQLite knows the days by their key, of claims PostgreSQL by the ranges of blocks.
+    return query.where(
+        on_days(FILES.c.partition_date, days), on_days(CLAIMS.c.partition_date, days)
+    )
 
 
-def unexpected(known_at: datetime = NOW) -> Query:
-    """Returns a row an unexpected line of BDN's, with the columns of `records`."""
-    return select(
+def unexpected(known_at: datetime = NOW, days: Sequence[date] | None = None) -> Query:
+    """Returns a row an unexpected line of BDN's, with arguments and columns of `records`."""
+    query = select(
         RECONCILIATIONS.c.partition_date,
         RECONCILIATIONS.c.kind,
         RECONCILIATIONS.c.record_id,
@@ -71,6 +83,7 @@ def unexpected(known_at: datetime = NOW) -> Query:
         RECONCILIATIONS.c.fields,
         RECONCILIATIONS.c.reconciled_at.label("since"),
     ).where(RECONCILIATIONS.c.record_id.is_(None), _holds(known_at))
+    return query if days is None else query.where(on_days(RECONCILIATIONS.c.partition_date, days))
 
 
 def newest_evidence() -> Subquery:

@@ -6,6 +6,7 @@ from here. Views hold nothing, so they are made anew whenever the ledger is brou
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 
 from sqlalchemy import (
@@ -100,15 +101,15 @@ OPEN_ITEM = {
 }
 
 
-def open_items(partition_date: date | None = None) -> Query:
-    """Returns the query of what needs a person now: of one day, or of all.
+def open_items(days: Sequence[date] | None = None) -> Query:
+    """Returns the query of what needs a person now: of some days, or of all.
 
     Columns: those of the view manual_reconciliation_open.
     """
-    each = explained(union_all(records(), unexpected()).subquery())
+    each = explained(union_all(records(days=days), unexpected(days=days)).subquery())
     columns = [each.c[name] for name in OPEN_ITEM]
     query = select(*columns).where(each.c.needs_manual_reconciliation, each.c.resolved_at.is_(None))
-    return query if partition_date is None else query.where(each.c.partition_date == partition_date)
+    return query if days is None else query.where(each.c.partition_date.in_(days))
 
 
 def _manual_open() -> View:
@@ -160,8 +161,12 @@ def _manual_history() -> View:
     )
 
 
-def _rejection_reasons() -> View:
-    each = records().subquery().c
+def rejection_reasons(days: Sequence[date] | None = None) -> Query:
+    """Returns the query of why BDN rejected records: of some days, or of all.
+
+    Columns: those of the view rejection_reasons.
+    """
+    each = records(days=days).subquery().c
     query = (
         select(
             each.partition_date,
@@ -169,8 +174,8 @@ def _rejection_reasons() -> View:
             each.reason_code,
             REASON_CODES.c.meaning,
             REASON_CODES.c.suggested_action,
-            func.count(),
-            func.count(each.user_profile_id.distinct()),
+            func.count().label("record_count"),
+            func.count(each.user_profile_id.distinct()).label("user_profile_count"),
         )
         .outerjoin(REASON_CODES, REASON_CODES.c.code == each.reason_code)
         .where(each.status == str(Status.REJECTED))
@@ -182,6 +187,10 @@ def _rejection_reasons() -> View:
             REASON_CODES.c.suggested_action,
         )
     )
+    return query if days is None else query.where(each.partition_date.in_(days))
+
+
+def _rejection_reasons() -> View:
     return View(
         "rejection_reasons",
         "One row a business day, kind and reason for which BDN rejected records.",
@@ -193,7 +202,7 @@ def _rejection_reasons() -> View:
             "record_count": "records rejected for it",
             "user_profile_count": "user profiles that they belong to",
         },
-        query,
+        rejection_reasons(),
     )
 
 

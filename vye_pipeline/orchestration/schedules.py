@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date
+from datetime import date, timedelta
 from itertools import groupby
 
 import dagster as dg
@@ -28,7 +28,7 @@ def egress_schedule(
     def requested(today: date, instance: dg.DagsterInstance) -> Requested:
         key = today.strftime(DATE_FORMAT)
         if not partitions.has_partition_key(key):
-            return dg.SkipReason(f"{today} is no partition: see VYE_START_DATE and VYE_END_DATE")
+            return dg.SkipReason(_no_partition(pipeline, today))
         reason = _not_activated(pipeline, today)
         if reason:
             return dg.SkipReason(reason)
@@ -52,7 +52,9 @@ def egress_schedule(
     )
 
 
-def retry_schedule(pipeline: Context) -> dg.ScheduleDefinition:
+def retry_schedule(
+    partitions: dg.TimeWindowPartitionsDefinition, pipeline: Context
+) -> dg.ScheduleDefinition:
     """Returns the schedule that tries failed partitions again, before VYE's next activation."""
 
     def requested(today: date, _: dg.DagsterInstance) -> Requested:
@@ -63,6 +65,7 @@ def retry_schedule(pipeline: Context) -> dg.ScheduleDefinition:
                 asset_selection=asset_keys(EGRESS_STAGES, kinds),
             )
             for day, kinds in _failed(pipeline, today)
+            if partitions.has_partition_key(day.strftime(DATE_FORMAT))
         ]
         return requests or dg.SkipReason("no partition of the last business days has failed")
 
@@ -139,6 +142,13 @@ def _no_business(pipeline: Context, today: date) -> str | None:
     return _retired(pipeline, today)
 
 
+def _no_partition(pipeline: Context, today: date) -> str:
+    last = pipeline.settings.end_date
+    if today < pipeline.settings.start_date or (last and today > last):
+        return f"{today} is no partition: see VYE_START_DATE and VYE_END_DATE"
+    return f"{today} is no partition: start the code location anew, its calendar is out of date"
+
+
 def _retired(pipeline: Context, today: date) -> str | None:
     last = pipeline.settings.end_date
     if last is None or today <= last:
@@ -187,13 +197,15 @@ def _begun(pipeline: Context, instance: dg.DagsterInstance, day: date) -> dict[s
 
 def _failed(pipeline: Context, today: date) -> Iterator[tuple[date, tuple[str, ...]]]:
     """Yields the failed partitions of the last business days and their kinds, oldest first."""
+    from vye_pipeline.ledger.days import days_on_record
     from vye_pipeline.reporting.calendar import FAILED, calendar
 
-    settings = pipeline.settings
-    first = settings.calendar.business_days_after(today, -settings.retry_business_days)
-    last = settings.calendar.business_days_after(today, -1)
-    days = list(settings.calendar.business_days(max(first, settings.start_date), last))
-    known = pipeline.ledger.read(lambda connection: calendar(connection, days))
+    count = pipeline.settings.retry_business_days
+    first = pipeline.settings.calendar.business_days_after(today, -count)
+    last = today - timedelta(days=1)
+    known = pipeline.ledger.read(
+        lambda connection: calendar(connection, days_on_record(connection, first, last))
+    )
     rows = [row for row in known if row.delivery == FAILED]
     for day, group in groupby(rows, key=lambda row: row.partition_date):
         yield day, tuple(row.kind for row in group)

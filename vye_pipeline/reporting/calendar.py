@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, func, select, union_all
 
 from vye_pipeline.bdn.disposition import Disposition
+from vye_pipeline.ledger.days import on_days
 from vye_pipeline.ledger.explanation import explained
 from vye_pipeline.ledger.models import (
     ACKNOWLEDGEMENTS,
@@ -115,10 +116,9 @@ def calendar(connection: Connection, days: Sequence[date], known_at: datetime = 
     """Returns a row for each of the days and each kind, in that order, with what was known."""
     if not days:
         return []
-    first, last = min(days), max(days)
-    counts = _counts(connection, first, last, known_at)
-    causes = _last_causes(connection, first, last, known_at)
-    files = _files(connection, first, last, known_at)
+    counts = _counts(connection, days, known_at)
+    causes = _last_causes(connection, days, known_at)
+    files = _files(connection, days, known_at)
     return [_day(day, kind.name, counts, causes, files) for day in days for kind in KINDS]
 
 
@@ -148,41 +148,38 @@ def _day(
 
 
 def _counts(
-    connection: Connection, first: date, last: date, known_at: datetime
+    connection: Connection, days: Sequence[date], known_at: datetime
 ) -> dict[tuple[date, str, str], int]:
     """Counts records by day, kind and status, the replaced and the unexpected ones too."""
     counts: dict[tuple[date, str, str], int] = {}
-    for standing in (records(known_at), unexpected(known_at)):
+    for standing in (records(known_at, days), unexpected(known_at, days)):
         each = standing.subquery().c
-        query = (
-            select(each.partition_date, each.kind, each.status, func.count())
-            .where(each.partition_date.between(first, last))
-            .group_by(each.partition_date, each.kind, each.status)
-        )
+        content = (each.partition_date, each.kind, each.status)
+        query = select(*content, func.count()).group_by(*content)
         counts |= {(day, kind, status): n for day, kind, status, n in connection.execute(query)}
     return counts
 
 
 def _last_causes(
-    connection: Connection, first: date, last: date, known_at: datetime
+    connection: Connection, days: Sequence[date], known_at: datetime
 ) -> dict[tuple[date, str], str]:
     query = (
         select(FAILURES.c.partition_date, FAILURES.c.kind, FAILURES.c.cause)
-        .where(FAILURES.c.partition_date.between(first, last), FAILURES.c.failed_at <= known_at)
+        .where(on_days(FAILURES.c.partition_date, days), FAILURES.c.failed_at <= known_at)
         .order_by(FAILURES.c.id)
     )
     return {(day, kind): cause for day, kind, cause in connection.execute(query)}
 
 
 def _files(
-    connection: Connection, first: date, last: date, known_at: datetime
+    connection: Connection, days: Sequence[date], known_at: datetime
 ) -> dict[tuple[date, str], tuple[str, str | None]]:
     """Returns object key and delivered fingerprint of each file, null if undelivered."""
     delivered = and_(same_partition(DELIVERIES, FILES), DELIVERIES.c.delivered_at <= known_at)
     query = (
         select(FILES.c.partition_date, FILES.c.kind, FILES.c.object_key, DELIVERIES.c.fingerprint)
         .outerjoin(DELIVERIES, delivered)
-        .where(FILES.c.partition_date.between(first, last), FILES.c.first_claimed_at <= known_at)
+        .where(on_days(FILES.c.partition_date, days), FILES.c.first_claimed_at <= known_at)
     )
     return {
         (day, kind): (key, fingerprint) for day, kind, key, fingerprint in connection.execute(query)
@@ -206,24 +203,24 @@ def rejections(connection: Connection, kind: str, before: date, day_count: int) 
     return [Rejections(rejected, lines) for rejected, lines in connection.execute(query)]
 
 
-def orphans(connection: Connection, first: date, last: date) -> list[Orphan]:
+def orphans(connection: Connection, days: Sequence[date]) -> list[Orphan]:
     """Returns the orphaned acknowledgements of some days, by key."""
     table = ORPHANED_ACKNOWLEDGEMENTS
     columns = [table.c[name] for name in Orphan.__dataclass_fields__]
-    query = select(*columns).where(table.c.partition_date.between(first, last))
+    query = select(*columns).where(on_days(table.c.partition_date, days))
     query = query.order_by(table.c.object_key)
     return [Orphan(**row._mapping) for row in connection.execute(query)]
 
 
 def affected(
-    connection: Connection, first: date, last: date, kind: str | None = None
+    connection: Connection, days: Sequence[date], kind: str | None = None
 ) -> list[Affected]:
-    """Returns the records that did not reach BDN or need a person, oldest day first."""
+    """Returns the records of some days that did not reach BDN or need a person, oldest first."""
+    if not days:
+        return []
     concerned = [str(status) for status in (*MANUAL, Status.UNDELIVERED)]
-    each = union_all(records(), unexpected()).subquery()
-    query = select(each).where(
-        each.c.partition_date.between(first, last), each.c.status.in_(concerned)
-    )
+    each = union_all(records(days=days), unexpected(days=days)).subquery()
+    query = select(each).where(each.c.partition_date.in_(days), each.c.status.in_(concerned))
     if kind is not None:
         query = query.where(each.c.kind == kind)
     item = explained(query.subquery()).c

@@ -75,7 +75,7 @@ def resolve(
 
 def _open_kinds(ledger: Ledger, one: Resolution) -> list[str]:
     day = one.partition_date
-    items = ledger.read(lambda connection: affected(connection, day, day, one.kind))
+    items = ledger.read(lambda connection: affected(connection, [day], one.kind))
     kinds = {
         item.kind for item in items if item.is_open and item.user_profile_id == one.user_profile_id
     }

@@ -42,7 +42,7 @@ def worklist(context: Context, partition_date: date, now: datetime) -> pd.DataFr
         WORKLIST: one row a user profile.
     """
     items = context.ledger.read(
-        lambda connection: read_frame(connection, open_items(partition_date))
+        lambda connection: read_frame(connection, open_items([partition_date]))
     )
     items = items.dropna(subset="user_profile_id").astype({"user_profile_id": "int64"})
     if items.empty:

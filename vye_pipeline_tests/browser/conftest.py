@@ -49,7 +49,7 @@ def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Rehearsal:
     ledger = prepared.pipeline.ledger
     first = next(
         one
-        for one in ledger.read(lambda connection: affected(connection, DAYS[0], DAYS[-1]))
+        for one in ledger.read(lambda connection: affected(connection, DAYS))
         if one.is_open and one.user_profile_id
     )
     closed = Resolution(first.user_profile_id or 0, first.partition_date, None, HOSTILE)

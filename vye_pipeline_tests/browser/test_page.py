@@ -30,7 +30,7 @@ LOOKS: dict[str, dict[str, Any]] = {
 
 
 def open_items(rehearsal: Rehearsal) -> list[Affected]:
-    items = rehearsal.pipeline.ledger.read(lambda one: affected(one, DAYS[0], DAYS[-1]))
+    items = rehearsal.pipeline.ledger.read(lambda one: affected(one, DAYS))
     return [one for one in items if one.is_open]
 
 

@@ -173,7 +173,7 @@ def test_an_answer_to_nothing_is_kept_and_named_until_it_is_explained(
         for orphan in found:
             assert rehearsal.pipeline.snapshots.get(orphan.snapshot_name) == whole
             assert "ask BDN" in orphan.in_words()
-    known = rehearsal.pipeline.ledger.read(lambda connection: orphans(connection, DAY, monday))
+    known = rehearsal.pipeline.ledger.read(lambda connection: orphans(connection, [*DAYS, monday]))
     assert {one.object_key for one in known} == {key for keys in placed.values() for key in keys}
     redeliver(
         rehearsal.pipeline, DAY, VERIFICATIONS, requested_by="operator", reason="lost", now=LATE

@@ -34,7 +34,7 @@ def rehearsal(settings: Settings) -> Rehearsal:
 
 
 def missing(rehearsal: Rehearsal) -> list[Affected]:
-    items = rehearsal.pipeline.ledger.read(lambda connection: affected(connection, DAY, DAY))
+    items = rehearsal.pipeline.ledger.read(lambda connection: affected(connection, [DAY]))
     return [item for item in items if item.status == "missing"]
 
 

@@ -72,7 +72,7 @@ def test_a_record_without_profile_is_quarantined_and_reported(
     assert rehearsal.egress(DAYS[0]) == []
     assert (record, "user_profile_id", "no_user_profile") in findings(rehearsal)
     items = rehearsal.pipeline.ledger.read(
-        lambda connection: affected(connection, DAYS[0], DAYS[0], VERIFICATIONS.name)
+        lambda connection: affected(connection, [DAYS[0]], VERIFICATIONS.name)
     )
     (item,) = (item for item in items if item.record_id == record)
     assert (item.user_profile_id, item.status, item.is_open) == (None, "quarantined", True)
@@ -104,7 +104,7 @@ def test_missing_identities_are_a_fault_of_the_source_and_heal(rehearsal: Rehear
     assert rehearsal.sent() == {}
     assert all(rehearsal.day(DAYS[0], kind).delivery == "failed" for kind in KINDS)
     items = rehearsal.pipeline.ledger.read(
-        lambda connection: affected(connection, DAYS[0], DAYS[0], VERIFICATIONS.name)
+        lambda connection: affected(connection, [DAYS[0]], VERIFICATIONS.name)
     )
     assert len(items) == rehearsal.pipeline.ledger.record_count(DAYS[0], VERIFICATIONS)
     rehearsal.change(identities.format("kept"))

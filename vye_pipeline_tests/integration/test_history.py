@@ -47,7 +47,7 @@ def known_at(rehearsal: Rehearsal, moment: datetime) -> Day:
 
 def items(rehearsal: Rehearsal) -> list[Affected]:
     with rehearsal.pipeline.ledger.transaction() as connection:
-        return affected(connection, DAY, DAY, VERIFICATIONS.name)
+        return affected(connection, [DAY], VERIFICATIONS.name)
 
 
 def reconciled(rehearsal: Rehearsal, day: date) -> None:

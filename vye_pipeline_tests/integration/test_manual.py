@@ -45,7 +45,7 @@ def test_the_worklist_is_one_row_a_profile_with_what_there_is_to_know(
     rehearsal: Rehearsal,
 ) -> None:
     with rehearsal.pipeline.ledger.transaction() as connection:
-        items = [item for item in affected(connection, DAY, DAY) if item.user_profile_id]
+        items = [item for item in affected(connection, [DAY]) if item.user_profile_id]
     rows = worklist(
         rehearsal.pipeline, DAY, end_of_day(FEDERAL_CALENDAR.business_days_after(DAY, 2))
     )
@@ -147,7 +147,7 @@ def test_contact_details_go_to_a_terminal_and_nowhere_else(
     rehearsal.refuse(DAY)
     rehearsal.egress(DAY)
     with rehearsal.pipeline.ledger.transaction() as connection:
-        profile = affected(connection, DAY, DAY, "direct_deposit_changes")[0].user_profile_id
+        profile = affected(connection, [DAY], "direct_deposit_changes")[0].user_profile_id
     command = ["affected", "--contact", str(profile), "--reason", "BDN lost it"]
     assert commands.run(command[:3]) == commands.BAD_USAGE
     assert commands.run(command) == commands.BAD_USAGE

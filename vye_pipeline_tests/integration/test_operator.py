@@ -59,7 +59,7 @@ def daemon(rehearsal: Rehearsal, slack: SlackListener, statsd: StatsdListener) -
 
 
 def undelivered(rehearsal: Rehearsal) -> set[int | None]:
-    items = rehearsal.pipeline.ledger.read(lambda connection: affected(connection, DAY, DAY))
+    items = rehearsal.pipeline.ledger.read(lambda connection: affected(connection, [DAY]))
     return {item.user_profile_id for item in items if item.status == "undelivered"}
 
 

@@ -59,7 +59,7 @@ def rehearsal(settings: Settings) -> Rehearsal:
 
 def open_items(rehearsal: Rehearsal) -> list[Affected]:
     with rehearsal.pipeline.ledger.transaction() as connection:
-        return [one for one in affected(connection, DAYS[0], DAYS[-1]) if one.is_open]
+        return [one for one in affected(connection, DAYS) if one.is_open]
 
 
 def test_the_page_says_what_the_commands_say(rehearsal: Rehearsal) -> None:

@@ -75,7 +75,7 @@ def test_a_worklist_of_a_whole_day_reads_its_own_records(pipeline: Context) -> N
     before = rows_read(pipeline)
     answers = (
         worklist(pipeline, OLDER, late),
-        pipeline.ledger.read(lambda connection: affected(connection, OLDER, OLDER)),
+        pipeline.ledger.read(lambda connection: affected(connection, [OLDER])),
         pipeline.ledger.read(lambda connection: calendar(connection, [OLDER])),
     )
     assert [len(answer) for answer in answers] == [USERS, RECORDS, len(KINDS)]

@@ -91,7 +91,7 @@ def test_what_is_open_is_what_vye_affected_shows_and_leaves_when_resolved(
 
     def expected() -> set[tuple[str, int | None]]:
         with rehearsal.pipeline.ledger.transaction() as connection:
-            items = affected(connection, DAYS[0], DAYS[-1])
+            items = affected(connection, DAYS)
         return {(item.kind, item.record_id) for item in items if item.is_open}
 
     before = listed()
@@ -111,7 +111,7 @@ def test_the_views_and_vye_affected_use_the_same_words(rehearsal: Rehearsal) -> 
     with rehearsal.pipeline.ledger.transaction() as connection:
         items = {
             (item.kind, item.record_id, item.line_number): (item.reason, item.next_step)
-            for item in affected(connection, DAYS[0], DAYS[-1])
+            for item in affected(connection, DAYS)
             if item.is_open
         }
     rows = {
@@ -130,7 +130,7 @@ def test_each_broken_rule_is_said_of_its_own_field(rehearsal: Rehearsal) -> None
     for row in sorted(broken, key=lambda row: (row["field"], row["code"])):
         expected.setdefault((row["kind"], row["record_id"]), []).append((row["field"], row["code"]))
     with rehearsal.pipeline.ledger.transaction() as connection:
-        items = affected(connection, DAYS[0], DAYS[-1])
+        items = affected(connection, DAYS)
     quarantined = {
         (item.kind, item.record_id): item.reason
         for item in items

@@ -67,7 +67,7 @@ def retried(pipeline: Context, day: date) -> object:
     moment = datetime(day.year, day.month, day.day, 5, 15, tzinfo=NEW_YORK)
     with open_history() as instance:
         context = dg.build_schedule_context(instance, scheduled_execution_time=moment)
-        return retry_schedule(pipeline)(context)
+        return retry_schedule(business_day_partitions(pipeline.settings), pipeline)(context)
 
 
 def test_failed_days_are_tried_again_oldest_first_only_what_failed(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_other_days_are_skipped_with_the_reason(tmp_path: Path, day: date, text:
 
 def test_the_partitions_are_the_business_days() -> None:
     partitions = business_day_partitions(load_settings(start_date=date(2025, 4, 1)))
-    keys = partitions.get_partition_keys(current_time=datetime(2025, 7, 8, tzinfo=NEW_YORK))
+    keys = partitions.get_partition_keys(current_time=datetime(2025, 7, 8, 5, tzinfo=NEW_YORK))
     assert keys[0] == "2025-04-01"
     assert keys[-1] == "2025-07-08"
     assert not {"2025-04-05", "2025-05-26", "2025-07-04"} & set(keys)

@@ -75,7 +75,9 @@ def by_the_schedule(session: Session) -> None:
     tomorrow = FEDERAL_CALENDAR.business_days_after(DAYS[2], 1)
     morning = datetime.combine(tomorrow, datetime.min.time(), NEW_YORK) + timedelta(hours=5.25)
     context = dg.build_schedule_context(scheduled_execution_time=morning)
-    requests = retry_schedule(session.pipeline)(context)
+    requests = retry_schedule(business_day_partitions(session.pipeline.settings), session.pipeline)(
+        context
+    )
     assert isinstance(requests, list)
     for request in requests:
         day = date.fromisoformat(request.partition_key)

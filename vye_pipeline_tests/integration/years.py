@@ -1,0 +1,57 @@
+"""Years of days in a ledger, delivered and acknowledged, put there at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from itertools import count
+from typing import Any
+
+from sqlalchemy import Connection, Table, insert
+
+from vye_pipeline.bdn.file_names import file_name, outbound_key
+from vye_pipeline.business_days import FEDERAL_CALENDAR, cut_off
+from vye_pipeline.ledger.models import (
+    CLAIMS,
+    DELIVERIES,
+    FILES,
+    LINE,
+    PARTITION_CLONES,
+    RECONCILIATIONS,
+)
+from vye_pipeline.records import KINDS
+
+TEN_YEARS = tuple(FEDERAL_CALENDAR.business_days(date(2015, 1, 2), date(2024, 12, 31)))
+FIRST_ID = 1_000_000  # of records, clones and profiles: none that a rehearsal has
+
+
+def put_days(
+    connection: Connection, days: Sequence[date], records: int = 4, status: str = "acknowledged"
+) -> None:
+    """Adds a file of each kind of each day, with so many records, all of one status."""
+    ids = count(FIRST_ID)
+    rows: dict[Table, list[dict[str, Any]]] = {
+        table: [] for table in (FILES, PARTITION_CLONES, CLAIMS, DELIVERIES, RECONCILIATIONS)
+    }
+    for number, day in enumerate(days):
+        for kind in KINDS:
+            of_file = {"partition_date": day, "kind": kind.name}
+            then, clone = cut_off(day), FIRST_ID + number
+            content = {"fingerprint": "0" * 64, "byte_count": 1, "line_count": records}
+            place = {"object_key": outbound_key(kind, day)}
+            claimed = {"first_claimed_at": then, "claimed_at": then, "snapshot_name": "gone"}
+            name = {"file_name": file_name(kind, day)}
+            rows[FILES].append({**of_file, **content, **place, **claimed, **name})
+            rows[PARTITION_CLONES].append({**of_file, "bdn_clone_id": clone})
+            rows[DELIVERIES].append({**of_file, **content, **place, "delivered_at": then})
+            for line in range(1, records + 1):
+                record_id = next(ids)
+                record = {**of_file, "record_id": record_id, "line_number": line}
+                record["user_profile_id"] = FIRST_ID + line
+                claim = {"bdn_clone_id": clone, "user_info_id": record_id, "created_at": then}
+                claim |= {"disposition": LINE, "is_vanished": False, "transact_date": None}
+                rows[CLAIMS].append(record | claim)
+                rows[RECONCILIATIONS].append(record | {"status": status, "reconciled_at": then})
+    for table, values in rows.items():
+        if values:
+            connection.execute(insert(table), values)
