@@ -16,6 +16,7 @@ from vye_pipeline.orchestration.assets.egress import (
     upload_file_asset,
 )
 from vye_pipeline.orchestration.assets.feed import wave_feed_asset
+from vye_pipeline.orchestration.assets.page import analysts_page_asset
 from vye_pipeline.orchestration.assets.reconciliation import (
     acknowledgement_asset,
     manual_reconciliation_asset,
@@ -74,7 +75,12 @@ def build_definitions(
         warnings.filterwarnings("ignore", ".*`backfill_policy`", dg.BetaWarning)
         assets = [stage(kind, partitions) for kind in KINDS for stage in STAGES]
         return dg.Definitions(
-            assets=[*assets, wave_feed_asset(partitions), manual_reconciliation_asset(partitions)],
+            assets=[
+                *assets,
+                wave_feed_asset(partitions),
+                manual_reconciliation_asset(partitions),
+                analysts_page_asset(),
+            ],
             jobs=[EGRESS_JOB, RECONCILE_JOB],
             schedules=[
                 egress_schedule(partitions, pipeline),

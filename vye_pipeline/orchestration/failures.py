@@ -72,7 +72,8 @@ def reported(name: str) -> Callable[[Body], Body]:
             if error is None:
                 return cast(Result, result)
             failure = _failure_of(error)
-            raise _failure(failure, f"{name} of {partition_date(context)}: {failure}", {})
+            day = f" of {partition_date(context)}" if context.has_partition_key else ""
+            raise _failure(failure, f"{name}{day}: {failure}", {})
 
         return stepped
 

@@ -9,7 +9,11 @@ from vye_pipeline.records import KINDS
 EGRESS, RECONCILE = "egress", "reconcile"
 EGRESS_STAGES = ("export_ready", "upload_file", "delivery")
 RECONCILE_STAGES = ("acknowledgement", "reconciliation")
-OF_NO_KIND = (dg.AssetKey("wave_feed"), dg.AssetKey("manual_reconciliation"))
+OF_NO_KIND = (
+    dg.AssetKey("wave_feed"),
+    dg.AssetKey("manual_reconciliation"),
+    dg.AssetKey("analysts_page"),
+)
 
 # Dagster dequeues one run at a time of all that have a step in this pool, however they were
 # started; run_queue.py puts the oldest day first.
@@ -34,5 +38,6 @@ RECONCILE_JOB = dg.define_asset_job(
     RECONCILE,
     selection=dg.AssetSelection.assets(*asset_keys(RECONCILE_STAGES, _ALL), *OF_NO_KIND),
     description="Reads BDN's acknowledgements of a business day, gives every record its "
-    "status, reads the night's feed, and lists the user profiles that need a person.",
+    "status, reads the night's feed, lists the user profiles that need a person, and rewrites "
+    "the analysts' page.",
 )

@@ -5,18 +5,23 @@ from __future__ import annotations
 import csv
 import json
 import re
-from datetime import date
+from datetime import UTC, date
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pandas as pd
 import pytest
 
 from vye_pipeline.bdn.file_names import outbound_key
 from vye_pipeline.business_days import end_of_day
 from vye_pipeline.cli import commands
+from vye_pipeline.definitions import build_definitions
 from vye_pipeline.egress.export import load_export_ready
 from vye_pipeline.errors import UsageError
+from vye_pipeline.orchestration.assets.page import ANALYSTS_PAGE
+from vye_pipeline.orchestration.jobs import RECONCILE
+from vye_pipeline.orchestration.resources import Clock
 from vye_pipeline.records import KINDS, VERIFICATIONS
 from vye_pipeline.reporting.calendar import Affected, affected, calendar
 from vye_pipeline.reporting.exports import write_csv, write_reconciliation, write_xlsx
@@ -204,6 +209,30 @@ def test_a_file_of_resolutions_that_cannot_be_used_is_named_by_line(
     path.write_text(content, encoding="utf-8")
     with pytest.raises(UsageError, match=reason):
         read_resolutions(path)
+
+
+def test_a_reconcile_run_rewrites_the_page_and_the_page_can_be_made_alone(
+    embedded: Settings,
+) -> None:
+    rehearsal = Rehearsal.prepare(embedded)
+    rehearsal.dawn()
+    assert rehearsal.egress(DAYS[0]) == []
+    definitions = build_definitions(rehearsal.pipeline, Clock(lambda: NOW.astimezone(UTC)))
+    path = embedded.folder / NAME
+    with dg.DagsterInstance.ephemeral() as instance:
+        definitions.resolve_job_def(RECONCILE).execute_in_process(
+            partition_key=str(DAYS[0]), instance=instance
+        )
+        days = facts_of(path.read_text(encoding="utf-8"))["days"]
+        assert {one["delivery"] for one in days if one["partition_date"] == str(DAYS[0])} == {
+            "delivered"
+        }
+        path.unlink()
+        page_alone = definitions.resolve_implicit_global_asset_job_def()
+        page_alone.execute_in_process(
+            asset_selection=[dg.AssetKey(ANALYSTS_PAGE)], instance=instance
+        )
+    assert path.exists()
 
 
 def test_every_day_that_is_left_out_is_counted(embedded: Settings) -> None:
