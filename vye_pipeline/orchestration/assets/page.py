@@ -17,7 +17,6 @@ def analysts_page_asset() -> dg.AssetsDefinition:
         group_name="manual_reconciliation",
         owners=metadata.OWNERS,
         kinds={"html"},
-        dagster_type=dg.Nothing,
         deps=[dg.AssetKey("manual_reconciliation")],
         description="The analysts' page, one HTML file at VYE_REPORT_URL: which days failed and "
         "why, who needs a person, what BDN rejects, what was closed. It needs no server and no "
