@@ -29,7 +29,7 @@ class Context:
     @cached_property
     def vye(self) -> Database:
         """VYE's database."""
-        from vye_pipeline.vye_database.export_ready import vye_database
+        from vye_pipeline.vye_database.connection import vye_database
 
         return vye_database(self.settings)
 

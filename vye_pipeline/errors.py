@@ -46,7 +46,11 @@ class PipelineError(Exception):
         return f"{self.what}. Next: {self.next_step}"
 
 
-class HeldElsewhereError(PipelineError):
+class Postponed(PipelineError):
+    """A step that ends without failing its day: it isn't its time, or isn't needed."""
+
+
+class HeldElsewhereError(Postponed):
     """Another process holds a kind and is silent: this one has waited, and nothing has failed."""
 
     def __init__(self, kind: str, holder: str, silent_seconds: int) -> None:
@@ -57,6 +61,11 @@ class HeldElsewhereError(PipelineError):
             is_transient=True,
             next_step="look at that machine; once its process is gone, run this again",
         )
+
+
+def postponed(what: str, *, next_step: str) -> Postponed:
+    """Returns why a day is not read or put now, though nothing is wrong."""
+    return Postponed(what, cause=Cause.SOURCE, is_transient=False, next_step=next_step)
 
 
 def source_error(what: str, *, is_transient: bool, next_step: str) -> PipelineError:

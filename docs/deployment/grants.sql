@@ -21,11 +21,15 @@ DO $$ BEGIN
   END IF;
 END $$;
 
--- VYE_DATABASE_WRITE_URL: hands a clone back, nothing else.
+-- VYE_DATABASE_WRITE_URL: hands a clone back once no record of it is left behind, nothing else.
 DO $$ BEGIN CREATE ROLE vye_pipeline_flag_writer NOLOGIN; EXCEPTION WHEN duplicate_object THEN END $$;
 GRANT USAGE ON SCHEMA public TO vye_pipeline_flag_writer;
 GRANT SELECT (id, is_active, export_ready), UPDATE (export_ready) ON vye_bdn_clones
   TO vye_pipeline_flag_writer;
+GRANT SELECT (id, user_profile_id, bdn_clone_id) ON vye_user_infos TO vye_pipeline_flag_writer;
+GRANT SELECT (id, user_info_id) ON vye_verifications, vye_direct_deposit_changes
+  TO vye_pipeline_flag_writer;
+GRANT SELECT (id, user_info_id, origin) ON vye_address_changes TO vye_pipeline_flag_writer;
 
 -- Part 2, the ledger's database, as an administrator, before the pipeline opens it. The owner makes
 -- and upgrades the tables, and is used for nothing else: a login that is a member of it, with

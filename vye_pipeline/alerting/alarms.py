@@ -23,8 +23,10 @@ from vye_pipeline.business_days import (
     BusinessCalendar,
     cut_off,
 )
+from vye_pipeline.containment import contained
 from vye_pipeline.context import Context
-from vye_pipeline.egress.activation import is_activated, why_not_activated
+from vye_pipeline.egress.processing import why_not_closed
+from vye_pipeline.egress.unclaimed import find_unclaimed
 from vye_pipeline.errors import Cause, PipelineError, said
 from vye_pipeline.ledger.news import (
     FailedFile,
@@ -115,8 +117,13 @@ def _sent(notifier: Notifier, text: str) -> bool:
     return True
 
 
-def alarms(context: Context, now: datetime) -> list[Alarm]:
-    """Returns all that people have to know at a moment (any zone).
+def alarms(context: Context, now: datetime, unseen: BaseException | None = None) -> list[Alarm]:
+    """Returns all that people have to know.
+
+    Args:
+        context: databases.
+        now: with zone.
+        unseen: why the clones could not be looked at, None if they could.
 
     Raises:
         PipelineError: the ledger can't be read: `unreadable` says so.
@@ -133,7 +140,13 @@ def alarms(context: Context, now: datetime) -> list[Alarm]:
             ],
         )
     )
-    return [*failed, *_late(context, now), *items, *_holiday(context.settings.calendar, now)]
+    return [
+        *failed,
+        *_late(context, now),
+        *_unclaimed(context, now, unseen),
+        *items,
+        *_holiday(context.settings.calendar, now),
+    ]
 
 
 def unreadable(error: PipelineError) -> Alarm:
@@ -237,13 +250,36 @@ def _days_due(settings: Settings, now: datetime) -> list[date]:
 
 
 def _why_late(context: Context, day: date) -> str:
-    try:
-        activated = is_activated(context, day)
-    except PipelineError as error:
-        return error.what
-    if not activated:
-        return why_not_activated(context, "VYE's import or activation did not run")
-    return "VYE has activated the day's clone, but no run of the egress has ended"
+    if not any(context.ledger.owned_clones(kind, day, day) for kind in KINDS):
+        return why_not_closed(context, "VYE's import or activation did not run")
+    return "VYE has closed the day's clone, but no run of the egress has ended"
+
+
+def _unclaimed(context: Context, now: datetime, unseen: BaseException | None) -> list[Alarm]:
+    """Says that records became visible after their clone was read, or that nobody can tell."""
+    records, untold = contained(lambda: find_unclaimed(context, context.ledger, now))
+    if error := unseen or untold:
+        return [
+            Alarm(
+                "VYE's database",
+                frozenset({str(error)}),
+                f"The pipeline can't look for new clones and late records: {error}",
+                "All clear: VYE's database can be read again.",
+            )
+        ]
+    if not records:
+        return []
+    counts = Counter((record.partition_date, record.kind) for record in records)
+    listed = "; ".join(f"{count} {kind} of {day}" for (day, kind), count in counts.items())
+    return [
+        Alarm(
+            "unclaimed records",
+            frozenset(f"{record.kind} {record.record_id}" for record in records),
+            f"Records became visible after their clone was read: {listed}. The next day that runs "
+            "claims them. Whose they are: `vye affected`.",
+            "All clear: no record is unclaimed.",
+        )
+    ]
 
 
 def _manual(settings: Settings, day: date, items: list[OpenItems]) -> Alarm:

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -20,10 +21,14 @@ from vye_pipeline.business_days import end_of_day
 from vye_pipeline.cli.sandbox import database, simulate
 from vye_pipeline.cli.words import DATE, IsoDate, KindName, Note
 from vye_pipeline.containment import contained
-from vye_pipeline.errors import UsageError
+from vye_pipeline.errors import PipelineError, UsageError
 from vye_pipeline.outlets import Outlet, let_out
 from vye_pipeline.records import KINDS, kind_named
 from vye_pipeline.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from vye_pipeline.egress.unclaimed import Unclaimed
+    from vye_pipeline.ledger.membership import MembershipVerbs
 
 SUCCESS, FAILED, BAD_USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -199,15 +204,16 @@ def status(
 ) -> int:
     """Show how each day and kind stands."""
     from vye_pipeline.cli.tables import show_calendar, show_lines, show_older
-    from vye_pipeline.ledger.connection import LedgerConnection, opened
+    from vye_pipeline.ledger.connection import opened
+    from vye_pipeline.ledger.membership import MembershipVerbs
     from vye_pipeline.ledger.standing import NOW
-    from vye_pipeline.reporting.calendar import calendar, orphans
+    from vye_pipeline.reporting.calendar import calendar, orphans, with_unclaimed
     from vye_pipeline.reporting.days import days_between, days_shown
 
     if is_verifying and as_of:
         raise UsageError("--verify looks at the objects as they are now: leave --as-of away")
     settings, now = load_settings(), datetime.now(UTC)
-    ledger = opened(LedgerConnection, settings)
+    ledger = opened(MembershipVerbs, settings)
     is_bounded = not (first or last or is_verifying or as_of)
     days = ledger.read(
         lambda connection: (
@@ -220,6 +226,8 @@ def status(
         return _verify(settings, days, as_json=as_json)
     known_at = end_of_day(as_of) if as_of else NOW
     rows = ledger.read(lambda connection: calendar(connection, days, known_at))
+    if not as_of:
+        rows = with_unclaimed(rows, _unclaimed(settings, ledger))
     if as_json:
         click.echo(json.dumps([row.as_json() for row in rows], indent=2))
     else:
@@ -229,6 +237,18 @@ def status(
         if is_bounded and days:
             show_older(settings.start_date, days)
     return SUCCESS
+
+
+def _unclaimed(settings: Settings, ledger: MembershipVerbs) -> list[Unclaimed]:
+    """Returns the records that wait for the next day to claim them; says so if nobody can tell."""
+    from vye_pipeline.context import Context
+    from vye_pipeline.egress.unclaimed import find_unclaimed
+
+    try:
+        return find_unclaimed(Context(settings), ledger, datetime.now(UTC))
+    except PipelineError as error:
+        _complain(f"records that became visible late can't be looked for: {error}")
+        return []
 
 
 def _verify(settings: Settings, days: Sequence[date], *, as_json: bool) -> int:
@@ -302,18 +322,22 @@ def affected(
     if profile is not None:
         return _show_contact(profile, reason)
     from vye_pipeline.cli.tables import show_affected
-    from vye_pipeline.ledger.connection import LedgerConnection, opened
-    from vye_pipeline.reporting.calendar import Affected
+    from vye_pipeline.ledger.connection import opened
+    from vye_pipeline.ledger.membership import MembershipVerbs
+    from vye_pipeline.reporting.calendar import Affected, as_affected
     from vye_pipeline.reporting.calendar import affected as read_affected
     from vye_pipeline.reporting.days import days_shown
     from vye_pipeline.reporting.exports import write_csv, write_xlsx
 
     settings, now = load_settings(), datetime.now(UTC)
-    items = opened(LedgerConnection, settings).read(
-        lambda connection: read_affected(
-            connection, [day] if day else days_shown(connection, settings, now), kind
-        )
-    )
+    ledger = opened(MembershipVerbs, settings)
+    days = [day] if day else ledger.read(lambda connection: days_shown(connection, settings, now))
+    items = ledger.read(lambda connection: read_affected(connection, days, kind) if days else [])
+    items += [
+        as_affected(record)
+        for record in _unclaimed(settings, ledger)
+        if record.partition_date in days and kind in {None, record.kind}
+    ]
     rows, columns = [vars(item) for item in items], list(Affected.__dataclass_fields__)
     if csv_file is not None:
         write_csv(csv_file, rows, columns)

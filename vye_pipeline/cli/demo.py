@@ -173,7 +173,7 @@ def run_days(session: Session, outage: Outage, time: Time) -> None:
     for number, day in enumerate(SAMPLE_DAYS):
         plan = PLANS.get(day, Plan("nothing goes wrong"))
         time.set(day, after=timedelta(seconds=5))
-        _activate(session.pipeline)
+        _activate(session.pipeline, time.now)
         outage.refused = frozenset(outbound_key(kind, day) for kind in plan.refused)
         problems = session.egress(day, NAMES).problems
         received_at = time.set(day, after=timedelta(hours=3))
@@ -192,9 +192,9 @@ def run_days(session: Session, outage: Outage, time: Time) -> None:
             show_text(DIM(problem), "      ")
 
 
-def _activate(context: Context) -> None:
+def _activate(context: Context, now: datetime) -> None:
     with context.vye.engine().begin() as connection:
-        activate_next_clone(connection)
+        activate_next_clone(connection, now)
 
 
 def _head(bold: str, rest: str) -> None:

@@ -26,7 +26,7 @@ from vye_pipeline.ledger import schema
 from vye_pipeline.ledger.connection import ledger_database
 from vye_pipeline.ledger.models import CONTACT_LOOKUPS
 from vye_pipeline.settings import Settings
-from vye_pipeline.vye_database.export_ready import vye_write_database
+from vye_pipeline.vye_database.connection import vye_write_database
 from vye_pipeline.vye_database.personal import IDENTITIES
 from vye_pipeline.vye_database.tables import BdnClone
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 
 import click
 
@@ -23,7 +23,7 @@ def show_dry_run(settings: Settings, partition_date: date, kinds: Sequence[str])
     for name in kinds:
         try:
             with waiting(f"reading the {name} of {partition_date}"):
-                result = dry_run(context, partition_date, kind_named(name))
+                result = dry_run(context, partition_date, kind_named(name), datetime.now(UTC))
         except PipelineError as error:
             worst = FAILED
             click.echo(f"{name}: would fail")

@@ -20,8 +20,8 @@ def database() -> None:
 @click.option("--encrypted", is_flag=True, help="in production's shape (docs/production.md)")
 def database_create(encrypted: bool) -> None:
     """Create VYE's tables at VYE_DATABASE_URL."""
+    from vye_pipeline.vye_database.connection import vye_database
     from vye_pipeline.vye_database.creation import create_identities, create_tables
-    from vye_pipeline.vye_database.export_ready import vye_database
     from vye_pipeline.vye_database.identity_table import identity_database
 
     settings = load_settings()
@@ -41,8 +41,8 @@ def database_create(encrypted: bool) -> None:
 @click.argument("folder", type=click.Path(path_type=Path))
 def database_import(folder: Path) -> None:
     r"""Load one CSV a table from FOLDER (header row, \N for NULL)."""
+    from vye_pipeline.vye_database.connection import vye_database
     from vye_pipeline.vye_database.creation import import_folder
-    from vye_pipeline.vye_database.export_ready import vye_database
 
     settings = load_settings()
     source = vye_database(settings)

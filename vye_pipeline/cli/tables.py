@@ -16,14 +16,22 @@ import click
 
 from vye_pipeline.cli.health import Finding, Health
 from vye_pipeline.records.statuses import MANUAL, Status
-from vye_pipeline.reporting.calendar import DELIVERED, FAILED, MISSING, Affected, Day
+from vye_pipeline.reporting.calendar import (
+    CLOSED,
+    DELIVERED,
+    FAILED,
+    MISSING,
+    UNCLAIMED,
+    Affected,
+    Day,
+)
 
 Paint = Callable[[str], str]
 
 BOLD, DIM = partial(click.style, bold=True), partial(click.style, dim=True)
 GREEN, YELLOW, RED = (partial(click.style, fg=colour) for colour in ("green", "yellow", "red"))
 ALARMING = partial(click.style, fg="red", bold=True)
-COLOURS: dict[str, Paint] = {DELIVERED: GREEN, FAILED: ALARMING, MISSING: DIM}
+COLOURS: dict[str, Paint] = {DELIVERED: GREEN, FAILED: ALARMING, MISSING: DIM, CLOSED: DIM}
 MARKS = {
     Health.GOOD: GREEN("✓"),
     Health.WARNING: YELLOW("!"),
@@ -33,6 +41,7 @@ STATUS_COLOURS: dict[str, Paint] = {
     Status.ACKNOWLEDGED: GREEN,
     Status.PENDING: YELLOW,
     Status.UNDELIVERED: ALARMING,
+    UNCLAIMED: YELLOW,
     **dict.fromkeys(MANUAL, RED),
 }
 GAP = "  "
@@ -40,11 +49,11 @@ NARROWEST = 20
 
 
 def show_calendar(days: Sequence[Day]) -> None:
-    """Prints a row a partition and kind; stretches of days that never ran take one row."""
+    """Prints a row a partition and kind; stretches of days without a file take one row."""
     rows: list[tuple[str, ...]] = []
-    for never_ran, group in groupby(_by_date(days), key=_never_ran):
-        if never_ran:
-            rows.append(_missing(list(group)))
+    for delivery, group in groupby(_by_date(days), key=_without_a_file):
+        if delivery:
+            rows.append(_stretch(list(group), delivery))
             continue
         for kinds in group:
             for number, day in enumerate(kinds):
@@ -136,14 +145,16 @@ def _by_date(days: Sequence[Day]) -> Iterable[list[Day]]:
     return [list(group) for _, group in groupby(days, key=lambda day: day.partition_date)]
 
 
-def _never_ran(kinds: list[Day]) -> bool:
-    return all(day.delivery == MISSING for day in kinds)
+def _without_a_file(kinds: list[Day]) -> str | None:
+    """Returns how all kinds of a day stand, if they never ran or are closed."""
+    deliveries = {day.delivery for day in kinds}
+    return deliveries.pop() if deliveries in ({MISSING}, {CLOSED}) else None
 
 
-def _missing(group: list[list[Day]]) -> tuple[str, ...]:
+def _stretch(group: list[list[Day]], delivery: str) -> tuple[str, ...]:
     first, last = group[0][0].partition_date, group[-1][0].partition_date
     extent = f"{len(group)} days, to {last}" if len(group) > 1 else "all kinds"
-    return str(first), extent, COLOURS[MISSING](MISSING), ""
+    return str(first), extent, COLOURS[delivery](delivery), ""
 
 
 def _delivery(day: Day) -> str:
@@ -152,9 +163,10 @@ def _delivery(day: Day) -> str:
 
 
 def _counts(day: Day) -> str:
+    counts = day.counts | {UNCLAIMED: day.unclaimed}
     parts = [
         STATUS_COLOURS.get(status, str)(f"{count} {status}")
-        for status, count in day.counts.items()
+        for status, count in counts.items()
         if count
     ]
     return ", ".join(parts) or DIM("none")

@@ -5,6 +5,7 @@ A snapshot is kept before the claim that names it, so that a crash between the t
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -12,10 +13,9 @@ import pandas as pd
 import pyarrow as pa
 
 from vye_pipeline.bdn.file_names import file_name, outbound_key
-from vye_pipeline.business_days import cut_off
 from vye_pipeline.columns.text import text_array
 from vye_pipeline.context import Context
-from vye_pipeline.egress.activation import why_not_activated
+from vye_pipeline.egress.clone_flags import settle_clones
 from vye_pipeline.egress.deliver import finish_interrupted
 from vye_pipeline.egress.export import (
     KNOWN_COLUMNS,
@@ -26,14 +26,14 @@ from vye_pipeline.egress.export import (
     snapshot_records,
 )
 from vye_pipeline.egress.gap import refuse_gap
-from vye_pipeline.errors import source_error
+from vye_pipeline.egress.membership import clones_to_read, record_closings
+from vye_pipeline.errors import PipelineError
 from vye_pipeline.ledger.models import LINE, QUARANTINED, REPLACED
 from vye_pipeline.ledger.rows import FileRow
 from vye_pipeline.records import Kind
 from vye_pipeline.records.checking import Checked, check
 from vye_pipeline.vye_database.export_ready import (
     ID_COLUMNS,
-    Candidates,
     read_candidates,
 )
 from vye_pipeline.vye_database.opening import UNOPENED
@@ -46,20 +46,15 @@ def take_export_ready(
 
     Args:
         context: databases and stores.
-        partition_date: a business day whose cut-off has passed.
+        partition_date: a business day, at any time.
         kind: of the records.
         now: with zone.
 
     Raises:
-        PipelineError: source: VYE's database can't be read, or neither it nor the ledger knows of
-            records for the partition.
+        Postponed: the partition is closed.
+        PipelineError: source: VYE's database can't be read, or has closed no clone for the
+            partition.
     """
-    if now < cut_off(partition_date):
-        raise source_error(
-            f"{partition_date} is not over: its cut-off is {cut_off(partition_date):%H:%M %Z}",
-            is_transient=True,
-            next_step=f"after that, vye egress {partition_date}",
-        )
     with context.ledger.exclusive(kind):
         file = context.ledger.file(partition_date, kind)
         if file is not None:
@@ -89,7 +84,7 @@ class Reading:
 
 
 def read_export_ready(
-    context: Context, partition_date: date, kind: Kind, file: FileRow | None
+    context: Context, partition_date: date, kind: Kind, file: FileRow | None, now: datetime
 ) -> Reading:
     """Reads the source and decides what becomes of each record; claims nothing.
 
@@ -98,29 +93,25 @@ def read_export_ready(
         partition_date: of the partition.
         kind: of the records.
         file: what the ledger knows of the partition's file.
+        now: with zone.
 
     Raises:
-        PipelineError: source: VYE's database, KMS or the identity source can't be asked, or
-            neither VYE nor the ledger knows of records for the partition.
+        Postponed: the partition is closed.
+        PipelineError: source: VYE's database, KMS or the identity source can't be asked, or VYE
+            has closed no clone for the partition.
     """
-    clones = context.ledger.clones(partition_date, kind)
+    record_closings(context, now)
+    to_read = clones_to_read(context, partition_date, kind, now)
     candidates = read_candidates(
-        context.vye, context.vye_engine, kind, partition_date, clones, context.vye_shape
+        context.vye, context.vye_engine, kind, to_read.clone_ids, context.vye_shape
     )
-    if file is None and not candidates.clone_ids:
-        why = why_not_activated(context, "VYE's import or activation did not run")
-        raise source_error(
-            f"no BDN clone is export-ready for {partition_date}: {why}",
-            is_transient=True,
-            next_step=f"have VYE's DawnDash jobs run, then vye egress {partition_date}",
-        )
-    taken = context.ledger.claims_in_clones(kind, [*clones, *candidates.clone_ids])
+    taken = context.ledger.claims_in_clones(kind, to_read.clone_ids)
     before = snapshot_records(context, file)
     records = _eligible(candidates, taken, before, partition_date)
     checked = _opened_and_checked(context, partition_date, kind, records)
     claims = _dispositions(checked)
     return Reading(
-        _own_clones(clones, candidates, claims),
+        sorted({*to_read.own, *claims["bdn_clone_id"].dropna().tolist()}),
         checked,
         claims,
         _with_earlier_normalisations(context, partition_date, kind, checked, claims),
@@ -131,7 +122,10 @@ def _claim(
     context: Context, partition_date: date, kind: Kind, file: FileRow | None, now: datetime
 ) -> ExportReady:
     """Reads the source, and claims all records."""
-    reading = read_export_ready(context, partition_date, kind, file)
+    record_closings(context, now)
+    with suppress(PipelineError):  # each minute's look says so, and no day has to wait for it
+        settle_clones(context, now)
+    reading = read_export_ready(context, partition_date, kind, file, now)
     checked, claims = reading.checked, reading.claims
     to_be_made = FileRow(
         partition_date,
@@ -170,17 +164,8 @@ def _opened_and_checked(
     return check(kind, opened.records).with_findings(found)
 
 
-def _own_clones(known: list[int], candidates: Candidates, claims: pd.DataFrame) -> list[int]:
-    """Returns the clones that are a partition's: whose flag depends on its delivery.
-
-    A clone that gives it no record may be a later day's, and is its own only if it has no other.
-    """
-    own = sorted({*known, *claims["bdn_clone_id"].tolist()})
-    return own or candidates.clone_ids
-
-
 def _eligible(
-    candidates: Candidates,
+    candidates: pd.DataFrame,
     taken: pd.DataFrame,
     before: pd.DataFrame | None,
     partition_date: date,
@@ -191,21 +176,18 @@ def _eligible(
     snapshot is kept. A record that another partition has claimed still counts when it is decided
     which of a user_info's records is the newest.
     """
-    here = taken["partition_date"] == partition_date.isoformat()
-    claimed_here, elsewhere = taken["record_id"][here], taken["record_id"][~here]
-    records = candidates.records.assign(is_vanished=False)
+    elsewhere = taken["record_id"][taken["partition_date"] != partition_date.isoformat()]
+    records = candidates.assign(is_vanished=False)
     if before is not None:
         gone = ~before["record_id"].isin(records["record_id"])
-        kept = before[gone].assign(is_flagged=False, is_vanished=True)
+        kept = before[gone].assign(is_vanished=True)
         records = pd.concat([records, kept], ignore_index=True)
         records = records.sort_values(
             ["user_info_id", "created_at", "record_id"], ascending=[True, False, False]
         )
     is_elsewhere = records["record_id"].isin(elsewhere)
-    is_eligible = records["record_id"].isin(claimed_here) | (records["is_flagged"] & ~is_elsewhere)
-    records = records[is_eligible | is_elsewhere]
     records = records.assign(is_newest=_is_newest(records))
-    return records[is_eligible.loc[records.index]].drop(columns="is_flagged")
+    return records[~is_elsewhere]
 
 
 def _is_newest(records: pd.DataFrame) -> pd.Series[bool]:

@@ -12,6 +12,7 @@ from datetime import date, datetime
 
 from vye_pipeline.context import Context
 from vye_pipeline.egress.clone_flags import settle_clones
+from vye_pipeline.egress.due import refuse_before_its_time
 from vye_pipeline.egress.export import ExportReady, egress_command, load_export_ready
 from vye_pipeline.egress.gap import refuse_gap
 from vye_pipeline.egress.put import put_file
@@ -106,6 +107,7 @@ def deliver(
         now: with zone.
 
     Raises:
+        Postponed: it is too early.
         PipelineError: upload: the object store refuses it, or holds other bytes under its key;
             source: the records have changed since the file was rendered, or one rule catches too
             many of them.
@@ -115,6 +117,7 @@ def deliver(
             finish_interrupted(context, kind, rendered, now)
         receipt = context.ledger.receipt(partition_date, kind)
         if receipt is None:
+            refuse_before_its_time(context, partition_date, kind, now)
             refuse_gap(context, partition_date, kind)
             file = _file_to_deliver(context, partition_date, kind, content)
             put_file(
@@ -128,7 +131,7 @@ def deliver(
             )
             receipt = context.ledger.deliver(file, kind, now)
     with suppress(PipelineError):  # it is delivered; every later run decides the flag anew
-        settle_clones(context)
+        settle_clones(context, now)
     return receipt
 
 

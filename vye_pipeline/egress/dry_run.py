@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 
 from vye_pipeline.context import Context
 from vye_pipeline.egress.claim import read_export_ready
@@ -41,8 +41,14 @@ class DryRun:
     reasons: tuple[tuple[str, int], ...] = ()
 
 
-def dry_run(context: Context, partition_date: date, kind: Kind) -> DryRun:
+def dry_run(context: Context, partition_date: date, kind: Kind, now: datetime) -> DryRun:
     """Says what a run of a kind would do now.
+
+    Args:
+        context: databases and stores; of the ledger at most a clone's closing is recorded.
+        partition_date: of the partition.
+        kind: of the records.
+        now: with zone.
 
     Raises:
         PipelineError: what would fail the run.
@@ -50,7 +56,7 @@ def dry_run(context: Context, partition_date: date, kind: Kind) -> DryRun:
     if context.ledger.receipt(partition_date, kind) is not None:
         return DryRun(kind.name, is_delivered=True)
     file = context.ledger.file(partition_date, kind)
-    reading = read_export_ready(context, partition_date, kind, file)
+    reading = read_export_ready(context, partition_date, kind, file, now)
     export = ExportReady(
         reading.checked.records[kept_columns(kind)],
         reading.claims[KNOWN_COLUMNS],

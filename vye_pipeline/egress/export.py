@@ -18,6 +18,7 @@ from vye_pipeline.vye_database.export_ready import (
     ID_COLUMNS,
 )
 
+EXPORT_READY = "export_ready"  # in the names of snapshots
 KNOWN_COLUMNS = ["record_id", "user_profile_id", "disposition", "line_number", "is_vanished"]
 
 
@@ -75,7 +76,7 @@ def keep_records(context: Context, partition_date: date, kind: Kind, records: pd
     """Stores a partition's records as a snapshot and returns its name."""
     content = _to_parquet(records[kept_columns(kind)])
     fingerprint = context.snapshots.fingerprint(content)
-    name = f"{partition_date}/{kind.name}/export_ready.{fingerprint}"
+    name = f"{partition_date}/{kind.name}/{EXPORT_READY}.{fingerprint}"
     context.snapshots.put(name, content)
     return name
 

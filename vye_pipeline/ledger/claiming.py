@@ -22,13 +22,11 @@ from sqlalchemy import (
 
 from vye_pipeline.ledger.connection import (
     LedgerConnection,
-    is_delivered,
     of_partition,
 )
 from vye_pipeline.ledger.models import (
     CLAIMS,
     DELIVERIES,
-    FAILURES,
     FILES,
     FINDINGS,
     PARTITION_CLONES,
@@ -105,7 +103,7 @@ class ClaimingVerbs(LedgerConnection):
         Args:
             file: the partition's file, not rendered yet.
             kind: of the records.
-            clone_ids: the BDN clones that were read.
+            clone_ids: the BDN clones that were read, those of the claims among them.
             claims: record_id, user_info_id, user_profile_id, bdn_clone_id, created_at (UTC),
                 transact_date, disposition, line_number, is_vanished: a row a record.
             findings: record_id, field, code, is_quarantining.
@@ -128,8 +126,7 @@ class ClaimingVerbs(LedgerConnection):
             _write_file(connection, file, kind, claimed_at)
             if clone_ids:
                 connection.execute(
-                    insert(PARTITION_CLONES),
-                    [owner | {"bdn_clone_id": clone} for clone in clone_ids],
+                    insert(PARTITION_CLONES), [owner | row for row in _tallied(clone_ids, claims)]
                 )
             append_frame(connection, CLAIMS, claims.assign(**owner))
             append_frame(connection, FINDINGS, findings.assign(kind=kind.name))
@@ -178,31 +175,6 @@ class ClaimingVerbs(LedgerConnection):
         with self.transaction() as connection:
             return connection.scalar(query) or 0
 
-    @retried
-    def clone_states(self) -> pd.DataFrame:
-        """Returns for each BDN clone that was read how far its partitions are.
-
-        Columns: bdn_clone_id, kind_count (kinds that have read it), open_count (files of it not
-        delivered), failure_count (failed steps of the open ones).
-        """
-        failed = (
-            select(func.count())
-            .where(
-                FAILURES.c.partition_date == PARTITION_CLONES.c.partition_date,
-                FAILURES.c.kind == PARTITION_CLONES.c.kind,
-            )
-            .scalar_subquery()
-        )
-        is_open = ~is_delivered(PARTITION_CLONES)
-        query = select(
-            PARTITION_CLONES.c.bdn_clone_id,
-            func.count(PARTITION_CLONES.c.kind.distinct()).label("kind_count"),
-            func.count().filter(is_open).label("open_count"),
-            func.count().filter(is_open, failed > 0).label("failure_count"),
-        ).group_by(PARTITION_CLONES.c.bdn_clone_id)
-        with self.transaction() as connection:
-            return read_frame(connection, query)
-
 
 def _write_file(connection: Connection, file: FileRow, kind: Kind, claimed_at: datetime) -> None:
     """Writes a partition's file with the next version; the first time it begins with 1."""
@@ -212,6 +184,20 @@ def _write_file(connection: Connection, file: FileRow, kind: Kind, claimed_at: d
     if not connection.execute(known.values(values | again)).rowcount:
         first = {"claims_version": 1, "first_claimed_at": claimed_at}
         connection.execute(insert(FILES).values(values | first))
+
+
+def _tallied(clone_ids: Sequence[int], claims: pd.DataFrame) -> list[dict[str, int]]:
+    """Returns a row a clone: how many of its records are claimed, and the sum of their ids."""
+    of_a_clone = claims.loc[claims["bdn_clone_id"].notna()].groupby("bdn_clone_id")["record_id"]
+    counts, sums = of_a_clone.count().to_dict(), of_a_clone.sum().to_dict()
+    return [
+        {
+            "bdn_clone_id": clone,
+            "record_count": int(counts.get(clone, 0)),
+            "record_id_sum": int(sums.get(clone, 0)),
+        }
+        for clone in clone_ids
+    ]
 
 
 def _in_clones(kind: Kind, clone_ids: Sequence[int]) -> tuple[ColumnElement[bool], ...]:

@@ -93,7 +93,7 @@ class DeliveringVerbs(LedgerConnection):
 
     @retried
     def deliver(self, file: FileRow, kind: Kind, delivered_at: datetime) -> Receipt:
-        """Records a delivery, and marks what it overtakes in older, undelivered partitions.
+        """Records a delivery, and marks what it overtakes in undelivered partitions.
 
         Their files, if rendered, are taken back (`supersede`).
 
@@ -118,12 +118,10 @@ class DeliveringVerbs(LedgerConnection):
                 return known
             _refuse_unless_announced(connection, receipt, kind)
             connection.execute(insert(DELIVERIES).values(vars(receipt)))
-            older = select(FILES.c.partition_date).where(
-                FILES.c.kind == kind.name,
-                FILES.c.partition_date < file.partition_date,
-                ~is_delivered(FILES),
+            undelivered = select(FILES.c.partition_date).where(
+                FILES.c.kind == kind.name, ~is_delivered(FILES)
             )
-            for day in connection.scalars(older).all():
+            for day in connection.scalars(undelivered).all():
                 supersede(connection, kind, day)
         return receipt
 

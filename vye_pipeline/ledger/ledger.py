@@ -13,11 +13,20 @@ from vye_pipeline.ledger.claiming import ClaimingVerbs
 from vye_pipeline.ledger.connection import opened
 from vye_pipeline.ledger.delivering import DeliveringVerbs
 from vye_pipeline.ledger.gaps import GapVerbs
+from vye_pipeline.ledger.membership import MembershipVerbs
 from vye_pipeline.ledger.trying import TryingVerbs
 from vye_pipeline.settings import Settings
 
 
-class Ledger(ClaimingVerbs, GapVerbs, DeliveringVerbs, TryingVerbs, AnsweringVerbs, ActingVerbs):
+class Ledger(
+    MembershipVerbs,
+    ClaimingVerbs,
+    GapVerbs,
+    DeliveringVerbs,
+    TryingVerbs,
+    AnsweringVerbs,
+    ActingVerbs,
+):
     """What this pipeline remembers, by its verbs."""
 
 

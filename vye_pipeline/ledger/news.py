@@ -12,6 +12,7 @@ from sqlalchemy import Connection, and_, exists, func, select, union
 
 from vye_pipeline.bdn.file_names import FEED_NAME, inbound_prefix
 from vye_pipeline.ledger.connection import is_delivered
+from vye_pipeline.ledger.membership import is_closed
 from vye_pipeline.ledger.models import (
     ACKNOWLEDGEMENTS,
     CLAIMS,
@@ -60,10 +61,10 @@ class OpenItems:
 
 
 def failed_files(connection: Connection) -> list[FailedFile]:
-    """Returns the files whose last failure still holds, oldest day first."""
+    """Returns the files whose last failure still holds, oldest day first; closed days have none."""
     last = (
         select(func.max(FAILURES.c.id))
-        .where(~is_delivered(FAILURES))
+        .where(~is_delivered(FAILURES), ~is_closed(FAILURES))
         .group_by(FAILURES.c.partition_date, FAILURES.c.kind)
     )
     query = (

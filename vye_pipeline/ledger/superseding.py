@@ -1,27 +1,35 @@
-"""What a newer, delivered change overtakes: it must never be sent (bdn-interface.md, part 3)."""
+"""What a newer change overtakes: it must never be sent (bdn-interface.md, part 3, `superseded`)."""
 
 from __future__ import annotations
 
 from datetime import date
 
-from sqlalchemy import Connection, and_, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select, update
 
-from vye_pipeline.ledger.connection import has_receipt, of_partition
-from vye_pipeline.ledger.models import CLAIMS, DELIVERIES, FILES, LINE, SUPERSEDED
+from vye_pipeline.ledger.connection import has_receipt, is_delivered, of_partition
+from vye_pipeline.ledger.models import (
+    CLAIMS,
+    CLOSINGS,
+    FILES,
+    LINE,
+    PARTITION_CLONES,
+    SUPERSEDED,
+)
 from vye_pipeline.records import Kind
+
+NEWER = CLAIMS.alias("newer")
+CLOSED, NEWER_CLOSED = CLOSINGS.alias("closed"), CLOSINGS.alias("newer_closed")
 
 
 def supersede(connection: Connection, kind: Kind, partition_date: date) -> int:
-    """Marks the lines of an undelivered partition that a delivered, later one has overtaken.
+    """Marks the lines of an undelivered partition that a newer change has overtaken.
 
     A newer change of the same kind by the same user profile must not be overwritten by an older
-    one (bdn-interface.md, part 3, `superseded`). The other lines are numbered anew, and the file
-    that was rendered from all of them is none any more. Returns how many lines were marked.
+    one: by one that is delivered in any partition, or stands in the same file from a clone that was
+    closed later. The other lines are numbered anew, and the file that was rendered from all of them
+    is none any more. Returns how many lines were marked.
     """
-    last_delivered = connection.scalar(
-        select(func.max(DELIVERIES.c.partition_date)).where(DELIVERIES.c.kind == kind.name)
-    )
-    if last_delivered is None or last_delivered <= partition_date:  # mostly
+    if not _may_be_overtaken(connection, kind, partition_date):  # mostly
         return 0
     marked = _mark_overtaken(connection, kind, partition_date)
     if marked:
@@ -39,21 +47,52 @@ def supersede(connection: Connection, kind: Kind, partition_date: date) -> int:
     return marked
 
 
+def _may_be_overtaken(connection: Connection, kind: Kind, partition_date: date) -> bool:
+    """Says whether a partition has a clone older than another of its own or than a delivered one.
+
+    So records are compared only where they can have been overtaken.
+    """
+    holding = (
+        select(
+            PARTITION_CLONES.c.partition_date,
+            CLOSINGS.c.closed_at,
+            is_delivered(PARTITION_CLONES).label("is_delivered"),
+        )
+        .join(CLOSINGS, CLOSINGS.c.bdn_clone_id == PARTITION_CLONES.c.bdn_clone_id)
+        .where(PARTITION_CLONES.c.kind == kind.name, PARTITION_CLONES.c.record_count > 0)
+        .subquery()
+        .c
+    )
+    oldest, clones = connection.execute(
+        select(func.min(holding.closed_at), func.count()).where(
+            holding.partition_date == partition_date
+        )
+    ).one()
+    if oldest is None:
+        return False
+    delivered = exists().where(
+        holding.is_delivered, holding.partition_date != partition_date, holding.closed_at >= oldest
+    )
+    return clones > 1 or bool(connection.scalar(select(delivered)))
+
+
 def _mark_overtaken(connection: Connection, kind: Kind, partition_date: date) -> int:
-    newer = CLAIMS.alias()
+    closed_at, newer_closed_at = CLOSED.c.closed_at, NEWER_CLOSED.c.closed_at
+    is_later_clone = newer_closed_at > closed_at
     conditions = [
-        newer.c.kind == kind.name,
-        newer.c.user_profile_id == CLAIMS.c.user_profile_id,
-        newer.c.disposition == LINE,
-        newer.c.partition_date > CLAIMS.c.partition_date,
+        CLOSED.c.bdn_clone_id == CLAIMS.c.bdn_clone_id,
+        NEWER.c.kind == kind.name,
+        NEWER.c.user_profile_id == CLAIMS.c.user_profile_id,
+        NEWER.c.disposition == LINE,
+        NEWER_CLOSED.c.bdn_clone_id == NEWER.c.bdn_clone_id,
+        or_(is_later_clone, and_(newer_closed_at == closed_at, _was_created_later())),
         or_(
-            newer.c.created_at > CLAIMS.c.created_at,
-            and_(newer.c.created_at == CLAIMS.c.created_at, newer.c.record_id > CLAIMS.c.record_id),
+            and_(NEWER.c.partition_date == partition_date, is_later_clone),
+            and_(NEWER.c.partition_date != partition_date, has_receipt(NEWER)),
         ),
-        has_receipt(newer),
     ]
     if kind.is_dated:
-        conditions.append(newer.c.transact_date >= CLAIMS.c.transact_date)
+        conditions.append(NEWER.c.transact_date >= CLAIMS.c.transact_date)
     statement = (
         update(CLAIMS)
         .where(
@@ -64,6 +103,13 @@ def _mark_overtaken(connection: Connection, kind: Kind, partition_date: date) ->
         .values(disposition=SUPERSEDED, line_number=None)
     )
     return connection.execute(statement).rowcount
+
+
+def _was_created_later() -> ColumnElement[bool]:
+    return or_(
+        NEWER.c.created_at > CLAIMS.c.created_at,
+        and_(NEWER.c.created_at == CLAIMS.c.created_at, NEWER.c.record_id > CLAIMS.c.record_id),
+    )
 
 
 def _number_lines(connection: Connection, kind: Kind, partition_date: date) -> None:

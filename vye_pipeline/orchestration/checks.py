@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from vye_pipeline.business_days import cut_off
 from vye_pipeline.context import Context
 from vye_pipeline.errors import PipelineError
 from vye_pipeline.ledger.rows import Orphan
@@ -44,7 +43,7 @@ MEANINGS = {
     USUAL: "BDN rejected no more than chance explains, compared with its last 20 answers.",
     "every_line_is_readable": "No line of the feed had to be passed over.",
     "nobody_needs_a_person": "The worklist is empty.",
-    CLAIMED: "No record came to the day's clones after the day was sent, unclaimed.",
+    CLAIMED: "No record of the day's clones is unclaimed.",
     ORPHANS: "Each acknowledgement answers to a file that was sent.",
 }
 
@@ -133,7 +132,7 @@ def rejection_rate(
 
 
 def every_record_claimed(pipeline: Context, partition_date: date) -> dg.AssetCheckResult:
-    """Says whether each export-ready record of the day's clones belongs to some partition."""
+    """Says whether each record of the clones that a day owns belongs to some partition."""
     import pandas as pd
 
     try:
@@ -151,9 +150,9 @@ def every_record_claimed(pipeline: Context, partition_date: date) -> dg.AssetChe
         passed=orphans.empty,
         description=None
         if orphans.empty
-        else f"{len(orphans)} records of {orphans['user_profile_id'].nunique()} user profiles came "
-        "after their day was sent and belong to no partition: while their clone is export-ready "
-        "the next business day takes them up; else reconcile them by hand with BDN",
+        else f"{len(orphans)} records of {orphans['user_profile_id'].nunique()} user profiles "
+        "became visible after their clone was read and belong to no partition yet: the next day "
+        "that runs claims them",
         metadata={"records": len(orphans), "user_profiles": metadata.profiles(orphans)},
     )
 
@@ -170,7 +169,8 @@ def no_orphans(orphans: Sequence[Orphan]) -> dg.AssetCheckResult:
 
 
 def _unclaimed(pipeline: Context, partition_date: date, kind: Kind) -> pd.DataFrame:
-    from vye_pipeline.egress.unclaimed import unclaimed_records
+    from vye_pipeline.egress.unclaimed import Source, unclaimed_records
 
-    clone_ids = pipeline.ledger.clones(partition_date, kind)
-    return unclaimed_records(pipeline, kind, clone_ids, cut_off(partition_date))
+    owned = pipeline.ledger.owned_clones(kind, partition_date, partition_date)
+    read = [clone.bdn_clone_id for clone in owned if clone.is_read]
+    return unclaimed_records(Source.of(pipeline), pipeline.ledger, kind, read)

@@ -13,7 +13,7 @@ from vye_pipeline.alerting.links import affected_link
 from vye_pipeline.bdn.file_names import outbound_key
 from vye_pipeline.containment import contained
 from vye_pipeline.context import Context
-from vye_pipeline.errors import HeldElsewhereError, PipelineError, defect, said
+from vye_pipeline.errors import PipelineError, Postponed, defect, said
 from vye_pipeline.orchestration.partitions import partition_date
 from vye_pipeline.records import Kind
 from vye_pipeline.settings import Settings
@@ -21,7 +21,7 @@ from vye_pipeline.settings import Settings
 Result: TypeAlias = "dg.MaterializeResult[Any]"
 Body: TypeAlias = Callable[..., Result]
 
-HELD_ELSEWHERE = "held_elsewhere"
+POSTPONED = "postponed"
 INTERRUPTS = (KeyboardInterrupt, dg.DagsterExecutionInterruptedError)
 
 
@@ -105,27 +105,27 @@ def _recorded(
 ) -> dg.Failure:
     """Keeps a failure in the ledger, if that can be reached, and returns it for Dagster.
 
-    Who has only waited for another process in vain has failed no day.
+    What is postponed has not failed, and is not kept.
     """
-    if isinstance(failure, HeldElsewhereError):
-        return _failure(failure, str(failure), {HELD_ELSEWHERE: True})
+    if isinstance(failure, Postponed):
+        return _failure(failure, f"{kind.name} of {day}: {failure}", {POSTPONED: True})
     held_back, unrecorded = contained(
         lambda: pipeline.ledger.fail(day, kind, failure, step=step, run_id=run_id, failed_at=now),
         interrupts=INTERRUPTS,
     )
     unsettled = None
     if unrecorded is None:
-        _, unsettled = contained(partial(_settle_clones, pipeline), interrupts=INTERRUPTS)
+        _, unsettled = contained(partial(_settle_clones, pipeline, now), interrupts=INTERRUPTS)
     for error in (unrecorded, unsettled):
         if isinstance(error, INTERRUPTS):
             raise error
     return _of_a_file(pipeline.settings, failure, day, kind, held_back)
 
 
-def _settle_clones(pipeline: Context) -> None:
+def _settle_clones(pipeline: Context, now: datetime) -> None:
     from vye_pipeline.egress.clone_flags import settle_clones
 
-    settle_clones(pipeline)
+    settle_clones(pipeline, now)
 
 
 def _of_a_file(

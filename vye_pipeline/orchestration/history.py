@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
 import dagster as dg
 from dagster._core.storage.tags import PARTITION_NAME_TAG
 
-from vye_pipeline.orchestration.failures import HELD_ELSEWHERE
+from vye_pipeline.orchestration.failures import POSTPONED
 from vye_pipeline.orchestration.jobs import EGRESS, EGRESS_STAGES
 from vye_pipeline.records import KINDS
 
@@ -25,15 +24,15 @@ def day_of(run: dg.DagsterRun) -> date | None:
         return None
 
 
-def egress_kinds(run: dg.DagsterRun, stages: Sequence[str] = EGRESS_STAGES) -> set[str]:
-    """Returns the kinds of which a run executes any of the stages, whatever job it is of."""
+def egress_kinds(run: dg.DagsterRun) -> set[str]:
+    """Returns the kinds of which a run executes a stage of the egress, whatever job it is of."""
     if run.asset_selection:
-        return {key.path[0] for key in run.asset_selection if key.path[-1] in stages}
+        return {key.path[0] for key in run.asset_selection if key.path[-1] in EGRESS_STAGES}
     return {kind.name for kind in KINDS} if run.job_name == EGRESS else set()
 
 
-def kinds_held_elsewhere(instance: dg.DagsterInstance, run_id: str) -> set[str]:
-    """Returns the kinds for which a run has only waited, in vain: another process held them."""
+def postponed_kinds(instance: dg.DagsterInstance, run_id: str) -> set[str]:
+    """Returns the kinds whose step was postponed: it has not failed."""
     records = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
     events = [record.event_log_entry.dagster_event for record in records.records]
     return {
@@ -41,15 +40,15 @@ def kinds_held_elsewhere(instance: dg.DagsterInstance, run_id: str) -> set[str]:
         for event in events
         if event is not None
         and (said := event.step_failure_data.user_failure_data) is not None
-        and HELD_ELSEWHERE in said.metadata
+        and POSTPONED in said.metadata
     }
 
 
-def delivery_runs(instance: dg.DagsterInstance, day: date) -> dict[str, dg.DagsterRun]:
-    """Returns the newest run that is to deliver, or was to deliver, each kind of a day."""
+def egress_runs(instance: dg.DagsterInstance, day: date) -> dict[str, dg.DagsterRun]:
+    """Returns the newest run of any stage of the egress of each kind of a day."""
     newest: dict[str, dg.DagsterRun] = {}
     for run in instance.get_runs(dg.RunsFilter(tags={PARTITION_NAME_TAG: day.isoformat()})):
-        for kind in egress_kinds(run, ("delivery",)):
+        for kind in egress_kinds(run):
             newest.setdefault(kind, run)
     return newest
 

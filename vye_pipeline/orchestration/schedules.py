@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from itertools import groupby
 
@@ -10,46 +10,100 @@ import dagster as dg
 
 from vye_pipeline.business_days import NEW_YORK
 from vye_pipeline.context import Context
+from vye_pipeline.egress.due import Due
 from vye_pipeline.errors import PipelineError
-from vye_pipeline.orchestration.history import delivery_runs
+from vye_pipeline.orchestration.history import ENDED, egress_runs, postponed_kinds
 from vye_pipeline.orchestration.jobs import EGRESS, EGRESS_STAGES, RECONCILE, asset_keys
 from vye_pipeline.orchestration.partitions import DATE_FORMAT
-from vye_pipeline.records import KINDS
 
 Requested = dg.RunRequest | list[dg.RunRequest] | dg.SkipReason
-EVERY_FIVE_MINUTES = ("45-55/5 5 * * 1-5", "*/5 6-23 * * 1-5")
+EVERY_FIVE_MINUTES = "*/5 * * * *"
 
 
 def egress_schedule(
     partitions: dg.TimeWindowPartitionsDefinition, pipeline: Context
 ) -> dg.ScheduleDefinition:
-    """Returns the schedule that starts a day's egress once VYE has activated the day's clone."""
+    """Returns the schedule that starts the days that are due (egress/due.py)."""
 
-    def requested(today: date, instance: dg.DagsterInstance) -> Requested:
-        key = today.strftime(DATE_FORMAT)
-        if not partitions.has_partition_key(key):
-            return dg.SkipReason(_no_partition(pipeline, today))
-        reason = _not_activated(pipeline, today)
-        if reason:
-            return dg.SkipReason(reason)
-        begun = _begun(pipeline, instance, today)
-        kinds = tuple(kind.name for kind in KINDS if kind.name not in begun)
-        if not kinds:
-            return dg.SkipReason("; ".join(f"{kind} of {today}: {begun[kind]}" for kind in begun))
-        return dg.RunRequest(
-            run_key=key, partition_key=key, asset_selection=asset_keys(EGRESS_STAGES, kinds)
-        )
-
-    return _on_business_days(
-        pipeline,
-        requested,
+    @dg.schedule(
         name="egress_when_activated",
         job_name=EGRESS,
         cron_schedule=EVERY_FIVE_MINUTES,
-        description="From 05:45 New York on business days, every five minutes: starts the day's "
-        "egress, once, when VYE has activated the clone that it imported that day. A federal "
-        "holiday is skipped by name. From 06:45 the sensor `watch` says that a day is late.",
+        execution_timezone=str(NEW_YORK),
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description="Every five minutes: a day's records are read and claimed as soon as VYE has "
+        "closed a clone for it, at any hour; its files go out from 05:45 New York on, without a "
+        "clone of its own four hours later. Each is started once. From 06:45 the sensor `watch` "
+        "says that a day is late.",
     )
+    def egress_when_activated(context: dg.ScheduleEvaluationContext) -> Requested:
+        from vye_pipeline.egress.due import due_days
+        from vye_pipeline.egress.membership import record_closings
+
+        now = context.scheduled_execution_time
+        try:
+            record_closings(pipeline, now)
+            due = due_days(pipeline, now)
+        except PipelineError as error:
+            return dg.SkipReason(str(error))
+        begun = {
+            one.partition_date: _begun(pipeline, context.instance, one.partition_date)
+            for one in due
+        }
+        return _requests(partitions, due, begun) or dg.SkipReason(
+            _why_nothing(partitions, pipeline, now.astimezone(NEW_YORK).date(), begun)
+        )
+
+    return egress_when_activated
+
+
+def _requests(
+    partitions: dg.TimeWindowPartitionsDefinition,
+    due: Sequence[Due],
+    begun: Mapping[date, Mapping[str, str]],
+) -> list[dg.RunRequest]:
+    """Returns a request for each day that is due, without the kinds that are begun."""
+    requests = []
+    for one in due:
+        key = one.partition_date.strftime(DATE_FORMAT)
+        kinds = tuple(kind for kind in one.kinds if kind not in begun[one.partition_date])
+        stages = EGRESS_STAGES if one.is_to_be_put else EGRESS_STAGES[:1]
+        if kinds and partitions.has_partition_key(key):
+            requests.append(
+                dg.RunRequest(
+                    run_key=f"{key} {stages[-1]}",
+                    partition_key=key,
+                    asset_selection=asset_keys(stages, kinds),
+                )
+            )
+    return requests
+
+
+def _why_nothing(
+    partitions: dg.TimeWindowPartitionsDefinition,
+    pipeline: Context,
+    today: date,
+    begun: Mapping[date, Mapping[str, str]],
+) -> str:
+    """Says why no day is started."""
+    from vye_pipeline.egress.processing import why_not_closed
+    from vye_pipeline.ledger.news import delivered_kinds, failed_files
+
+    runs = {reason for reasons in begun.values() for reason in reasons.values()}
+    if runs:
+        return "; ".join(sorted(runs))
+    if reason := _no_business(pipeline, today):
+        return reason
+    if not partitions.has_partition_key(today.strftime(DATE_FORMAT)):
+        return _no_partition(pipeline, today)
+    delivered, failed = pipeline.ledger.read(
+        lambda connection: (delivered_kinds(connection, today), failed_files(connection))
+    )
+    states = {one.kind: "failed" for one in failed if one.partition_date == today}
+    states |= dict.fromkeys(delivered, "delivered")
+    if states:
+        return "; ".join(f"{kind} of {today}: {state}" for kind, state in states.items())
+    return why_not_closed(pipeline, f"VYE has not activated the clone of {today} yet")
 
 
 def retry_schedule(
@@ -164,35 +218,23 @@ def _unsettled(pipeline: Context) -> list[date]:
     return pipeline.ledger.read(unsettled_days)
 
 
-def _not_activated(pipeline: Context, today: date) -> str | None:
-    from vye_pipeline.egress.activation import is_activated, why_not_activated
-
-    try:
-        activated = is_activated(pipeline, today)
-    except PipelineError as error:
-        return str(error)
-    if activated:
-        return None
-    return why_not_activated(pipeline, f"VYE has not activated the clone of {today} yet")
-
-
 def _begun(pipeline: Context, instance: dg.DagsterInstance, day: date) -> dict[str, str]:
-    """Returns the kinds of a day that need no start, and why: the schedule starts each once.
+    """Returns the kinds of a day that a run is about already, and why: each is started once.
 
-    Dagster starts a run for each request of a schedule, whatever its run key.
+    Dagster starts a run for each request of a schedule, whatever its run key. Of a run that has
+    ended the ledger knows best, once it knows of it at all.
     """
-    from vye_pipeline.ledger.news import delivered_kinds, failed_files
+    from vye_pipeline.ledger.news import failed_kinds
 
-    delivered, failed = pipeline.ledger.read(
-        lambda connection: (delivered_kinds(connection, day), failed_files(connection))
-    )
-    begun = {
-        kind: f"run {run.run_id[:8]} is {run.status.value.lower()}"
-        for kind, run in delivery_runs(instance, day).items()
-        if run.status != dg.DagsterRunStatus.SUCCESS  # then the ledger knows best
+    def is_known(run: dg.DagsterRun, kind: str) -> bool:
+        failed = pipeline.ledger.read(lambda connection: failed_kinds(connection, run.run_id))
+        return kind in failed | postponed_kinds(instance, run.run_id)
+
+    return {
+        kind: f"run {run.run_id[:8]} of {day} is {run.status.value.lower()}"
+        for kind, run in egress_runs(instance, day).items()
+        if not run.is_finished or (run.status in ENDED and not is_known(run, kind))
     }
-    begun |= {one.kind: "failed" for one in failed if one.partition_date == day}
-    return begun | dict.fromkeys(delivered, "delivered")
 
 
 def _failed(pipeline: Context, today: date) -> Iterator[tuple[date, tuple[str, ...]]]:

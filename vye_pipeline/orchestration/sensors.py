@@ -10,13 +10,14 @@ import dagster as dg
 from vye_pipeline.alerting.metrics import OPEN_ALARMS, Metrics
 from vye_pipeline.alerting.notifier import Notifier
 from vye_pipeline.bdn.file_names import INBOUND
+from vye_pipeline.containment import contained
 from vye_pipeline.errors import PipelineError, defect
 from vye_pipeline.orchestration.arrivals import arrivals, days_with_unknown
 from vye_pipeline.orchestration.history import (
     day_of,
     egress_kinds,
     ended_egress_runs,
-    kinds_held_elsewhere,
+    postponed_kinds,
 )
 from vye_pipeline.orchestration.jobs import RECONCILE
 from vye_pipeline.orchestration.resources import Clock, Context
@@ -117,7 +118,7 @@ def _record_if_silent(
     day = day_of(run)
     if day is None:
         return
-    accounted_for = pipeline.ledger.read(
+    accounted_for = postponed_kinds(instance, run.run_id) | pipeline.ledger.read(
         lambda connection: failed_kinds(connection, run.run_id) | delivered_kinds(connection, day)
     )
     error = defect(
@@ -125,7 +126,7 @@ def _record_if_silent(
         is_transient=True,
         next_step="look at the run's page and at the machine",
     )
-    waited = kinds_held_elsewhere(instance, run.run_id)
+    waited = postponed_kinds(instance, run.run_id)
     for kind in KINDS:
         if kind.name in egress_kinds(run) - accounted_for - waited:
             pipeline.ledger.fail(
@@ -150,10 +151,12 @@ def watch_sensor(pipeline: Context) -> dg.SensorDefinition:
         metrics: dg.ResourceParam[Metrics],
     ) -> dg.SkipReason:
         from vye_pipeline.alerting import alarms
+        from vye_pipeline.egress.clone_flags import look_at_clones
 
         told = json.loads(context.cursor or "{}")
         try:
-            holding = alarms.alarms(pipeline, clock.now())
+            _, unseen = contained(lambda: look_at_clones(pipeline, clock.now()))
+            holding = alarms.alarms(pipeline, clock.now(), unseen)
         except PipelineError as error:
             told |= alarms.tell_new(notifier, [alarms.unreadable(error)], told)
         else:

@@ -5,22 +5,26 @@ Plain SQL over the ledger's tables; nothing here is computed from files.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Connection, and_, func, select, union_all
 
 from vye_pipeline.bdn.disposition import Disposition
+from vye_pipeline.egress.unclaimed import Unclaimed
 from vye_pipeline.ledger.days import on_days
 from vye_pipeline.ledger.explanation import explained
+from vye_pipeline.ledger.membership import IS_READ
 from vye_pipeline.ledger.models import (
     ACKNOWLEDGEMENTS,
     DELIVERIES,
     FAILURES,
     FILES,
     ORPHANED_ACKNOWLEDGEMENTS,
+    OWNERS,
     REPLACED,
 )
 from vye_pipeline.ledger.rows import Orphan
@@ -38,7 +42,8 @@ from vye_pipeline.records.statuses import (
 )
 from vye_pipeline.reporting.rejection_rate import Rejections
 
-DELIVERED, FAILED, MISSING = "delivered", "failed", "missing"
+UNCLAIMED = "unclaimed"
+DELIVERED, FAILED, MISSING, CLOSED = "delivered", "failed", "missing", "closed"
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,7 @@ class Day:
     replaced: int
     lines: int
     counts: dict[str, int] = field(default_factory=dict)
+    unclaimed: int = 0
 
     @property
     def export_ready(self) -> int:
@@ -62,8 +68,9 @@ class Day:
 
     @property
     def is_settled(self) -> bool:
-        """Whether no record is pending or undelivered."""
-        return self.delivery == DELIVERED and not any(self.counts[name] for name in UNSETTLED)
+        """Whether no record is pending, undelivered or, as far as was looked, unclaimed."""
+        is_over = self.delivery in {DELIVERED, CLOSED} and not self.unclaimed
+        return is_over and not any(self.counts[name] for name in UNSETTLED)
 
     def as_json(self) -> dict[str, Any]:
         """Returns the object of `vye status --json`."""
@@ -78,6 +85,7 @@ class Day:
             "replaced": self.replaced,
             "lines": self.lines,
             **self.counts,
+            "unclaimed": self.unclaimed,
             "settled": self.is_settled,
         }
 
@@ -112,6 +120,29 @@ class Affected:
         }
 
 
+def with_unclaimed(days: Sequence[Day], records: Sequence[Unclaimed]) -> list[Day]:
+    """Adds how many records of the clones that a day owns are unclaimed."""
+    counts = Counter((record.partition_date, record.kind) for record in records)
+    return [replace(day, unclaimed=counts[day.partition_date, day.kind]) for day in days]
+
+
+def as_affected(record: Unclaimed) -> Affected:
+    """Returns an unclaimed record as one that did not reach BDN."""
+    return Affected(
+        user_profile_id=record.user_profile_id,
+        kind=record.kind,
+        partition_date=record.partition_date,
+        record_id=record.record_id,
+        line_number=None,
+        status=UNCLAIMED,
+        reason_code=None,
+        reason="it became visible after its clone was read, and no day has claimed it yet",
+        next_step="wait: the next day that runs claims it",
+        needs_manual_reconciliation=False,
+        resolved_at=None,
+    )
+
+
 def calendar(connection: Connection, days: Sequence[date], known_at: datetime = NOW) -> list[Day]:
     """Returns a row for each of the days and each kind, in that order, with what was known."""
     if not days:
@@ -119,12 +150,14 @@ def calendar(connection: Connection, days: Sequence[date], known_at: datetime = 
     counts = _counts(connection, days, known_at)
     causes = _last_causes(connection, days, known_at)
     files = _files(connection, days, known_at)
-    return [_day(day, kind.name, counts, causes, files) for day in days for kind in KINDS]
+    closed = _Closed(connection, known_at)
+    return [_day(day, kind.name, closed, counts, causes, files) for day in days for kind in KINDS]
 
 
 def _day(
     day: date,
     kind: str,
+    closed: _Closed,
     counts: dict[tuple[date, str, str], int],
     causes: dict[tuple[date, str], str],
     files: dict[tuple[date, str], tuple[str, str | None]],
@@ -134,17 +167,37 @@ def _day(
     by_status = {str(status): counts.get((day, kind, str(status)), 0) for status in Status}
     unsent = (Status.QUARANTINED, Status.SUPERSEDED, Status.UNEXPECTED)
     delivery = DELIVERED if fingerprint else FAILED if key in files or key in causes else MISSING
+    if key not in files and closed.holds(day, kind):
+        delivery = CLOSED
     return Day(
         partition_date=day,
         kind=kind,
         delivery=delivery,
-        cause=None if delivery == DELIVERED else causes.get(key),
+        cause=causes.get(key) if delivery == FAILED else None,
         object_key=object_key,
         fingerprint=fingerprint,
         replaced=counts.get((day, kind, REPLACED), 0),
         lines=sum(by_status.values()) - sum(by_status[status] for status in unsent),
         counts=by_status,
     )
+
+
+class _Closed:
+    """Which days without a file need no run: a later one is delivered (`is_closed`)."""
+
+    def __init__(self, connection: Connection, known_at: datetime) -> None:
+        newest = (
+            select(DELIVERIES.c.kind, func.max(DELIVERIES.c.partition_date))
+            .where(DELIVERIES.c.delivered_at <= known_at)
+            .group_by(DELIVERIES.c.kind)
+        )
+        self._newest: dict[str, date] = dict(iter(connection.execute(newest)))
+        unread = select(OWNERS.c.partition_date, OWNERS.c.kind).where(~IS_READ)
+        self._unread = {(day, kind) for day, kind in connection.execute(unread)}
+
+    def holds(self, day: date, kind: str) -> bool:
+        """Says whether a day is closed, if it has no file."""
+        return day < self._newest.get(kind, date.min) and (day, kind) not in self._unread
 
 
 def _counts(

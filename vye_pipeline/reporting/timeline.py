@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 from vye_pipeline.business_days import NEW_YORK, BusinessCalendar
 from vye_pipeline.ledger.models import ACKNOWLEDGEMENTS, DELIVERIES, FAILURES, FILES, REDELIVERIES
 from vye_pipeline.records.statuses import MANUAL, Status
-from vye_pipeline.reporting.calendar import DELIVERED, FAILED, MISSING, Day, calendar
+from vye_pipeline.reporting.calendar import CLOSED, DELIVERED, FAILED, MISSING, Day, calendar
 
 DISPOSITIONS = {
     "F": "acknowledged it line by line: {accepted} accepted, {rejected} rejected",
@@ -148,6 +148,8 @@ def as_it_stands(day: Day, due_at: datetime) -> str:
     """Says how a kind stands and what there is to do."""
     if day.delivery == MISSING:
         return f"{day.kind}: never ran; vye egress {day.partition_date} --kind {day.kind}"
+    if day.delivery == CLOSED:
+        return f"{day.kind}: closed, a later day is delivered and has taken up its records"
     if day.delivery == FAILED:
         waiting = day.counts[Status.UNDELIVERED]
         return f"{day.kind}: not delivered, {waiting} records wait; vye backfill --failed"

@@ -158,6 +158,14 @@ class SnapshotStore:
         key = self._encrypted(FINGERPRINT_KEY, secrets.token_bytes(32))
         self._store.create(FINGERPRINT_KEY, key)
 
+    def has_any(self, of_what: str) -> bool:
+        """Says whether there is any snapshot of something, of whatever partition and kind.
+
+        Raises:
+            PipelineError: the store failed.
+        """
+        return any(f"/{of_what}" in found.key for found in self._store.list(""))
+
     def delete(self, name: str) -> None:
         """Removes a snapshot; it may be gone already.
 

@@ -1,16 +1,13 @@
-"""Which records go out on a day (vye-database.md, "Which partition a record belongs to").
-
-One query a kind, in a read-only transaction.
-"""
+"""The records of BDN clones, as VYE's database holds them: one query a kind, read-only."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import datetime
 
 import pandas as pd
 from sqlalchemy import (
+    ColumnElement,
     DateTime,
     Engine,
     Label,
@@ -20,16 +17,12 @@ from sqlalchemy import (
     case,
     cast,
     literal,
-    or_,
     select,
-    true,
 )
 
-from vye_pipeline.business_days import cut_off
-from vye_pipeline.errors import Cause, source_error
+from vye_pipeline.errors import source_error
 from vye_pipeline.records import Kind
 from vye_pipeline.retries import retried
-from vye_pipeline.settings import Settings
 from vye_pipeline.sql.engines import Database
 from vye_pipeline.sql.frames import read_frame
 from vye_pipeline.vye_database.personal import (
@@ -53,87 +46,36 @@ WITHOUT_ZONE = DateTime().with_variant(Text, "sqlite")  # SQLite would make a nu
 EARLIEST, LATEST = (literal(datetime(year, 1, 1), DateTime) for year in (1900, 9999))  # noqa: DTZ001 - as VYE keeps them
 
 
-@dataclass(frozen=True)
-class Candidates:
-    """What VYE's database holds for a partition.
-
-    Attributes:
-        clone_ids: the BDN clones that are export-ready now.
-        records: the id columns, is_flagged (its clone is export-ready now) and the kind's columns
-            as text without nulls, the personal ones as they are stored, with what opens them
-            (`columns_read`); ordered by user_info_id, the newest first.
-    """
-
-    clone_ids: list[int]
-    records: pd.DataFrame
-
-
-def vye_database(settings: Settings) -> Database:
-    """Returns VYE's database as the settings name it."""
-    return Database(
-        "VYE's database",
-        "VYE_DATABASE_URL",
-        settings.vye_database_url,
-        Cause.SOURCE,
-        settings.allow_cleartext,
-    )
-
-
-def vye_write_database(settings: Settings) -> Database | None:
-    """Returns VYE's database with the credential that may change a flag, if there is one."""
-    url = settings.vye_database_write_url
-    if url is None:
-        return None
-    return Database(
-        "VYE's database",
-        "VYE_DATABASE_WRITE_URL",
-        url,
-        Cause.SOURCE,
-        settings.allow_cleartext,
-    )
-
-
 @retried
 def read_candidates(
-    database: Database,
-    engine: Engine,
-    kind: Kind,
-    partition_date: date,
-    claimed_clone_ids: Sequence[int],
-    shape: Shape,
-) -> Candidates:
-    """Reads the records that may belong to a partition, all in one snapshot.
+    database: Database, engine: Engine, kind: Kind, clone_ids: Sequence[int], shape: Shape
+) -> pd.DataFrame:
+    """Reads the records of some clones, all in one snapshot.
 
     Args:
         database: VYE's, for error texts.
         engine: a read-only one of it.
         kind: of the records.
-        partition_date: only what was created before its cut-off counts.
-        claimed_clone_ids: clones that the partition has read before, whatever their flag is now.
+        clone_ids: the BDN clones, whatever their flags are.
         shape: how the database keeps what is personal.
+
+    Returns:
+        The id columns and the kind's columns as text without nulls, the personal ones as they are
+        stored, with what opens them (`columns_read`); ordered by user_info_id, the newest first.
 
     Raises:
         PipelineError: the database can't be read.
     """
-    clones = _table("vye_bdn_clones")
     with database.errors(), engine.connect() as connection:
-        ready = list(connection.scalars(select(clones.c.id).where(clones.c.export_ready == true())))
-        wanted = sorted({*ready, *claimed_clone_ids})
-        records = read_frame(connection, _query(kind, partition_date, wanted, shape))
+        records = read_frame(connection, _query(kind, clone_ids, shape))
     _refuse_repeated(kind, records["record_id"])
-    return Candidates(ready, records.assign(is_flagged=records["bdn_clone_id"].isin(ready)))
+    return records
 
 
-def _query(
-    kind: Kind, partition_date: date, clone_ids: Sequence[int], shape: Shape
-) -> Select[tuple[object]]:
+def _query(kind: Kind, clone_ids: Sequence[int], shape: Shape) -> Select[tuple[object]]:
     record, info, profile = (shape.tables[name] for name in (kind.table, USER_INFOS, PROFILES))
     created_at = readable_time(record)
-    before = cut_off(partition_date).astimezone(UTC).replace(tzinfo=None)
-    conditions = [
-        info.c.bdn_clone_id.in_(clone_ids),
-        or_(created_at.element.is_(None), created_at.element < literal(before, DateTime)),
-    ]
+    conditions: list[ColumnElement[bool]] = [info.c.bdn_clone_id.in_(clone_ids)]
     if kind.origin is not None:
         conditions.append(record.c.origin == kind.origin)
     query = (

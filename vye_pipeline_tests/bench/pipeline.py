@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import Engine, case, update
+from sqlalchemy import Engine, update
 
 from vye_pipeline.business_days import cut_off
 from vye_pipeline.context import Context
@@ -44,9 +44,15 @@ def fill(settings: Settings, users: int, days: Sequence[date] = (DAY,)) -> None:
 def activate(pipeline: Context, *days: date) -> None:
     """Leaves only some days' clones ready for BDN: the others are handed back or not active yet."""
     clones = Base.metadata.tables["vye_bdn_clones"]
-    is_ready = case((clones.c.transact_date.in_(days), True), else_=None)
     with pipeline.vye.engine().begin() as connection:
-        connection.execute(update(clones).values(export_ready=is_ready))
+        connection.execute(update(clones).values(export_ready=None))
+        for day in days:
+            closed_at = cut_off(day).astimezone(UTC).replace(tzinfo=None)
+            connection.execute(
+                update(clones)
+                .where(clones.c.transact_date == day)
+                .values(export_ready=True, updated_at=closed_at)
+            )
 
 
 def after_cut_off(day: date) -> datetime:

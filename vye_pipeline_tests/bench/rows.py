@@ -13,7 +13,7 @@ from vye_pipeline.context import Context
 from vye_pipeline.records import KINDS, Kind
 from vye_pipeline.records.checking import check
 from vye_pipeline.settings import Settings
-from vye_pipeline.vye_database.export_ready import Candidates, read_candidates
+from vye_pipeline.vye_database.export_ready import read_candidates
 from vye_pipeline_tests.bench.pipeline import DAY
 
 
@@ -28,18 +28,16 @@ class Rows:
         """The databases and stores."""
         return Context(self.settings)
 
-    def read(self, kind: Kind) -> Candidates:
+    def read(self, kind: Kind) -> pd.DataFrame:
         """Reads a kind's records as the egress does."""
         clones = self.pipeline.ledger.clones(DAY, kind)
         pipeline = self.pipeline
-        return read_candidates(
-            pipeline.vye, pipeline.vye_engine, kind, DAY, clones, pipeline.vye_shape
-        )
+        return read_candidates(pipeline.vye, pipeline.vye_engine, kind, clones, pipeline.vye_shape)
 
     @cached_property
     def records(self) -> dict[Kind, pd.DataFrame]:
         """The checked records, in the order of the lines."""
-        return {kind: check(kind, self.read(kind).records).records for kind in KINDS}
+        return {kind: check(kind, self.read(kind)).records for kind in KINDS}
 
     @cached_property
     def sent(self) -> dict[Kind, bytes]:

@@ -16,8 +16,9 @@ from vye_pipeline.bdn.file_names import outbound_key
 from vye_pipeline.business_days import FEDERAL_CALENDAR, cut_off
 from vye_pipeline.context import Context
 from vye_pipeline.egress import claim, deliver
-from vye_pipeline.egress.clone_flags import settle_clones
-from vye_pipeline.errors import PipelineError
+from vye_pipeline.egress.clone_flags import look_at_clones, settle_clones
+from vye_pipeline.egress.unclaimed import Source, unclaimed_records
+from vye_pipeline.errors import PipelineError, Postponed
 from vye_pipeline.reconciliation.reconcile import load_acknowledgements, receive, reconcile
 from vye_pipeline.records import KINDS, Kind
 from vye_pipeline.reporting.calendar import Day, calendar
@@ -58,10 +59,11 @@ class Rehearsal:
         pipeline.__dict__["objects"] = outage
         return cls(pipeline, outage)
 
-    def dawn(self) -> None:
-        """Lets VYE activate its next clone."""
+    def dawn(self, now: datetime | None = None) -> None:
+        """Lets VYE activate its next clone, by default at the cut-off of the day it is for."""
         with self.pipeline.vye.engine().begin() as connection:
-            activate_next_clone(connection)
+            active = connection.scalar(text("SELECT id FROM vye_bdn_clones WHERE is_active"))
+            activate_next_clone(connection, now or cut_off(DAYS[active - 1]))
 
     def refuse(self, day: date, *kinds: Kind) -> None:
         """Lets the object store refuse a day's files, and no others."""
@@ -82,11 +84,17 @@ class Rehearsal:
             content = deliver.make_upload_file(kind, export)
             deliver.keep_upload_file(self.pipeline, day, kind, export, content)
             deliver.deliver(self.pipeline, day, kind, content, now)
+        except Postponed as error:
+            return [error]
         except PipelineError as error:
             self.pipeline.ledger.fail(day, kind, error, step="egress", run_id=None, failed_at=now)
-            settle_clones(self.pipeline)
+            settle_clones(self.pipeline, now)
             return [error]
         return []
+
+    def look_later(self) -> None:
+        """Lets the daemon look at the clones when all days are over."""
+        look_at_clones(self.pipeline, at(DAYS[-1], hours=12))
 
     def reconcile(self, day: date, kind: Kind, now: datetime) -> pd.DataFrame:
         """Reconciles a kind of a day at some time."""
@@ -116,6 +124,13 @@ class Rehearsal:
         """Changes VYE's database, as its application or an operator would."""
         with self.pipeline.vye.engine().begin() as connection:
             connection.execute(text(statement), values)
+
+    def unclaimed(self, kind: Kind, *clone_ids: int) -> list[int]:
+        """Returns the records of some clones that no partition has claimed."""
+        source = Source.of(self.pipeline)
+        return unclaimed_records(source, self.pipeline.ledger, kind, clone_ids)[
+            "record_id"
+        ].tolist()
 
     def correct(
         self, table: str, column: str, value: str, record_ids: Sequence[int] | None = None

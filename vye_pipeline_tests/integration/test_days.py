@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 
 import pytest
@@ -12,9 +12,10 @@ from sqlalchemy.exc import DBAPIError
 from vye_pipeline.bdn.file_names import outbound_key
 from vye_pipeline.context import Context
 from vye_pipeline.egress.claim import take_export_ready
+from vye_pipeline.egress.clone_flags import settle_clones
 from vye_pipeline.egress.deliver import keep_upload_file, make_upload_file
 from vye_pipeline.egress.export import load_export_ready
-from vye_pipeline.errors import Cause, PipelineError
+from vye_pipeline.errors import Cause, PipelineError, Postponed
 from vye_pipeline.ledger.models import REPLACED
 from vye_pipeline.records import KINDS, VERIFICATIONS, kind_named
 from vye_pipeline.records.statuses import Status
@@ -93,8 +94,10 @@ def test_an_older_day_that_fails_again_leaves_the_next_days_clone_alone(
         rehearsal.dawn()
         assert len(rehearsal.egress(DAYS[0], now=at(DAYS[1], minutes=1))) == len(KINDS)
     assert rehearsal.flag(1) is False
-    assert rehearsal.flag(2) is True, "the next day's records hang from it, and nobody has them"
+    assert rehearsal.flag(2) is False, "the next day's records hang from it, and nobody has them"
     assert rehearsal.egress(DAYS[1]) == []
+    assert rehearsal.flag(2) is False, "it was first seen a minute ago"
+    settle_clones(rehearsal.pipeline, at(DAYS[1], hours=2))
     assert rehearsal.flag(2) is None
 
 
@@ -118,6 +121,7 @@ def test_a_backfill_sends_each_record_once_and_nothing_that_was_overtaken(
     assert len(added) == sum(row.lines for row in held_back)
     assert sum(row.counts[Status.SUPERSEDED] for row in held_back) > 0
     assert sums_hold(rehearsal)
+    settle_clones(rehearsal.pipeline, at(DAYS[-1], hours=2))
     assert rehearsal.flag(1) is None, "everything of the clone is delivered"
 
 
@@ -185,23 +189,22 @@ def test_other_bytes_under_the_key_are_a_conflict_and_stay(rehearsal: Rehearsal)
     assert rehearsal.outage.get(key) == b"somebody else's\n"
 
 
+@pytest.mark.parametrize("moment", ["2025-04-01 09:45:02", "2025-05-01 09:45:02"])
 @pytest.mark.servers_take_long
-def test_what_comes_too_late_for_a_day_is_taken_up_by_the_next(rehearsal: Rehearsal) -> None:
+def test_a_record_belongs_where_its_clone_belongs_whenever_it_was_created(
+    rehearsal: Rehearsal, moment: str
+) -> None:
     rehearsal.dawn()
-    moment = at(DAYS[0], seconds=2).astimezone(UTC).replace(tzinfo=None)
     rehearsal.change(
         "UPDATE vye_verifications SET created_at = :moment WHERE id ="
         " (SELECT min(v.id) FROM vye_verifications v JOIN vye_user_infos i"
         " ON i.id = v.user_info_id WHERE i.bdn_clone_id = 1)",
-        moment=moment,
+        moment=datetime.fromisoformat(moment),
     )
-    rehearsal.egress(DAYS[0])
-    assert rehearsal.flag(1) is True, "a record of the clone is not claimed yet"
-    first = set(rehearsal.pipeline.ledger.claims(DAYS[0], VERIFICATIONS)["record_id"])
-    rehearsal.egress(DAYS[1])
-    second = set(rehearsal.pipeline.ledger.claims(DAYS[1], VERIFICATIONS)["record_id"])
-    assert len(second) == 1
-    assert not first & second
+    assert rehearsal.egress(DAYS[0]) == []
+    assert rehearsal.flag(1) is False, "VYE can activate its next clone"
+    assert rehearsal.unclaimed(VERIFICATIONS, 1) == []
+    settle_clones(rehearsal.pipeline, at(DAYS[0], hours=2))
     assert rehearsal.flag(1) is None
 
 
@@ -215,11 +218,17 @@ def test_a_morning_without_activation_is_a_failure_of_the_source(rehearsal: Rehe
 
 
 @pytest.mark.servers_take_long
-def test_a_day_that_is_not_over_is_not_read(rehearsal: Rehearsal) -> None:
-    rehearsal.dawn()
-    with pytest.raises(PipelineError, match="its cut-off is 05:45"):
-        take_export_ready(rehearsal.pipeline, DAYS[0], VERIFICATIONS, at(DAYS[0], hours=-1))
-    assert rehearsal.pipeline.ledger.file(DAYS[0], VERIFICATIONS) is None
+def test_a_day_reads_before_its_cut_off_and_is_put_after_it(rehearsal: Rehearsal) -> None:
+    (early,) = rehearsal.egress(DAYS[0], VERIFICATIONS, now=at(DAYS[0], hours=-2))
+    assert isinstance(early, Postponed)
+    rehearsal.dawn(at(DAYS[0], minutes=-30))
+    (early,) = rehearsal.egress(DAYS[0], VERIFICATIONS, now=at(DAYS[0], minutes=-20))
+    assert isinstance(early, Postponed)
+    assert "go out from 05:45 EDT on" in early.what
+    assert rehearsal.pipeline.ledger.record_count(DAYS[0], VERIFICATIONS) > 0
+    assert rehearsal.lines() == []
+    assert rehearsal.day(DAYS[0], VERIFICATIONS).cause is None
+    assert rehearsal.egress(DAYS[0]) == []
 
 
 @pytest.mark.servers_take_long

@@ -87,6 +87,7 @@ def test_a_record_of_no_time_is_quarantined_by_its_id_and_jams_nothing(
     rehearsal.dawn()
     assert rehearsal.egress(DAYS[0]) == []
     assert (record, "created_at", "no_time") in findings(rehearsal)
+    rehearsal.look_later()
     assert rehearsal.flag(1) is None
 
 

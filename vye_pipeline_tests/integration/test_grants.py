@@ -114,6 +114,8 @@ def granted(postgresql: PostgreSQL, tmp_path_factory: pytest.TempPathFactory) ->
 def test_a_day_runs_with_these_rights_and_nobody_can_do_more(granted: Granted) -> None:
     pipeline, settings = granted.pipeline, granted.settings
     assert pipeline.egress(DAYS[0]) == []
+    assert granted.owner.flag(1) is False
+    pipeline.look_later()
     assert granted.owner.flag(1) is None
     answer_partition(pipeline.outage, DAYS[0], Faults(reject=1), received_at=at(DAYS[0], hours=1))
     for kind in KINDS:

@@ -15,7 +15,7 @@ import pytest
 from vye_pipeline.context import Context
 from vye_pipeline.errors import HeldElsewhereError
 from vye_pipeline.ledger import lock
-from vye_pipeline.orchestration.history import kinds_held_elsewhere
+from vye_pipeline.orchestration.history import postponed_kinds
 from vye_pipeline.orchestration.runs import Session
 from vye_pipeline.records import KINDS
 from vye_pipeline.settings import Settings
@@ -119,7 +119,7 @@ def test_who_has_waited_in_vain_fails_no_day(
         with Session(settings) as session:
             outcome = session.egress(DAYS[0], [KIND.name])
             (run,) = session._instance.get_runs(limit=1)
-            assert kinds_held_elsewhere(session._instance, run.run_id) == {KIND.name}
+            assert postponed_kinds(session._instance, run.run_id) == {KIND.name}
     assert "no sign of life" in outcome.problems[0]
     assert run.status == dg.DagsterRunStatus.FAILURE
     assert rehearsal.day(DAYS[0], KIND).delivery != "failed"

@@ -188,8 +188,8 @@ def test_a_day_that_never_ran_is_late_until_a_later_one_has_taken_up_its_records
     (late,) = slack.heard()
     assert f"{DAY} and {NEXT_DAY}" in late
     rehearsal.dawn()
-    daemon.egress(str(NEXT_DAY), at(NEXT_DAY, 9))
-    daemon.sensor("watch", at(NEXT_DAY, 9, 1))
+    daemon.egress(str(NEXT_DAY), at(NEXT_DAY, 9, 45))
+    daemon.sensor("watch", at(NEXT_DAY, 9, 46))
     assert "All clear: the files that were late are delivered." in slack.heard()
 
 

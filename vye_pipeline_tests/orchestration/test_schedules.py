@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import dagster as dg
@@ -10,45 +10,52 @@ import pytest
 from sqlalchemy import insert
 
 from vye_pipeline.alerting.alarms import alarms
-from vye_pipeline.business_days import FEDERAL_CALENDAR, NEW_YORK
+from vye_pipeline.business_days import FEDERAL_CALENDAR, NEW_YORK, cut_off
 from vye_pipeline.context import Context
 from vye_pipeline.errors import upload_error
+from vye_pipeline.orchestration.jobs import EGRESS_STAGES
 from vye_pipeline.orchestration.partitions import business_day_partitions
 from vye_pipeline.orchestration.schedules import egress_schedule, retry_schedule
-from vye_pipeline.records import VERIFICATIONS
+from vye_pipeline.records import KINDS, VERIFICATIONS
 from vye_pipeline.settings import load_settings
 from vye_pipeline.vye_database.creation import create_tables
 from vye_pipeline.vye_database.tables import BdnClone
 from vye_pipeline_tests.integration.daemon import open_history
 
 
-def activated_world(folder: Path, imported_on: date) -> Context:
-    """Returns a pipeline whose VYE has activated the clone that it imported on a day."""
+def activated_world(folder: Path, activated_on: date | None) -> Context:
+    """Returns a pipeline whose VYE has closed a clone by activating another at a day's cut-off."""
     pipeline = Context(load_settings(local_dir=folder, start_date=date(2025, 4, 1)))
     create_tables(pipeline.vye.engine())
-    imported_at = datetime.combine(imported_on, time(8, 45))
-    values = {"created_at": imported_at, "updated_at": imported_at, "is_active": True}
-    with pipeline.vye.engine().begin() as connection:
-        connection.execute(insert(BdnClone).values(transact_date=imported_on, **values))
+    if activated_on is not None:
+        closed_at = cut_off(activated_on).astimezone(UTC).replace(tzinfo=None)
+        values = {"created_at": closed_at, "updated_at": closed_at, "export_ready": True}
+        with pipeline.vye.engine().begin() as connection:
+            connection.execute(insert(BdnClone).values(transact_date=activated_on, **values))
     return pipeline
 
 
-def requested(folder: Path, day: date, imported_on: date | None = None) -> object:
-    pipeline = activated_world(folder, imported_on or day)
+def requested(folder: Path, day: date, *, activated_on: date | None) -> object:
+    pipeline = activated_world(folder, activated_on)
     moment = datetime(day.year, day.month, day.day, 5, 45, tzinfo=NEW_YORK)
     with open_history() as instance:
         context = dg.build_schedule_context(instance, scheduled_execution_time=moment)
         return egress_schedule(business_day_partitions(pipeline.settings), pipeline)(context)
 
 
-def test_a_business_day_starts_its_own_partition_once(tmp_path: Path) -> None:
-    request = requested(tmp_path, date(2025, 4, 7))
-    assert isinstance(request, dg.RunRequest)
-    assert (request.run_key, request.partition_key) == ("2025-04-07", "2025-04-07")
+@pytest.mark.parametrize("activated_on", [date(2025, 4, 7), date(2025, 4, 4)])
+def test_a_clone_starts_the_partition_in_whose_window_it_was_closed(
+    tmp_path: Path, activated_on: date
+) -> None:
+    requests = requested(tmp_path, date(2025, 4, 7), activated_on=activated_on)
+    assert isinstance(requests, list)
+    (request,) = requests
+    assert request.partition_key == str(activated_on)
+    assert [key.path[-1] for key in request.asset_selection] == list(EGRESS_STAGES) * len(KINDS)
 
 
-def test_yesterdays_clone_is_not_todays(tmp_path: Path) -> None:
-    skipped = requested(tmp_path, date(2025, 4, 8), imported_on=date(2025, 4, 7))
+def test_a_day_waits_for_vye_to_activate_its_clone(tmp_path: Path) -> None:
+    skipped = requested(tmp_path, date(2025, 4, 8), activated_on=None)
     assert isinstance(skipped, dg.SkipReason)
     assert skipped.skip_message == "VYE has not activated the clone of 2025-04-08 yet"
 
@@ -106,7 +113,7 @@ def test_days_that_failed_long_ago_and_holidays_are_left_to_a_person(tmp_path: P
     ],
 )
 def test_other_days_are_skipped_with_the_reason(tmp_path: Path, day: date, text: str) -> None:
-    skipped = requested(tmp_path, day)
+    skipped = requested(tmp_path, day, activated_on=None)
     assert isinstance(skipped, dg.SkipReason)
     assert text in str(skipped.skip_message)
 

@@ -128,4 +128,5 @@ def state(rehearsal: Rehearsal) -> State:
     """Returns what BDN was sent, how the days stand, and the clones' flags."""
     days = rehearsal.pipeline.ledger.read(lambda one: calendar(one, DAYS[:3]))
     unreconciled = [Day(**vars(day) | {"counts": {"records": day.export_ready}}) for day in days]
+    rehearsal.look_later()
     return rehearsal.sent(), unreconciled, [rehearsal.flag(clone) for clone in (1, 2, 3)]

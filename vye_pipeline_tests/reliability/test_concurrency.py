@@ -160,6 +160,7 @@ def test_two_partitions_at_once_send_what_they_would_one_after_the_other(
             run(settings, DAY, NEXT)()
             again = Rehearsal.open(settings)
             assert all_delivered(again, (DAY, NEXT))
+            again.look_later()
             assert again.flag(1) is None
             row.trials += 1
             for key, content in again.sent().items():

@@ -91,6 +91,7 @@ def finish(settings: Settings, reference: dict[str, bytes], row: Row) -> None:
     again = Rehearsal.open(settings)
     assert again.egress(DAYS[0]) == []
     assert all_delivered(again)
+    again.look_later()
     assert again.flag(1) is None
     outcome(again, reference, row)
     assert (row.lost, row.twice) == (0, 0)

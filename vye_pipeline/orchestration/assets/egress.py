@@ -32,11 +32,11 @@ def export_ready_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.As
         pool=POOL,
         backfill_policy=ONE_DAY_A_RUN,
         kinds={"sql", "pandas"},
-        description=f"{kind.title} that VYE has ready for BDN on a business day: read once the "
-        "cut-off has passed, normalised, checked against BDN's rules, and claimed in the ledger so "
-        "that no other day can send them. Those that break a rule are quarantined with their "
-        "reasons. Materialising an undelivered day reads the source again; a delivered one is "
-        "frozen.",
+        description=f"{kind.title} that VYE has ready for BDN on a business day: read once VYE "
+        "has closed the day's clone, normalised, checked against BDN's rules, and claimed in the "
+        "ledger so that no other day can send them. Those that break a rule are quarantined with "
+        "their reasons. Materialising an undelivered day reads the source again; a delivered one "
+        "is frozen.",
         check_specs=[
             checks.spec("every_record_has_one_place", [kind.name, "export_ready"], partitions)
         ],
@@ -105,11 +105,13 @@ def upload_file_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.Ass
             keep_upload_file,
             make_upload_file,
         )
+        from vye_pipeline.egress.due import refuse_before_its_time
         from vye_pipeline.egress.export import load_export_ready
         from vye_pipeline.ledger.models import LINE
         from vye_pipeline.records.layout import split_lines
 
         day = partition_date(context)
+        refuse_before_its_time(pipeline, day, kind, clock.now())
         export = load_export_ready(pipeline, day, kind)
         content = make_upload_file(kind, export)
         fingerprint = keep_upload_file(pipeline, day, kind, export, content)

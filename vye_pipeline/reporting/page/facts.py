@@ -19,7 +19,7 @@ from vye_pipeline.ledger.standing import records
 from vye_pipeline.ledger.views import open_items
 from vye_pipeline.records import KINDS
 from vye_pipeline.records.statuses import Status
-from vye_pipeline.reporting.calendar import MISSING, Day, calendar
+from vye_pipeline.reporting.calendar import CLOSED, MISSING, Day, calendar
 from vye_pipeline.reporting.timeline import as_it_stands, events
 
 DAYS_SHOWN = 250
@@ -96,7 +96,7 @@ def _days(
             **day.as_json(),
             "minutes_after_cut_off": _minutes_late(day, delivered),
             "standing": as_it_stands(day, business_calendar.deadline(day.partition_date))
-            if day.delivery != MISSING
+            if day.delivery not in {MISSING, CLOSED}
             else None,
         }
         for day in rows
