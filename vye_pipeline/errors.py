@@ -13,6 +13,8 @@ class Cause(StrEnum):
 
     UPLOAD = "upload"
     SOURCE = "source"
+    STORAGE = "storage"
+    LEDGER = "ledger"
     DEFECT = "defect"
 
 
@@ -78,6 +80,16 @@ def upload_error(what: str, *, is_transient: bool, next_step: str) -> PipelineEr
     return PipelineError(what, cause=Cause.UPLOAD, is_transient=is_transient, next_step=next_step)
 
 
+def storage_error(what: str, *, is_transient: bool, next_step: str) -> PipelineError:
+    """Returns a failure of the snapshots."""
+    return PipelineError(what, cause=Cause.STORAGE, is_transient=is_transient, next_step=next_step)
+
+
+def ledger_error(what: str, *, next_step: str) -> PipelineError:
+    """Returns the failure of a ledger that doesn't know what has been done."""
+    return PipelineError(what, cause=Cause.LEDGER, is_transient=False, next_step=next_step)
+
+
 def defect(what: str, *, next_step: str, is_transient: bool = False) -> PipelineError:
-    """Returns a failure of the pipeline itself: its code, its ledger or its snapshots."""
+    """Returns a failure of the pipeline itself."""
     return PipelineError(what, cause=Cause.DEFECT, is_transient=is_transient, next_step=next_step)

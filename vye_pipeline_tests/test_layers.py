@@ -33,6 +33,7 @@ LAYERS = (
     ("context",),
     ("egress",),
     ("reconciliation",),
+    ("recovery",),
     ("reporting",),
     ("alerting",),
     ("orchestration", "definitions"),

@@ -16,6 +16,10 @@ from vye_pipeline.records import Kind
 REVISION = r"\.r(?P<revision>[2-9]|[1-9][0-9]+)"
 FEED_NAME = "WAVE.txt"
 INBOUND = "inbound/"
+OUTBOUND = "outbound/"
+OUTBOUND_KEY = re.compile(
+    rf"{OUTBOUND}(?P<day>[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})/[^/]+?(?:{REVISION})?", re.DOTALL
+)
 SEQUENCE = r"\.(?P<sequence>[2-9]|[1-9][0-9]+)"
 
 
@@ -40,7 +44,21 @@ def file_name(kind: Kind, partition_date: date, revision: int = 1) -> str:
 
 def outbound_key(kind: Kind, partition_date: date, revision: int = 1) -> str:
     """Returns the key under which a partition's file is put."""
-    return f"outbound/{partition_date}/{file_name(kind, partition_date, revision)}"
+    return f"{OUTBOUND}{partition_date}/{file_name(kind, partition_date, revision)}"
+
+
+def outbound_place(kind: Kind, key: str) -> tuple[date, int] | None:
+    """Returns partition date and revision of the file that a key is of, None if of no such file."""
+    match = OUTBOUND_KEY.fullmatch(key)
+    if match is None:
+        return None
+    try:
+        partition_date = date.fromisoformat(match["day"])
+    except ValueError:
+        return None
+    revision = int(match["revision"] or 1)
+    is_ours = key == outbound_key(kind, partition_date, revision)
+    return (partition_date, revision) if is_ours else None
 
 
 def inbound_prefix(partition_date: date) -> str:

@@ -18,6 +18,7 @@ import click
 
 from vye_pipeline.actor import actor
 from vye_pipeline.business_days import end_of_day
+from vye_pipeline.cli.recovery import recover
 from vye_pipeline.cli.sandbox import database, simulate
 from vye_pipeline.cli.words import DATE, IsoDate, KindName, Note
 from vye_pipeline.containment import contained
@@ -255,10 +256,13 @@ def _verify(settings: Settings, days: Sequence[date], *, as_json: bool) -> int:
     """Compares what lies in the object store with the ledger, and names what differs."""
     from vye_pipeline.cli.progress import waiting
     from vye_pipeline.context import Context
+    from vye_pipeline.egress.comparison import all_forgotten
     from vye_pipeline.egress.redeliver import ObjectState, verify
 
+    context = Context(settings)
     with waiting("reading every object"):
-        results = verify(Context(settings), days)
+        results = verify(context, days)
+        unknown = all_forgotten(context, datetime.now(UTC))
     wrong = [one for one in results if one.state != ObjectState.INTACT]
     if as_json:
         click.echo(json.dumps([one.as_json() for one in results], indent=2))
@@ -266,7 +270,9 @@ def _verify(settings: Settings, days: Sequence[date], *, as_json: bool) -> int:
         for one in wrong:
             click.echo(f"{one.sent.partition_date} {one.sent.kind}: {one.in_words()}")
         click.echo(f"{len(results) - len(wrong)} of {len(results)} objects are as they were sent")
-    return FAILED if wrong else SUCCESS
+    for key in unknown:
+        _complain(f"the ledger is older than the store: it doesn't know {key}. Next: vye recover")
+    return FAILED if wrong or unknown else SUCCESS
 
 
 @vye.command()
@@ -452,6 +458,7 @@ def report(out: Path | None) -> int:
 
 
 vye.add_command(database)
+vye.add_command(recover)
 vye.add_command(simulate)
 
 

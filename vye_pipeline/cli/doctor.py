@@ -25,6 +25,7 @@ from vye_pipeline.errors import PipelineError, UsageError
 from vye_pipeline.ledger import schema
 from vye_pipeline.ledger.connection import ledger_database
 from vye_pipeline.ledger.models import CONTACT_LOOKUPS
+from vye_pipeline.records import KINDS
 from vye_pipeline.settings import Settings
 from vye_pipeline.vye_database.connection import vye_write_database
 from vye_pipeline.vye_database.personal import IDENTITIES
@@ -66,6 +67,7 @@ def examine(settings: Settings, now: datetime) -> Iterator[Finding]:
     yield examined("ledger", lambda: _ledger(settings))
     yield examined("object store", lambda: _object_store(context))
     yield examined("snapshots", lambda: _snapshots(context))
+    yield examined("second memory", lambda: _second_memory(context, now))
 
 
 def examined(subject: str, examination: Examination) -> Finding:
@@ -214,6 +216,29 @@ def _object_store(context: Context) -> Finding:
         return Finding("object store", Health.BAD, words, "see docs/deployment/bucket-policy.json")
     words = "objects can be put once, read, listed and removed"
     return Finding("object store", Health.GOOD, words)
+
+
+def _second_memory(context: Context, now: datetime) -> Finding:
+    """Says whether ledger, store and snapshots know the same deliveries."""
+    from vye_pipeline.egress.comparison import all_forgotten, is_anything_ours, unremembered
+
+    engine = ledger_database(context.settings).engine()
+    if not schema.is_current(engine):
+        if schema.is_empty(engine) and is_anything_ours(context):
+            words = "there is no ledger, but files and records of its deliveries are there"
+            remedy = "restore its backup; then, or without one, vye recover"
+            return Finding("second memory", Health.BAD, words, remedy)
+        return Finding("second memory", Health.GOOD, "there is nothing to compare yet")
+    unknown = all_forgotten(context, now)
+    if unknown:
+        words = f"the ledger is older than the store: it doesn't know {', '.join(unknown[:5])}"
+        return Finding("second memory", Health.BAD, words, "vye recover")
+    missing = sum(len(unremembered(context, kind)) for kind in KINDS)
+    if missing:
+        words = f"{missing} deliveries are not remembered in the snapshots"
+        return Finding("second memory", Health.WARNING, words, "vye recover")
+    words = "ledger, store and snapshots know the same deliveries"
+    return Finding("second memory", Health.GOOD, words)
 
 
 def _snapshots(context: Context) -> Finding:

@@ -1,62 +1,109 @@
-"""Putting a file where BDN reads it: every try is on record before it begins."""
+"""Putting a file where BDN reads it: announced before, on record after, each try of it known.
+
+The ledger is held against the stores first: one that is older than they are puts nothing.
+"""
 
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import date, datetime
+from dataclasses import replace
+from datetime import datetime
 
+import pandas as pd
+
+from vye_pipeline.bdn.file_names import outbound_key
 from vye_pipeline.context import Context
+from vye_pipeline.egress import memory
+from vye_pipeline.egress.comparison import refuse_if_older
+from vye_pipeline.egress.memory import Memory, Rows, remember
 from vye_pipeline.errors import PipelineError, upload_error
-from vye_pipeline.ledger.models import REFUSED, SUCCEEDED, UNKNOWN
+from vye_pipeline.ledger.models import REFUSED, SUCCEEDED, TRIES, UNKNOWN
 from vye_pipeline.records import Kind
 from vye_pipeline.storage.object_store import KeyTaken
 
 
 def put_file(
     context: Context,
-    partition_date: date,
     kind: Kind,
     content: bytes,
     *,
-    object_key: str,
-    fingerprint: str,
-    revision: int = 1,
+    file: Memory,
+    announcement: Rows,
+    record: Rows,
     now: datetime,
 ) -> None:
-    """Puts a file once, and records the try: its beginning before it, how it ended after it.
+    """Puts a file once; one that is known to have been put isn't put again.
 
     Args:
         context: databases and stores.
-        partition_date: of the file.
-        kind: of its records.
+        kind: of the records.
         content: the file.
-        object_key: where it is put.
-        fingerprint: of the content.
-        revision: 1 for the file as it is delivered first, from 2 for a redelivery.
+        file: which one it is.
+        announcement: the rows of the ledger from which the delivery can be rebuilt.
+        record: the rows that the ledger has once the file is put.
         now: with zone.
 
     Raises:
-        PipelineError: upload: the object store refuses it, or holds other bytes under its key.
+        PipelineError: ledger: it is older than the store; upload: the object store refuses the
+            file, or holds other bytes under its key; storage: the snapshots failed.
     """
+    if not context.ledger.is_put(file.partition_date, kind, file.revision, file.fingerprint):
+        refuse_if_older(context, kind, now)
+        _try(context, kind, content, file, announcement, now)
+    remember(context, replace(file, state=memory.DELIVERED), record)
+
+
+def _try(
+    context: Context,
+    kind: Kind,
+    content: bytes,
+    file: Memory,
+    announcement: Rows,
+    now: datetime,
+) -> None:
+    """Tries a put, which is on record before it begins, and records how it ended."""
     try_id = context.ledger.begin_try(
-        partition_date, kind, revision=revision, fingerprint=fingerprint, begun_at=now
+        file.partition_date,
+        kind,
+        revision=file.revision,
+        fingerprint=file.fingerprint,
+        begun_at=now,
     )
+    key = outbound_key(kind, file.partition_date, file.revision)
     try:
-        context.objects.put_once(object_key, content)
+        if not remember(context, file, {**announcement, TRIES.name: _row(file, now)}):
+            memory.forget(context, replace(file, state=memory.REFUSED))  # of an earlier try
+        context.objects.put_once(key, content)
     except PipelineError as error:
-        outcome = REFUSED if _is_refused(context, object_key, error) else UNKNOWN
-        context.ledger.end_try(try_id, outcome, now)
-        if isinstance(error, KeyTaken):
-            raise _named(context, object_key, fingerprint, error) from None
-        raise
+        is_refused = _is_refused(context, key, error)
+        context.ledger.end_try(try_id, REFUSED if is_refused else UNKNOWN, now)
+        if is_refused:
+            with suppress(PipelineError):
+                remember(context, replace(file, state=memory.REFUSED), {})
+        raise _in_words(context, key, file, error) from None
     context.ledger.end_try(try_id, SUCCEEDED, now)
 
 
-def _named(context: Context, object_key: str, fingerprint: str, error: KeyTaken) -> PipelineError:
-    """Names both fingerprints of a conflict (bdn-interface.md, part 2)."""
-    lying = context.fingerprint_at(object_key) or "nothing any more"
+def _row(file: Memory, begun_at: datetime) -> pd.DataFrame:
+    """Returns a try as it would stand in the ledger, from which it may be lost."""
+    row = {
+        "partition_date": file.partition_date,
+        "kind": file.kind,
+        "revision": file.revision,
+        "fingerprint": file.fingerprint,
+        "begun_at": begun_at,
+        "outcome": UNKNOWN,
+    }
+    return pd.DataFrame([row])
+
+
+def _in_words(context: Context, key: str, file: Memory, error: PipelineError) -> PipelineError:
+    """Returns the error; of a conflict one that names both fingerprints (bdn-interface.md)."""
+    if not isinstance(error, KeyTaken):
+        return error
+    lying = context.fingerprint_at(key) or "nothing any more"
     return upload_error(
-        f"{error.what}: fingerprint {lying} lies there, {fingerprint} was put",
+        f"{error.what}: fingerprint {lying} lies there, {file.fingerprint} was put",
         is_transient=False,
         next_step=error.next_step,
     )

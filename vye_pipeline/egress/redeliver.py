@@ -7,14 +7,18 @@ under the first name, and who asked for it and why is recorded before anything i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 
+import pandas as pd
+
 from vye_pipeline.context import Context
 from vye_pipeline.egress.deliver import load_upload_file
+from vye_pipeline.egress.memory import Memory, Rows
 from vye_pipeline.egress.put import put_file
 from vye_pipeline.errors import UsageError
+from vye_pipeline.ledger.models import REDELIVERIES
 from vye_pipeline.ledger.rows import RedeliveryRow, SentObject
 from vye_pipeline.records import KINDS, Kind
 
@@ -124,13 +128,16 @@ def redeliver(
         )
         put_file(
             context,
-            partition_date,
             kind,
             content,
-            object_key=requested.object_key,
-            fingerprint=requested.fingerprint,
-            revision=requested.revision,
+            file=Memory(partition_date, kind.name, requested.revision, 1, requested.fingerprint),
+            announcement=_rows(requested),
+            record=_rows(replace(requested, redelivered_at=now)),
             now=now,
         )
         context.ledger.redeliver(requested, now)
     return requested
+
+
+def _rows(redelivery: RedeliveryRow) -> Rows:
+    return {REDELIVERIES.name: pd.DataFrame([vars(redelivery)])}

@@ -81,6 +81,15 @@ class AnsweringVerbs(LedgerConnection):
             return read_frame(connection, query)
 
     @retried
+    def acknowledgement_rows(self, partition_date: date, kind: Kind) -> pd.DataFrame:
+        """Returns all that is kept of a partition's acknowledgements, but their bytes."""
+        query = select(*ACKNOWLEDGEMENTS.c).where(
+            *of_partition(ACKNOWLEDGEMENTS, partition_date, kind)
+        )
+        with self.transaction() as connection:
+            return read_frame(connection, query)
+
+    @retried
     def record_feed(self, **row: object) -> None:
         """Keeps what a feed is; of a known one nothing."""
         key = (FEEDS.c.feed_date == row["feed_date"], FEEDS.c.fingerprint == row["fingerprint"])

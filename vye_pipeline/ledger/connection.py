@@ -86,7 +86,7 @@ def ledger_database(settings: Settings) -> Database:
         "the ledger",
         "VYE_LEDGER_URL",
         settings.ledger_database_url,
-        Cause.DEFECT,
+        Cause.LEDGER,
         settings.allow_cleartext,
     )
 

@@ -103,15 +103,7 @@ class DeliveringVerbs(LedgerConnection):
         Raises:
             PipelineError: source: the file is not the one that is announced (any more).
         """
-        receipt = Receipt(
-            partition_date=file.partition_date,
-            kind=file.kind,
-            object_key=file.object_key,
-            fingerprint=file.fingerprint or "",
-            byte_count=file.byte_count or 0,
-            line_count=file.line_count or 0,
-            delivered_at=delivered_at,
-        )
+        receipt = file.receipt(delivered_at)
         with self.transaction() as connection:
             known = receipt_of(connection, file.partition_date, kind)
             if known is not None:

@@ -15,12 +15,13 @@ from vye_pipeline.ledger.models import METADATA
 INSERT_ONLY = {
     "actions": None,
     "contact_lookups": None,
+    "decisions": None,
     "failures": None,
     "redeliveries": "redelivered_at",
     "resolutions": None,
 }
 # Tables whose rows say who has made them: PostgreSQL signs them with the session's user.
-SIGNED = ("actions", "contact_lookups", "redeliveries", "resolutions")
+SIGNED = ("actions", "contact_lookups", "decisions", "redeliveries", "resolutions")
 REFUSED = "takes inserts only"
 PREFIX = "guard_"
 

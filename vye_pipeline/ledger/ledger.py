@@ -14,6 +14,8 @@ from vye_pipeline.ledger.connection import opened
 from vye_pipeline.ledger.delivering import DeliveringVerbs
 from vye_pipeline.ledger.gaps import GapVerbs
 from vye_pipeline.ledger.membership import MembershipVerbs
+from vye_pipeline.ledger.recovering import RecoveringVerbs
+from vye_pipeline.ledger.remembering import RememberingVerbs
 from vye_pipeline.ledger.trying import TryingVerbs
 from vye_pipeline.settings import Settings
 
@@ -24,6 +26,8 @@ class Ledger(
     GapVerbs,
     DeliveringVerbs,
     TryingVerbs,
+    RememberingVerbs,
+    RecoveringVerbs,
     AnsweringVerbs,
     ActingVerbs,
 ):

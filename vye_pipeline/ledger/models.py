@@ -36,6 +36,11 @@ SUCCEEDED = "succeeded"
 REFUSED = "refused"
 UNKNOWN = "unknown"
 
+# What people decide (`vye recover`).
+WAS_DELIVERED = "delivered"
+WAS_NOT_DELIVERED = "not delivered"
+DISOWNED = "disowned"
+
 # All tables of the ledger.
 METADATA = MetaData(
     naming_convention={
@@ -234,7 +239,25 @@ FAILURES = Table(
     Column("next_step", String, nullable=False),
     Column("record_count", Identifier, nullable=False),
     Column("profile_count", Identifier, nullable=False),
-    CheckConstraint("cause IN ('upload', 'source', 'defect')", name="cause"),
+    CheckConstraint("cause IN ('upload', 'source', 'storage', 'ledger', 'defect')", name="cause"),
+)
+
+# One row a time that a person has decided what the ledger and the stores can't tell.
+DECISIONS = Table(
+    "decisions",
+    METADATA,
+    Column("id", Identifier, primary_key=True, autoincrement=True),
+    Column("decision", String, nullable=False),
+    Column("object_key", String, nullable=False),
+    Column("fingerprint", String, nullable=False),
+    Column("decided_by", String, nullable=False),
+    Column("database_user", String),
+    Column("decided_at", UtcDateTime, nullable=False),
+    Column("reason", String, nullable=False),
+    CheckConstraint(
+        f"decision IN ('{WAS_DELIVERED}', '{WAS_NOT_DELIVERED}', '{DISOWNED}')",
+        name="decision",
+    ),
 )
 
 # One row an acknowledgement as it came; its bytes lie in a snapshot.

@@ -32,6 +32,18 @@ class FileRow:
     byte_count: int | None = None
     line_count: int | None = None
 
+    def receipt(self, delivered_at: datetime) -> Receipt:
+        """Returns the receipt that a rendered file has once it is delivered."""
+        return Receipt(
+            partition_date=self.partition_date,
+            kind=self.kind,
+            object_key=self.object_key,
+            fingerprint=self.fingerprint or "",
+            byte_count=self.byte_count or 0,
+            line_count=self.line_count or 0,
+            delivered_at=delivered_at,
+        )
+
 
 @dataclass(frozen=True)
 class Receipt:

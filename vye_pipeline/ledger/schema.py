@@ -37,6 +37,12 @@ def is_current(engine: Engine) -> bool:
     return bool(found == REVISION)
 
 
+def is_empty(engine: Engine) -> bool:
+    """Says whether a ledger was never made here."""
+    with engine.connect() as connection:
+        return not inspect(connection).has_table("alembic_version")
+
+
 def upgrade(
     engine: Engine, open_snapshots: Callable[[], SnapshotStore], revision: str = HEAD
 ) -> None:

@@ -33,18 +33,23 @@ def supersede(connection: Connection, kind: Kind, partition_date: date) -> int:
         return 0
     marked = _mark_overtaken(connection, kind, partition_date)
     if marked:
-        _number_lines(connection, kind, partition_date)
-        connection.execute(
-            update(FILES)
-            .where(*of_partition(FILES, partition_date, kind))
-            .values(
-                claims_version=FILES.c.claims_version + 1,
-                fingerprint=None,
-                byte_count=None,
-                line_count=None,
-            )
-        )
+        take_back(connection, kind, partition_date)
     return marked
+
+
+def take_back(connection: Connection, kind: Kind, partition_date: date) -> None:
+    """Numbers the lines that are left anew, and takes back the file that was made of more."""
+    _number_lines(connection, kind, partition_date)
+    connection.execute(
+        update(FILES)
+        .where(*of_partition(FILES, partition_date, kind))
+        .values(
+            claims_version=FILES.c.claims_version + 1,
+            fingerprint=None,
+            byte_count=None,
+            line_count=None,
+        )
+    )
 
 
 def _may_be_overtaken(connection: Connection, kind: Kind, partition_date: date) -> bool:

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from sqlalchemy import func, insert, select, update
 
 from vye_pipeline.ledger.connection import LedgerConnection, of_partition
-from vye_pipeline.ledger.models import FILES, REFUSED, TRIES, UNKNOWN
+from vye_pipeline.ledger.models import FILES, REFUSED, SUCCEEDED, TRIES, UNKNOWN
 from vye_pipeline.records import Kind
 from vye_pipeline.retries import retried
 
@@ -59,6 +59,18 @@ class TryingVerbs(LedgerConnection):
         ended = update(TRIES).where(TRIES.c.id == try_id)
         with self.transaction() as connection:
             connection.execute(ended.values(outcome=outcome, ended_at=ended_at))
+
+    @retried
+    def is_put(self, partition_date: date, kind: Kind, revision: int, fingerprint: str) -> bool:
+        """Says whether a put of these bytes is known to have succeeded."""
+        query = select(func.count()).where(
+            *of_partition(TRIES, partition_date, kind),
+            TRIES.c.revision == revision,
+            TRIES.c.fingerprint == fingerprint,
+            TRIES.c.outcome == SUCCEEDED,
+        )
+        with self.transaction() as connection:
+            return bool(connection.scalar(query))
 
     @retried
     def first_try(self, partition_date: date, kind: Kind, revision: int = 1) -> datetime | None:

@@ -251,7 +251,7 @@ def _delivery_history() -> View:
             "object_key": "where the file lies or was to lie; null if nothing had been read yet",
             "fingerprint": "a keyed digest of the file; null for a failure",
             "line_count": "lines of the file, or records that the failure held back",
-            "cause": "of a failure: upload, source or defect",
+            "cause": "of a failure: upload, source, storage, ledger or defect",
             "what": "what went wrong, or why it was delivered again",
         },
         select(*each.c),

@@ -21,6 +21,7 @@ from vye_pipeline.context import Context
 from vye_pipeline.egress.deliver import load_upload_file
 from vye_pipeline.ledger.models import LINE, QUARANTINED, REPLACED, SUPERSEDED
 from vye_pipeline.reconciliation.diff import compare
+from vye_pipeline.reconciliation.remembered import remember_answer
 from vye_pipeline.records import Kind
 from vye_pipeline.records.statuses import Status
 
@@ -74,6 +75,7 @@ def receive(context: Context, partition_date: date, kind: Kind, now: datetime) -
             accepted_count=read.accepted_count,
             rejected_count=read.rejected_count,
         )
+        remember_answer(context, partition_date, kind, place, kept.fingerprint)
     return received
 
 

@@ -13,14 +13,15 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-from vye_pipeline.errors import UsageError, defect
+from vye_pipeline.errors import Cause, PipelineError, UsageError, storage_error
 from vye_pipeline.settings import Settings
 from vye_pipeline.storage.folder_store import FolderStore
 from vye_pipeline.storage.object_store import ObjectMissing, ObjectStore
@@ -63,7 +64,8 @@ class SnapshotStore:
         Raises:
             PipelineError: the store failed.
         """
-        self._store.put(name, self._encrypted(name, content))
+        with _as_storage():
+            self._store.put(name, self._encrypted(name, content))
 
     def keep(self, stem: str, content: bytes) -> Kept:
         """Stores bytes as they came, once, under a name that ends with their fingerprint.
@@ -89,14 +91,16 @@ class SnapshotStore:
                 END_OF_NAME
             )
         except InvalidToken:
-            raise defect(
+            raise storage_error(
                 f"the snapshot {name} is damaged or was written with another key",
+                is_transient=False,
                 next_step="add the key it was written with to the end of VYE_SNAPSHOT_KEY, "
                 "or restore the snapshot",
             ) from None
         if sealed_name != name.encode():
-            raise defect(
+            raise storage_error(
                 f"the snapshot {name} holds what was written under another name",
+                is_transient=False,
                 next_step="restore the snapshot; somebody has swapped or renamed it",
             )
         return _decompressed(content)
@@ -115,7 +119,8 @@ class SnapshotStore:
         Raises:
             PipelineError: the store failed.
         """
-        return [found.key for found in self._store.list(prefix)]
+        with _as_storage():
+            return [found.key for found in self._store.list(prefix)]
 
     def fingerprint(self, content: bytes) -> str:
         """Returns a keyed digest of bytes, in hex: the same bytes always have the same.
@@ -135,9 +140,9 @@ class SnapshotStore:
 
     @cached_property
     def _fingerprint_key(self) -> bytes:
-        try:
-            encrypted = self._store.get(FINGERPRINT_KEY)
-        except ObjectMissing:
+        with _as_storage():
+            encrypted = self._store.find(FINGERPRINT_KEY)
+        if encrypted is None:
             self._make_fingerprint_key()
             encrypted = self._sealed(FINGERPRINT_KEY)
         key = self.get(FINGERPRINT_KEY)
@@ -150,13 +155,15 @@ class SnapshotStore:
     def _make_fingerprint_key(self) -> None:
         """Makes the key if nothing was named with one yet; of two at once, one key stays."""
         if any(FINGERPRINTED.search(name) for name in self.names("")):
-            raise defect(
+            raise storage_error(
                 f"{FINGERPRINT_KEY} is missing among the snapshots",
+                is_transient=False,
                 next_step=f"restore {FINGERPRINT_KEY}: nothing that was sent can be recognised "
                 "without it",
             )
         key = self._encrypted(FINGERPRINT_KEY, secrets.token_bytes(32))
-        self._store.create(FINGERPRINT_KEY, key)
+        with _as_storage():
+            self._store.create(FINGERPRINT_KEY, key)
 
     def has_any(self, of_what: str) -> bool:
         """Says whether there is any snapshot of something, of whatever partition and kind.
@@ -172,18 +179,37 @@ class SnapshotStore:
         Raises:
             PipelineError: the store failed.
         """
-        self._store.delete(name)
+        with _as_storage():
+            self._store.delete(name)
 
     def _encrypted(self, name: str, content: bytes) -> bytes:
         return self._cipher.encrypt(name.encode() + END_OF_NAME + _compressed(content))
 
     def _sealed(self, name: str) -> bytes:
-        try:
-            return self._store.get(name)
-        except ObjectMissing:
-            raise defect(
-                f"the snapshot {name} is missing", next_step="restore the snapshot"
-            ) from None
+        with _as_storage():
+            sealed = self._store.find(name)
+        if sealed is None:
+            raise storage_error(
+                f"the snapshot {name} is missing",
+                is_transient=False,
+                next_step="restore the snapshot",
+            )
+        return sealed
+
+
+@contextmanager
+def _as_storage() -> Iterator[None]:
+    """Tells failures of the snapshots' store from those of the one that BDN reads."""
+    try:
+        yield
+    except PipelineError as error:
+        if error.cause is not Cause.UPLOAD:
+            raise
+        raise storage_error(
+            f"the snapshots: {error.what}",
+            is_transient=error.is_transient,
+            next_step=error.next_step,
+        ) from None
 
 
 def open_snapshots(settings: Settings) -> SnapshotStore:

@@ -38,6 +38,7 @@ CHOSEN = {
     "cause": "upload",
     "revision": 2,
     "outcome": "unknown",
+    "decision": "disowned",
     "evidence": "confirmed_by_feed",
 }
 # What PostgreSQL finds by ranges of blocks.

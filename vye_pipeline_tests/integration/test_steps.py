@@ -60,7 +60,7 @@ def test_a_lost_snapshot_fails_the_step_that_needs_it_on_record(
     assert user_failure
     assert "restore the snapshot" in (user_failure.description or "")
     day = rehearsal.day(DAY, VERIFICATIONS)
-    assert (day.delivery, day.cause) == ("failed", "defect")
+    assert (day.delivery, day.cause) == ("failed", "storage")
 
 
 def test_a_step_before_its_turn_says_what_to_run(

@@ -179,7 +179,7 @@ def test_what_the_ledgers_server_says_is_understood(
                 else:
                     assert len(failures) == (0 if condition.is_transient else 1)
                 for failure in failures:
-                    assert failure.cause is Cause.DEFECT
+                    assert failure.cause is Cause.LEDGER
                     assert failure.is_transient == condition.is_transient
                     assert failure.what.startswith("the ledger: ")
                     assert condition.says in failure.what
@@ -195,7 +195,7 @@ def unreachable(settings: Settings, name: str) -> Settings:
 
 
 @pytest.mark.parametrize(
-    ("setting", "cause"), [("database_url", Cause.SOURCE), ("ledger_url", Cause.DEFECT)]
+    ("setting", "cause"), [("database_url", Cause.SOURCE), ("ledger_url", Cause.LEDGER)]
 )
 def test_a_server_that_refuses_connections_is_named(
     setting: str,
@@ -297,7 +297,7 @@ def test_a_full_disk_below_sqlite_is_named(
     with sqlite_worlds.copy(tmp_path / "trial") as settings:
         with full_disk(settings):
             failures = Rehearsal.open(settings).egress(DAY)
-        assert [(one.cause, one.is_transient) for one in failures] == [(Cause.DEFECT, False)] * 3
+        assert [(one.cause, one.is_transient) for one in failures] == [(Cause.LEDGER, False)] * 3
         assert {one.what for one in failures} == {"the ledger: its disk is full"}
         finish(settings, sqlite_worlds.reference, row)
 

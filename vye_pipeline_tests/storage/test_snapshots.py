@@ -98,7 +98,7 @@ def test_a_snapshot_with_any_character_changed_is_refused_by_name(
     with pytest.raises(PipelineError, match=f"the snapshot {NAME} is damaged") as caught:
         snapshots.get(NAME)
     assert "DOE" not in str(caught.value)
-    assert (caught.value.cause, caught.value.is_transient) == (Cause.DEFECT, False)
+    assert (caught.value.cause, caught.value.is_transient) == (Cause.STORAGE, False)
 
 
 def test_two_snapshots_that_were_swapped_are_refused(
@@ -112,13 +112,13 @@ def test_two_snapshots_that_were_swapped_are_refused(
     for name in ("a", "ab"):
         with pytest.raises(PipelineError, match=f"the snapshot {name} holds") as caught:
             snapshots.get(name)
-        assert (caught.value.cause, caught.value.is_transient) == (Cause.DEFECT, False)
+        assert (caught.value.cause, caught.value.is_transient) == (Cause.STORAGE, False)
 
 
 def test_a_missing_snapshot_is_a_defect_that_names_it(snapshots: SnapshotStore) -> None:
     with pytest.raises(PipelineError, match=f"the snapshot {NAME} is missing") as caught:
         snapshots.get(NAME)
-    assert (caught.value.cause, caught.value.is_transient) == (Cause.DEFECT, False)
+    assert (caught.value.cause, caught.value.is_transient) == (Cause.STORAGE, False)
 
 
 def test_beside_a_sqlite_ledger_the_key_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:

@@ -1,0 +1,158 @@
+"""Whether the ledger knows all that has been put, before anything more is.
+
+A ledger that was restored from a backup, or lost and made anew, doesn't know what was delivered
+since. The object store and the second memory (memory.py) do. Looked at are the partitions without
+a receipt and those from the newest receipt on, by whole months: what lies there grows with
+the days that are open, not with the history (bdn-interface.md, part 2).
+"""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from vye_pipeline.bdn.file_names import OUTBOUND, outbound_key, outbound_place
+from vye_pipeline.business_days import NEW_YORK
+from vye_pipeline.context import Context
+from vye_pipeline.egress.memory import DELIVERED, DISOWNED, Memory, memories
+from vye_pipeline.errors import ledger_error
+from vye_pipeline.ledger.remembering import Known
+from vye_pipeline.records import KINDS, Kind
+
+MOST_MONTHS = 12  # of more, everything is listed at once
+MOST_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """A file that was put, or was about to be, and that the ledger doesn't know.
+
+    Attributes:
+        partition_date: of the file.
+        revision: 1 for the file as it was delivered first, from 2 for a redelivery.
+        object_key: where it lies or was to lie.
+        memory: what the snapshots have of it, None where only an object is there.
+    """
+
+    partition_date: date
+    revision: int
+    object_key: str
+    memory: Memory | None
+
+
+def forgotten(context: Context, kind: Kind, now: datetime) -> list[Forgotten]:
+    """Returns what lies in the object store or the snapshots and the ledger doesn't know.
+
+    Args:
+        context: databases and stores.
+        kind: of the records.
+        now: with zone.
+
+    Raises:
+        PipelineError: a store can't be listed, or the ledger can't be read.
+    """
+    months = _months(context, kind, now)
+    known = context.ledger.known(kind, [_span(month) for month in months if month])
+    return [
+        one
+        for month in months
+        for one in (*_objects(context, kind, month, known), *_memories(context, kind, month, known))
+    ]
+
+
+def all_forgotten(context: Context, now: datetime) -> list[str]:
+    """Returns the keys of what the ledger doesn't know, of all kinds.
+
+    Raises:
+        PipelineError: a store can't be listed, or the ledger can't be read.
+    """
+    return sorted({one.object_key for kind in KINDS for one in forgotten(context, kind, now)})
+
+
+def refuse_if_older(context: Context, kind: Kind, now: datetime) -> None:
+    """Keeps a ledger that has forgotten something from putting anything of that kind.
+
+    Raises:
+        PipelineError: ledger: it is older than the store; or a store or the ledger failed.
+    """
+    found = forgotten(context, kind, now)
+    if found:
+        keys = sorted({one.object_key for one in found})
+        more = f" and {len(keys) - MOST_NAMED} more" if len(keys) > MOST_NAMED else ""
+        raise ledger_error(
+            f"the ledger is older than the store: it doesn't know {', '.join(keys[:MOST_NAMED])}"
+            f"{more}",
+            next_step="vye recover",
+        )
+
+
+def is_anything_ours(context: Context) -> bool:
+    """Says whether a file of ours lies in the object store, or a memory of one in the snapshots."""
+    return any(
+        outbound_place(kind, stored.key)
+        for kind in KINDS
+        for stored in context.objects.list(OUTBOUND)
+    ) or any(memories(context, kind.name) for kind in KINDS)
+
+
+def unremembered(context: Context, kind: Kind) -> set[date]:
+    """Returns the partitions with a receipt of which the snapshots have no record."""
+    remembered = {
+        one.partition_date
+        for one in memories(context, kind.name)
+        if (one.state, one.revision) == (DELIVERED, 1)
+    }
+    return context.ledger.receipt_dates(kind) - remembered
+
+
+def _months(context: Context, kind: Kind, now: datetime) -> list[str]:
+    """Returns the months to look at, as dates begin: `2025-04`; of too many only an empty text."""
+    received = context.ledger.receipt_dates(kind)
+    calendar = context.settings.calendar
+    days = calendar.business_days(context.settings.start_date, now.astimezone(NEW_YORK).date())
+    open_days = {day for day in days if day not in received}
+    months = {f"{day:%Y-%m}" for day in open_days | {max(received, default=date.min)} - {date.min}}
+    return sorted(months) if len(months) <= MOST_MONTHS else [""]
+
+
+def _span(month: str) -> tuple[date, date]:
+    first = date.fromisoformat(f"{month}-01")
+    return first, first.replace(day=monthrange(first.year, first.month)[1])
+
+
+def _objects(context: Context, kind: Kind, month: str, known: Known) -> Iterator[Forgotten]:
+    """Yields the unknown objects of ours: what others put under other names is theirs."""
+    tried = {(day, revision) for day, revision, _ in known.tried}
+    for stored in context.objects.list(f"{OUTBOUND}{month}"):
+        place = outbound_place(kind, stored.key)
+        if place is None or place in known.sent | tried or _is_rendered(place, known):
+            continue
+        if not _is_disowned(context, stored.key, known):
+            yield Forgotten(*place, stored.key, None)
+
+
+def _is_rendered(place: tuple[date, int], known: Known) -> bool:
+    """Says whether an object is compared with a rendered file before that is put."""
+    return place[1] == 1 and place[0] in known.rendered
+
+
+def _is_disowned(context: Context, key: str, known: Known) -> bool:
+    keys = {disowned for disowned, _ in known.disowned}
+    return key in keys and (key, context.fingerprint_at(key)) in known.disowned
+
+
+def _memories(context: Context, kind: Kind, month: str, known: Known) -> Iterator[Forgotten]:
+    for one in memories(context, kind.name, month):
+        place = (one.partition_date, one.revision)
+        is_tried = (*place, one.fingerprint) in known.tried
+        if one.state == DISOWNED:
+            continue
+        if one.state == DELIVERED:
+            will_be_finished = known.rendered.get(one.partition_date) == one.fingerprint
+            is_known = place in known.sent or (is_tried and will_be_finished)
+        else:
+            is_known = is_tried
+        if not is_known:
+            yield Forgotten(*place, outbound_key(kind, *place), one)
