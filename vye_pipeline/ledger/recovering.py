@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-from sqlalchemy import Connection, Table, delete, exists, insert, select, update
+from sqlalchemy import Connection, Table, delete, exists, func, insert, select, update
 
 from vye_pipeline.ledger.claiming import receipt_of
 from vye_pipeline.ledger.connection import (
@@ -20,10 +20,12 @@ from vye_pipeline.ledger.connection import (
 from vye_pipeline.ledger.models import (
     ACKNOWLEDGEMENTS,
     CLAIMS,
+    CLOSINGS,
     DECISIONS,
     DELIVERIES,
     FILES,
     FINDINGS,
+    OWNERS,
     PARTITION_CLONES,
     REDELIVERIES,
     TRIES,
@@ -76,6 +78,8 @@ class RecoveringVerbs(LedgerConnection):
             for table in (CLAIMS, PARTITION_CLONES):
                 connection.execute(delete(table).where(*of_partition(table, partition_date, kind)))
             _write_file(connection, partition_date, kind, rows[FILES.name], is_delivered)
+            for table in (CLOSINGS, OWNERS):
+                _insert_missing(connection, table, rows[table.name])
             for table in (PARTITION_CLONES, CLAIMS, FINDINGS):
                 append_frame(connection, table, _known_columns(table, rows[table.name]))
             if not is_delivered:
@@ -187,8 +191,35 @@ def _give_back(connection: Connection, kind: Kind, others: pd.DataFrame) -> None
         connection.execute(
             delete(CLAIMS).where(CLAIMS.c.kind == kind.name, CLAIMS.c.record_id.in_(ids))
         )
-    for day in others["partition_date"].unique():
-        take_back(connection, kind, date.fromisoformat(str(day)))
+    for text in others["partition_date"].unique():
+        day = date.fromisoformat(str(text))
+        take_back(connection, kind, day)
+        _count_anew(connection, kind, day)
+
+
+def _count_anew(connection: Connection, kind: Kind, partition_date: date) -> None:
+    """Writes how many records of each of its clones a partition has claimed now."""
+    mine = (
+        *of_partition(CLAIMS, partition_date, kind),
+        CLAIMS.c.bdn_clone_id == PARTITION_CLONES.c.bdn_clone_id,
+    )
+    total = func.coalesce(func.sum(CLAIMS.c.record_id), 0)
+    connection.execute(
+        update(PARTITION_CLONES)
+        .where(*of_partition(PARTITION_CLONES, partition_date, kind))
+        .values(
+            record_count=select(func.count()).where(*mine).scalar_subquery(),
+            record_id_sum=select(total).where(*mine).scalar_subquery(),
+        )
+    )
+
+
+def _insert_missing(connection: Connection, table: Table, frame: pd.DataFrame) -> None:
+    """Adds the rows whose key isn't there: what the ledger knows of a clone stays."""
+    for row in plain_rows(_known_columns(table, frame)):
+        same = [column == row[column.name] for column in table.primary_key]
+        if not connection.scalar(select(exists().where(*same))):
+            connection.execute(insert(table).values(row))
 
 
 def _write_file(

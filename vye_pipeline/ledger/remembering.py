@@ -12,11 +12,13 @@ from sqlalchemy import Column, ColumnElement, Table, and_, false, or_, select, t
 from vye_pipeline.ledger.connection import LedgerConnection, of_partition
 from vye_pipeline.ledger.models import (
     CLAIMS,
+    CLOSINGS,
     DECISIONS,
     DELIVERIES,
     DISOWNED,
     FILES,
     FINDINGS,
+    OWNERS,
     PARTITION_CLONES,
     REDELIVERIES,
     TRIES,
@@ -90,7 +92,7 @@ class RememberingVerbs(LedgerConnection):
 
     @retried
     def to_remember(self, partition_date: date, kind: Kind) -> dict[str, pd.DataFrame]:
-        """Returns a partition's rows by table: its file, clones, claims and findings."""
+        """Returns a partition's rows by table: file, clones, closings, owners, claims, findings."""
         findings = (
             select(*FINDINGS.c)
             .join(
@@ -106,7 +108,18 @@ class RememberingVerbs(LedgerConnection):
                 )
                 for table in REMEMBERED
             }
-            return rows | {FINDINGS.name: read_frame(connection, findings)}
+            owned = select(PARTITION_CLONES.c.bdn_clone_id).where(
+                *of_partition(PARTITION_CLONES, partition_date, kind)
+            )
+            closings = select(*CLOSINGS.c).where(CLOSINGS.c.bdn_clone_id.in_(owned))
+            owners = select(*OWNERS.c).where(
+                OWNERS.c.kind == kind.name, OWNERS.c.bdn_clone_id.in_(owned)
+            )
+            return rows | {
+                FINDINGS.name: read_frame(connection, findings),
+                CLOSINGS.name: read_frame(connection, closings),
+                OWNERS.name: read_frame(connection, owners),
+            }
 
 
 def _within(column: Column[object], spans: Sequence[tuple[date, date]]) -> ColumnElement[bool]:

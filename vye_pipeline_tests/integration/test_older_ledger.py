@@ -46,20 +46,20 @@ def rehearsal(embedded: Settings) -> Rehearsal:
 def test_a_restored_ledger_puts_nothing_and_names_what_it_does_not_know(
     rehearsal: Rehearsal, embedded: Settings
 ) -> None:
-    back_up(embedded, "ledger.db", "vye.db")
+    back_up(embedded)
     rehearsal.dawn()
     assert rehearsal.egress(SECOND) == []
     sent = rehearsal.sent()
-    restored = restore(embedded, "ledger.db", "vye.db")
+    restored = restore(embedded)
     restored.dawn()
-    failures = restored.egress(SECOND)
+    failures = restored.egress(THIRD)
     assert {failure.cause for failure in failures} == {Cause.LEDGER}
     for kind, failure in zip(KINDS, failures, strict=True):
         assert "the ledger is older than the store" in failure.what
         assert outbound_key(kind, SECOND) in failure.what
         assert failure.next_step == "vye recover"
-        assert restored.day(SECOND, kind).cause == "ledger"
-        assert restored.day(SECOND, kind).counts["undelivered"]
+        assert restored.day(THIRD, kind).cause == "ledger"
+        assert restored.day(THIRD, kind).counts["undelivered"]
     assert restored.sent() == sent
 
 
