@@ -26,8 +26,11 @@ docs: $(READY) ## write what commands print, and the pictures, into docs/ anew
 	@$(VENV)/bin/pytest -q -m long vye_pipeline_tests/integration/test_documentation.py --write-docs
 	@$(VENV)/bin/python -m vye_pipeline_tests.screenshots
 
+sbom: $(READY) ## write sbom.json: what production installs, from constraints.txt (CycloneDX)
+	@$(VENV)/bin/python .ci/sbom.py
+
 dev: $(READY) ## open the Dagster UI on http://localhost:3000, on what the demo left
-	@home=$$($(VENV)/bin/python -m vye_pipeline.orchestration.instance) && \
+	@umask 077; home=$$($(VENV)/bin/python -m vye_pipeline.orchestration.instance) && \
 	DAGSTER_HOME="$$home" PATH="$(CURDIR)/$(VENV)/bin:$$PATH" exec $(HEED_SIGNALS) $(VENV)/bin/dagster dev -w workspace.yaml
 
 lint: $(READY) ## check style, format and types
@@ -38,14 +41,15 @@ lint: $(READY) ## check style, format and types
 clean: ## remove the virtual environment and all that runs have left in data/local
 	@rm -rf $(VENV) data/local .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info
 
-$(READY): constraints.txt pyproject.toml
+$(READY): constraints.txt constraints-dev.txt pyproject.toml
 	@echo "making the virtual environment in $(VENV) (a minute or two, once)"
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
 	{ echo "Python 3.11 to 3.13 is needed: say which by make PYTHON=python3.11"; exit 1; }
 	@rm -rf $(VENV)
 	@$(PYTHON) -m venv $(VENV)
-	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r constraints.txt
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+	-r constraints.txt -r constraints-dev.txt
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: help demo test trials bench docs dev lint clean
+.PHONY: help demo test trials bench docs sbom dev lint clean

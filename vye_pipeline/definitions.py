@@ -42,6 +42,7 @@ from vye_pipeline.orchestration.sensors import (
     failed_egress_sensor,
     watch_sensor,
 )
+from vye_pipeline.private_files import make_files_private
 from vye_pipeline.records import KINDS
 from vye_pipeline.settings import Settings, load_settings
 
@@ -111,4 +112,5 @@ def _days_on_record(settings: Settings) -> list[date]:
     return days_on_record_if_readable(settings)
 
 
+make_files_private()  # a code server or a run begins here
 defs = build_definitions(Context(load_settings()))

@@ -22,6 +22,7 @@ LAYERS = (
         "outlets",
         "actor",
         "cleartext",
+        "private_files",
     ),
     ("columns",),
     ("sql",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vye_pipeline.errors import defect
+from vye_pipeline.outlets import Outlet, let_out
 from vye_pipeline.settings import Settings
 
 SLACK = "https://slack.com/api/"
@@ -38,14 +39,16 @@ class SlackNotifier(Notifier):
         self._channel = channel
 
     def send(self, text: str) -> None:
-        """See Notifier."""
-        self._call("chat.postMessage", channel=self._channel, text=text)
+        """See Notifier. Mentions and pictures of what others wrote stay text."""
+        shown = let_out(text, Outlet.SLACK)
+        quiet = {"unfurl_links": False, "unfurl_media": False, "link_names": False}
+        self._call("chat.postMessage", channel=self._channel, text=shown, **quiet)
 
     def check(self) -> None:
         """See Notifier."""
         self._call("auth.test")
 
-    def _call(self, method: str, **values: str) -> None:
+    def _call(self, method: str, **values: str | bool) -> None:
         from slack_sdk.errors import SlackApiError, SlackClientError
 
         try:
@@ -54,7 +57,7 @@ class SlackNotifier(Notifier):
             code = error.response["error"] if isinstance(error, SlackApiError) else type(error)
             reason = code if isinstance(code, str) else code.__name__
             raise defect(
-                f"Slack refused {method}: {reason}",
+                f"Slack refused {method}: {let_out(reason, Outlet.LOG)}",
                 is_transient=True,
                 next_step="check VYE_SLACK_TOKEN, VYE_SLACK_CHANNEL and that the bot is in it",
             ) from None

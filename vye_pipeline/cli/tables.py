@@ -15,6 +15,7 @@ from textwrap import fill
 import click
 
 from vye_pipeline.cli.health import Finding, Health
+from vye_pipeline.outlets import Outlet, let_out
 from vye_pipeline.records.statuses import MANUAL, Status
 from vye_pipeline.reporting.calendar import (
     CLOSED,
@@ -70,7 +71,7 @@ def show_affected(items: Sequence[Affected], rows_shown: int | None = None) -> N
             str(item.partition_date),
             item.kind,
             (DIM if item.resolved_at else STATUS_COLOURS[item.status])(item.status),
-            item.reason,
+            let_out(item.reason, Outlet.TERMINAL),
         )
         for item in items[:rows_shown]
     ]
@@ -86,7 +87,7 @@ def show_affected(items: Sequence[Affected], rows_shown: int | None = None) -> N
 def show_lines(lines: Iterable[str]) -> None:
     """Prints lines, each folded at the terminal's width; a key is never broken."""
     for line in lines:
-        click.echo(_folded(line, ""))
+        click.echo(_folded(let_out(line, Outlet.TERMINAL), ""))
 
 
 def show_older(start_date: date, days: Sequence[date]) -> None:
@@ -97,10 +98,10 @@ def show_older(start_date: date, days: Sequence[date]) -> None:
 
 def show_finding(finding: Finding) -> None:
     """Prints what the doctor found of one thing, and the remedy under it."""
-    words = _folded(f"{finding.subject}: {finding.words}", "  ")
+    words = _folded(let_out(f"{finding.subject}: {finding.words}", Outlet.TERMINAL), "  ")
     click.echo(MARKS[finding.health] + words.removeprefix(" "))
     if finding.remedy:
-        click.echo(_folded(finding.remedy, "    "))
+        click.echo(_folded(let_out(finding.remedy, Outlet.TERMINAL), "    "))
 
 
 def show_text(text: str, indent: str = "") -> None:

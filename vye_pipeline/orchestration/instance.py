@@ -13,6 +13,7 @@ from pathlib import Path
 import dagster as dg
 
 from vye_pipeline.errors import UsageError
+from vye_pipeline.private_files import checked_folder, make_files_private
 from vye_pipeline.settings import CHECKOUT, Settings, load_settings
 
 CONFIGURATION = "dagster.yaml"
@@ -24,6 +25,9 @@ def dagster_home(settings: Settings) -> Path:
 
     DAGSTER_HOME where it is set; else the checkout's dagster.yaml, with its storage moved to the
     settings' folder.
+
+    Raises:
+        UsageError: others may write there.
     """
     configured = os.environ.get("DAGSTER_HOME")
     if configured:
@@ -31,9 +35,9 @@ def dagster_home(settings: Settings) -> Path:
     home = settings.folder / "dagster"
     home.mkdir(parents=True, exist_ok=True)
     template = (CHECKOUT / CONFIGURATION).read_text(encoding="utf-8")
-    (home / CONFIGURATION).write_text(
-        template.replace(DEFAULT_STORAGE, str(home)), encoding="utf-8"
-    )
+    written = checked_folder(home) / f".{CONFIGURATION}.{os.getpid()}"
+    written.write_text(template.replace(DEFAULT_STORAGE, str(home)), encoding="utf-8")
+    written.replace(home / CONFIGURATION)  # whole, for it names the classes to load
     return home
 
 
@@ -50,6 +54,7 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
 
 
 if __name__ == "__main__":
+    make_files_private()
     chosen = load_settings()
     with open_instance(chosen) as instance:
         instance.get_run_records(limit=1)

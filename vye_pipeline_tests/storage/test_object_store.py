@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import resource
 import subprocess
@@ -266,3 +267,18 @@ def test_a_folder_store_never_imports_boto3(tmp_path: Path) -> None:
         "sys.exit('botocore' in sys.modules or 'boto3' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program, f"file://{tmp_path}"], check=True)
+
+
+def test_only_plain_files_are_objects(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path / "store")
+    store.put("inbound/plain", b"plain")
+    folder = tmp_path / "store" / "inbound"
+    (tmp_path / "outside").write_bytes(b"outside")
+    os.mkfifo(folder / "pipe")  # reading one waits for a writer
+    (folder / "link").symlink_to(tmp_path / "outside")
+    (folder / "loop").symlink_to(folder, target_is_directory=True)
+    (folder / "gone").symlink_to(tmp_path / "nowhere")
+    assert [found.key for found in store.list("inbound/")] == ["inbound/plain"]
+    for name in ("pipe", "link", "gone"):
+        with pytest.raises(ObjectMissing):
+            store.get(f"inbound/{name}")

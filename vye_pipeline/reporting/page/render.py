@@ -12,6 +12,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from vye_pipeline.context import Context
+from vye_pipeline.outlets import visible
 from vye_pipeline.reporting.page.facts import facts
 
 HERE = Path(__file__).parent
@@ -68,10 +69,16 @@ def _text(name: str) -> str:
     return (HERE / name).read_text(encoding="utf-8")
 
 
+def _seen(value: Any) -> Any:
+    """Spells what can't be seen in a text; the template escapes what HTML would take for a tag."""
+    return visible(value) if type(value) is str else value
+
+
 def _template() -> Any:
     environment = Environment(
         loader=FileSystemLoader(HERE),
         autoescape=True,
+        finalize=_seen,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
