@@ -376,7 +376,7 @@ def _show_contact(profile: int, reason: str | None) -> int:
         click.echo(f"user profile {profile} has given no telephone number or e-mail address")
     else:
         for way, value in vars(known).items():
-            click.echo(f"{way:<8}{value or '—'}")
+            click.echo(f"{way:<8}{let_out(value or '—', Outlet.TERMINAL)}")
     return SUCCESS
 
 
