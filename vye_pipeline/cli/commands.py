@@ -20,6 +20,7 @@ from vye_pipeline.actor import actor
 from vye_pipeline.business_days import end_of_day
 from vye_pipeline.cli.recovery import recover
 from vye_pipeline.cli.sandbox import database, simulate
+from vye_pipeline.cli.snapshots import snapshots
 from vye_pipeline.cli.words import DATE, IsoDate, KindName, Note
 from vye_pipeline.containment import contained
 from vye_pipeline.errors import PipelineError, UsageError
@@ -460,6 +461,7 @@ def report(out: Path | None) -> int:
 vye.add_command(database)
 vye.add_command(recover)
 vye.add_command(simulate)
+vye.add_command(snapshots)
 
 
 def _tell(partition_date: date, problems: Sequence[str], *, success: str) -> int:

@@ -105,6 +105,23 @@ class SnapshotStore:
             )
         return _decompressed(content)
 
+    def renew(self, name: str) -> bool:
+        """Encrypts a snapshot with the newest key, if it was written with an older one.
+
+        Returns:
+            Whether it was.
+
+        Raises:
+            PipelineError: as for `get`, or the store failed; the snapshot is as it was.
+        """
+        content = self.get(name)
+        try:
+            self._ciphers[0].decrypt(self._sealed(name))
+        except InvalidToken:
+            self.put(name, content)
+            return True
+        return False
+
     def exists(self, name: str) -> bool:
         """Says whether there is a snapshot of that name.
 

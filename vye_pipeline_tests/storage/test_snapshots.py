@@ -222,3 +222,24 @@ def test_no_second_key_of_fingerprints_is_made_where_something_is_named_with_one
     snapshots.delete(FINGERPRINT_KEY)
     with pytest.raises(PipelineError, match=f"restore {FINGERPRINT_KEY}"):
         SnapshotStore(FolderStore(folder), [OLD_KEY]).fingerprint(CONTENT)
+
+
+def test_an_old_key_can_be_withdrawn_once_all_is_renewed(
+    folder: Path, snapshots: SnapshotStore
+) -> None:
+    snapshots.put(NAME, CONTENT)
+    fingerprint = snapshots.fingerprint(CONTENT)
+    both = SnapshotStore(FolderStore(folder), [NEW_KEY, OLD_KEY])
+    assert all(both.renew(name) for name in both.names(""))
+    assert not any(both.renew(name) for name in both.names(""))
+    newest = SnapshotStore(FolderStore(folder), [NEW_KEY])
+    assert newest.get(NAME) == CONTENT
+    assert newest.fingerprint(CONTENT) == fingerprint
+
+
+def test_what_cannot_be_opened_is_not_renewed(folder: Path, snapshots: SnapshotStore) -> None:
+    snapshots.put(NAME, CONTENT)
+    stranger = SnapshotStore(FolderStore(folder), [NEW_KEY])
+    with pytest.raises(PipelineError, match="another key"):
+        stranger.renew(NAME)
+    assert snapshots.get(NAME) == CONTENT
