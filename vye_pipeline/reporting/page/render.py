@@ -42,7 +42,7 @@ def page(
     )
     scripts = [_script(f"vendor/{name}") for name in LIBRARIES] + [_script(one) for one in SCRIPTS]
     return _template().render(
-        facts=shown,
+        facts=_seen(shown),
         css=_text("page.css"),
         vendor_css=_text(f"vendor/{VENDOR_CSS}"),
         scripts=scripts,
@@ -70,7 +70,11 @@ def _text(name: str) -> str:
 
 
 def _seen(value: Any) -> Any:
-    """Spells what can't be seen in a text; the template escapes what HTML would take for a tag."""
+    """Spells what can't be seen in texts; the template escapes what HTML would take for a tag."""
+    if isinstance(value, dict):
+        return {name: _seen(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_seen(one) for one in value]
     return visible(value) if type(value) is str else value
 
 
