@@ -3,11 +3,13 @@
 As on the way out, what carries records is loaded by the step that runs.
 """
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from vye_pipeline.alerting.metrics import Metrics
+from vye_pipeline.errors import PipelineError
 from vye_pipeline.orchestration import checks, metadata, schemas
 from vye_pipeline.orchestration.failures import reported
 from vye_pipeline.orchestration.jobs import ONE_DAY_A_RUN
@@ -187,10 +189,13 @@ def manual_reconciliation_asset(
         pipeline: dg.ResourceParam[Context],
         clock: dg.ResourceParam[Clock],
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster refuses one
+        from vye_pipeline.egress.clone_flags import look_at_clones
         from vye_pipeline.reconciliation.orphans import find_orphans
         from vye_pipeline.reporting.worklist import worklist
 
         day = partition_date(context)
+        with suppress(PipelineError):  # the check below says so, and each minute's look
+            look_at_clones(pipeline, clock.now())
         profiles = worklist(pipeline, day, clock.now())
         claimed = checks.every_record_claimed(pipeline, day)
         orphans = find_orphans(pipeline, day, clock.now())
