@@ -68,6 +68,11 @@ class Settings(BaseSettings):
     max_quarantined_share: float = Field(
         0.2, ge=0, le=1, description="of a day's records, caught by one rule; 1: whatever is caught"
     )
+    retention_days: int | None = Field(
+        None,
+        ge=1,
+        description="after how many days settled content may go",
+    )
     retry_business_days: int = Field(
         10, ge=0, description="how far back failed partitions are tried again each morning"
     )

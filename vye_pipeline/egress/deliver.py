@@ -86,8 +86,10 @@ def load_upload_file(context: Context, partition_date: date, kind: Kind) -> byte
 
     Raises:
         PipelineError: source: it is not rendered, or the records have changed since (a later day's
-            delivery has overtaken some, or they were claimed again); defect: its snapshot is lost.
+            delivery has overtaken some, or they were claimed again), or its content has expired;
+            defect: its snapshot is lost.
     """
+    context.ledger.require_content(partition_date, kind)
     file = context.ledger.file(partition_date, kind)
     if file is None or file.fingerprint is None:
         raise source_error(

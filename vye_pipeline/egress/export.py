@@ -47,8 +47,10 @@ def load_export_ready(context: Context, partition_date: date, kind: Kind) -> Exp
     """Returns the records that a partition has claimed, from its snapshot.
 
     Raises:
-        PipelineError: defect: the partition has claimed nothing, or its snapshot is lost.
+        PipelineError: defect: the partition has claimed nothing, or its snapshot is lost; source:
+            its content has expired.
     """
+    context.ledger.require_content(partition_date, kind)
     file = context.ledger.file(partition_date, kind)
     if file is None:
         raise defect(

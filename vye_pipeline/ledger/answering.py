@@ -51,6 +51,17 @@ class AnsweringVerbs(LedgerConnection):
                 )
 
     @retried
+    def standing(self, partition_date: date, kind: Kind) -> pd.DataFrame:
+        """Returns how the records of a partition stand: the columns of `reconcile`."""
+        query = select(*(RECONCILIATIONS.c[name] for name in (*history.CONTENT, history.KEY)))
+        query = query.where(
+            *of_partition(RECONCILIATIONS, partition_date, kind),
+            RECONCILIATIONS.c.replaced_at.is_(None),
+        )
+        with self.transaction() as connection:
+            return read_frame(connection, query)
+
+    @retried
     def record_orphans(self, partition_date: date, orphans: Sequence[Orphan]) -> None:
         """Replaces the orphaned acknowledgements that a business day has found."""
         table = ORPHANED_ACKNOWLEDGEMENTS

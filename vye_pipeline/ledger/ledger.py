@@ -12,6 +12,7 @@ from vye_pipeline.ledger.answering import AnsweringVerbs
 from vye_pipeline.ledger.claiming import ClaimingVerbs
 from vye_pipeline.ledger.connection import opened
 from vye_pipeline.ledger.delivering import DeliveringVerbs
+from vye_pipeline.ledger.expiring import ExpiringVerbs
 from vye_pipeline.ledger.gaps import GapVerbs
 from vye_pipeline.ledger.membership import MembershipVerbs
 from vye_pipeline.ledger.recovering import RecoveringVerbs
@@ -30,6 +31,7 @@ class Ledger(
     RecoveringVerbs,
     AnsweringVerbs,
     ActingVerbs,
+    ExpiringVerbs,
 ):
     """What this pipeline remembers, by its verbs."""
 

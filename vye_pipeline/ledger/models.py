@@ -360,6 +360,18 @@ ACTIONS = Table(
     Column("reason", String),
 )
 
+# One row a file whose content (snapshots, raw acknowledgements) has been removed for good.
+EXPIRIES = Table(
+    "expiries",
+    METADATA,
+    Column("partition_date", Date, primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("expired_at", UtcDateTime, nullable=False),
+    ForeignKeyConstraint(
+        ["partition_date", "kind"], ["deliveries.partition_date", "deliveries.kind"]
+    ),
+)
+
 # One row a feed of BDN's as it came; its bytes lie in a snapshot.
 FEEDS = Table(
     "feeds",

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Container, Iterable
+from datetime import date
 from itertools import groupby
 
+import dagster as dg
+
 from vye_pipeline.bdn.file_names import INBOUND
+from vye_pipeline.business_days import BusinessCalendar
 from vye_pipeline.storage.object_store import StoredObject
 
 DAY = re.compile(rf"{INBOUND}(?P<day>[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})/")
@@ -30,6 +34,23 @@ def arrivals(
 def days_with_unknown(listing: Iterable[StoredObject], known: Container[str]) -> set[str]:
     """Returns the partitions with an object whose key is not known yet."""
     return {_day(one) for one in _of_a_day(listing) if one.key not in known}
+
+
+def partition_of(
+    day: str, partitions: dg.TimeWindowPartitionsDefinition, calendar: BusinessCalendar
+) -> str | None:
+    """Returns the partition that reads a day's folder, None while there is none yet.
+
+    What lies in the folder of a Saturday or holiday is looked at by the next business day; a feed
+    that arrives the evening before its date is read on its date.
+    """
+    try:
+        own = date.fromisoformat(day)
+    except ValueError:  # it looks like a date
+        return None
+    if not calendar.is_business_day(own) and not partitions.has_partition_key(day):
+        day = calendar.business_days_after(own, 1).isoformat()
+    return day if partitions.has_partition_key(day) else None
 
 
 def _of_a_day(listing: Iterable[StoredObject]) -> Iterable[StoredObject]:

@@ -12,7 +12,7 @@ from vye_pipeline.alerting.notifier import Notifier
 from vye_pipeline.bdn.file_names import INBOUND
 from vye_pipeline.containment import contained
 from vye_pipeline.errors import PipelineError, defect
-from vye_pipeline.orchestration.arrivals import arrivals, days_with_unknown
+from vye_pipeline.orchestration.arrivals import arrivals, days_with_unknown, partition_of
 from vye_pipeline.orchestration.history import (
     day_of,
     egress_kinds,
@@ -55,13 +55,17 @@ def acknowledgement_sensor(
                 for day, fingerprint in lying.items()
                 if fingerprint not in (seen.get(day), rekeyed(seen.get(day, "")))
             }
-        days = sorted(day for day in changed if partitions.has_partition_key(day))
+        calendar = pipeline.settings.calendar
+        looked_at_by = {day: partition_of(day, partitions, calendar) for day in lying}
+        known_days = {day: lying[day] for day, key in looked_at_by.items() if key}
+        requests = [
+            dg.RunRequest(run_key=f"{day} {known_days[day]}", partition_key=looked_at_by[day])
+            for day in sorted(changed & set(known_days))
+        ]
         return dg.SensorResult(
-            run_requests=[
-                dg.RunRequest(run_key=f"{day} {lying[day]}", partition_key=day) for day in days
-            ],
-            skip_reason=None if days else "nothing has arrived from BDN since the last look",
-            cursor=json.dumps(lying),
+            run_requests=requests,
+            skip_reason=None if requests else "nothing has arrived from BDN since the last look",
+            cursor=json.dumps(known_days),
         )
 
     return acknowledgements_arrive

@@ -15,6 +15,7 @@ from vye_pipeline.records import KINDS
 
 NO_FILE = "its name is that of no file of this day"
 NEVER_SENT = "the file was never delivered"
+NO_BUSINESS_DAY = "a feed is read on business days, and this is none"
 NO_REVISION = "this revision of the file was never sent"
 
 
@@ -34,6 +35,8 @@ def find_orphans(context: Context, partition_date: date, now: datetime) -> list[
     while day <= partition_date:
         for stored in context.objects.list(inbound_prefix(day)):
             reason = _reason(context, day, stored.key)
+            if reason is None and day < partition_date and _is_feed(day, stored.key):
+                reason = NO_BUSINESS_DAY
             if reason is not None:
                 found.append(_kept(context, partition_date, stored.key, reason, now))
         day += timedelta(days=1)
@@ -43,7 +46,7 @@ def find_orphans(context: Context, partition_date: date, now: datetime) -> list[
 
 def _reason(context: Context, day: date, key: str) -> str | None:
     """Says why a key answers to nothing, None if it answers to a file or is BDN's feed."""
-    if key == inbound_prefix(day) + FEED_NAME:
+    if _is_feed(day, key):
         return None
     for kind in KINDS:
         place = acknowledgement_place(kind, day, key)
@@ -53,6 +56,10 @@ def _reason(context: Context, day: date, key: str) -> str | None:
             return NEVER_SENT
         return NO_REVISION if place.revision > context.ledger.revision(day, kind) else None
     return NO_FILE
+
+
+def _is_feed(day: date, key: str) -> bool:
+    return key == inbound_prefix(day) + FEED_NAME
 
 
 def _kept(context: Context, partition_date: date, key: str, reason: str, now: datetime) -> Orphan:

@@ -21,6 +21,7 @@ from vye_pipeline.context import Context
 from vye_pipeline.egress.deliver import load_upload_file
 from vye_pipeline.ledger.models import LINE, QUARANTINED, REPLACED, SUPERSEDED
 from vye_pipeline.reconciliation.diff import compare
+from vye_pipeline.reconciliation.late import matched_by_number
 from vye_pipeline.reconciliation.remembered import remember_answer
 from vye_pipeline.records import Kind
 from vye_pipeline.records.statuses import Status
@@ -82,8 +83,14 @@ def receive(context: Context, partition_date: date, kind: Kind, now: datetime) -
 def load_acknowledgements(
     context: Context, partition_date: date, kind: Kind
 ) -> list[Acknowledgement]:
-    """Returns the acknowledgements on record, from their snapshots."""
+    """Returns the acknowledgements on record, from their snapshots.
+
+    Of a file whose content has expired: those that have come since.
+    """
     rows = context.ledger.acknowledgements(partition_date, kind)
+    if context.ledger.expired_at(partition_date, kind):
+        kept = context.snapshots.names(f"{partition_date}/{kind.name}/acknowledgement")
+        rows = rows[rows["snapshot_name"].isin(kept)]
     return [
         _parse(context.snapshots.get(name), partition_date, kind, revision, key)
         for key, revision, name in rows.itertuples(index=False)
@@ -116,7 +123,9 @@ def reconcile(
     is_delivered = context.ledger.receipt(partition_date, kind) is not None
     unsent = _unsent(context, partition_date, kind, claims, is_delivered=is_delivered)
     parts = [unsent]
-    if is_delivered:
+    if is_delivered and context.ledger.expired_at(partition_date, kind):
+        parts = [matched_by_number(context.ledger.standing(partition_date, kind), acknowledgements)]
+    elif is_delivered:
         sent = load_upload_file(context, partition_date, kind)
         is_overdue = now > context.settings.calendar.deadline(partition_date)
         difference = compare(kind, sent, acknowledgements, is_overdue=is_overdue)

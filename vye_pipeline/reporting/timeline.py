@@ -8,7 +8,14 @@ from datetime import date, datetime
 from sqlalchemy import Connection, select
 
 from vye_pipeline.business_days import NEW_YORK, BusinessCalendar
-from vye_pipeline.ledger.models import ACKNOWLEDGEMENTS, DELIVERIES, FAILURES, FILES, REDELIVERIES
+from vye_pipeline.ledger.models import (
+    ACKNOWLEDGEMENTS,
+    DELIVERIES,
+    EXPIRIES,
+    FAILURES,
+    FILES,
+    REDELIVERIES,
+)
 from vye_pipeline.records.statuses import MANUAL, Status
 from vye_pipeline.reporting.calendar import CLOSED, DELIVERED, FAILED, MISSING, Day, calendar
 
@@ -55,6 +62,7 @@ def events(connection: Connection, first: date, last: date) -> list[Event]:
             *_delivered(connection, first, last),
             *_delivered_again(connection, first, last),
             *_answered(connection, first, last),
+            *_expired(connection, first, last),
         ],
         key=lambda event: (event.partition_date, event.at, event.kind),
     )
@@ -142,6 +150,15 @@ def _answered(connection: Connection, first: date, last: date) -> list[Event]:
         )
         for day, at, kind, disposition, accepted, rejected, reason in connection.execute(query)
     ]
+
+
+def _expired(connection: Connection, first: date, last: date) -> list[Event]:
+    expired = EXPIRIES.c
+    query = select(expired.partition_date, expired.expired_at, expired.kind).where(
+        expired.partition_date.between(first, last)
+    )
+    words = "its content expired: snapshots and raw acknowledgements are removed"
+    return [Event(day, at, kind, words) for day, at, kind in connection.execute(query)]
 
 
 def as_it_stands(day: Day, due_at: datetime) -> str:

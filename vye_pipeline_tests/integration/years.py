@@ -26,17 +26,21 @@ FIRST_ID = 1_000_000  # of records, clones and profiles: none that a rehearsal h
 
 
 def put_days(
-    connection: Connection, days: Sequence[date], records: int = 4, status: str = "acknowledged"
+    connection: Connection,
+    days: Sequence[date],
+    records: int = 4,
+    status: str = "acknowledged",
+    first_id: int = FIRST_ID,
 ) -> None:
     """Adds a file of each kind of each day, with so many records, all of one status."""
-    ids = count(FIRST_ID)
+    ids = count(first_id)
     rows: dict[Table, list[dict[str, Any]]] = {
         table: [] for table in (FILES, PARTITION_CLONES, CLAIMS, DELIVERIES, RECONCILIATIONS)
     }
     for number, day in enumerate(days):
         for kind in KINDS:
             of_file = {"partition_date": day, "kind": kind.name}
-            then, clone = cut_off(day), FIRST_ID + number
+            then, clone = cut_off(day), first_id + number
             content = {"fingerprint": "0" * 64, "byte_count": 1, "line_count": records}
             place = {"object_key": outbound_key(kind, day)}
             claimed = {"first_claimed_at": then, "claimed_at": then, "snapshot_name": "gone"}

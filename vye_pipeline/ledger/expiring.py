@@ -1,0 +1,79 @@
+"""The verbs by which a file's content expires: the ledger says so before anything is removed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime
+
+from sqlalchemy import Connection, insert, select
+
+from vye_pipeline.errors import source_error
+from vye_pipeline.ledger.connection import LedgerConnection, of_partition
+from vye_pipeline.ledger.models import CLAIMS, DELIVERIES, EXPIRIES
+from vye_pipeline.ledger.news import open_items, unsettled_days
+from vye_pipeline.records import Kind
+from vye_pipeline.retries import retried
+
+File = tuple[date, str]  # partition date and kind
+
+
+class ExpiringVerbs(LedgerConnection):
+    """Expiries."""
+
+    @retried
+    def expire(self, files: Iterable[File], expired_at: datetime) -> None:
+        """Records that the content of some delivered files has expired."""
+        with self.transaction() as connection:
+            known = expired_files(connection)
+            rows = [
+                {"partition_date": day, "kind": kind, "expired_at": expired_at}
+                for day, kind in files
+                if (day, kind) not in known
+            ]
+            if rows:
+                connection.execute(insert(EXPIRIES), rows)
+
+    @retried
+    def expired_at(self, partition_date: date, kind: Kind) -> datetime | None:
+        """Returns when a file's content expired, None if it hasn't."""
+        expired = select(EXPIRIES.c.expired_at).where(*of_partition(EXPIRIES, partition_date, kind))
+        with self.transaction() as connection:
+            return connection.scalar(expired)
+
+    def require_content(self, partition_date: date, kind: Kind) -> None:
+        """Refuses to go on with a file whose content has expired.
+
+        Raises:
+            PipelineError: source: it has; it was delivered before, so nothing is left to send.
+        """
+        expired_at = self.expired_at(partition_date, kind)
+        if expired_at is not None:
+            raise source_error(
+                f"the content of the {kind.name} of {partition_date} expired on "
+                f"{expired_at:%Y-%m-%d}: it was delivered before, and can't be read any more",
+                is_transient=False,
+                next_step="nothing has to be sent; what BDN got lies in the object store",
+            )
+
+
+def expired_files(connection: Connection) -> set[File]:
+    """Returns the files whose content has expired."""
+    query = select(EXPIRIES.c.partition_date, EXPIRIES.c.kind)
+    return {(day, kind) for day, kind in connection.execute(query)}
+
+
+def settled_files(connection: Connection, before: date = date.max) -> set[File]:
+    """Returns the delivered files of days before one of which nothing is open any more."""
+    query = select(DELIVERIES.c.partition_date, DELIVERIES.c.kind)
+    query = query.where(DELIVERIES.c.partition_date < before)
+    delivered = {(day, kind) for day, kind in connection.execute(query)}
+    unsettled = set(unsettled_days(connection))
+    needed = {(item.partition_date, item.kind) for item in open_items(connection)}
+    return {file for file in delivered - needed if file[0] not in unsettled}
+
+
+def files_of_profile(connection: Connection, user_profile_id: int) -> set[File]:
+    """Returns the files of which a user profile's records were read."""
+    query = select(CLAIMS.c.partition_date, CLAIMS.c.kind).distinct()
+    query = query.where(CLAIMS.c.user_profile_id == user_profile_id)
+    return {(day, kind) for day, kind in connection.execute(query)}
