@@ -7,8 +7,8 @@ from alembic import op
 
 from vye_pipeline.sql.engines import UtcDateTime
 
-revision = "0019"
-down_revision = "0018"
+revision = "0021"
+down_revision = "0020"
 branch_labels = None
 depends_on = None
 
