@@ -64,7 +64,7 @@ class Context:
         """Where the files exchanged with BDN lie."""
         return open_object_store(
             self.settings.objects_url,
-            self.settings.kms_key_id,
+            self.settings.server_side_encryption,
             allow_cleartext=self.settings.allow_cleartext,
         )
 

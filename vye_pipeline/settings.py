@@ -62,6 +62,9 @@ class Settings(BaseSettings):
         None, description="of vye_user_profiles.ssn_digest, hex; identities are checked with it"
     )
     ssn_digest_scrypt: str = Field("16384,8,1,32", description="N,r,p,length of that digest")
+    s3_encryption: Literal["AES256", "aws:kms", "none"] | None = Field(
+        None, description="AES256, aws:kms or none: what S3 is asked to encrypt with"
+    )
     start_date: date = Field(date(2025, 4, 1), description="the first partition")
     end_date: date | None = Field(None, description="the last partition, once BDN is retired")
     closures: str = Field("", description="days without files, and holidays that are worked")
@@ -142,6 +145,15 @@ class Settings(BaseSettings):
     def objects_url(self) -> str:
         """Where the files exchanged with BDN lie."""
         return _plain(self.object_store_url) or f"file://{self.folder / 'objects'}"
+
+    @property
+    def server_side_encryption(self) -> dict[str, str]:
+        """What S3 is asked to encrypt with, as arguments of a put."""
+        way = self.s3_encryption or ("aws:kms" if self.kms_key_id else "AES256")
+        if self.kms_key_id and way != "aws:kms":
+            raise UsageError("VYE_KMS_KEY_ID needs VYE_S3_ENCRYPTION to be aws:kms, or unset")
+        key = {"SSEKMSKeyId": self.kms_key_id} if self.kms_key_id else {}
+        return {} if way == "none" else {"ServerSideEncryption": way, **key}
 
     @property
     def snapshots_url(self) -> str:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import TypedDict
 
 from sqlalchemy import Connection
 
+from vye_pipeline.alerting.alarm import Alarm
+from vye_pipeline.alerting.answers import of_answers
 from vye_pipeline.alerting.links import run_link, worklist_link
 from vye_pipeline.alerting.notifier import Notifier
 from vye_pipeline.business_days import (
@@ -40,23 +41,6 @@ from vye_pipeline.records import KINDS
 from vye_pipeline.settings import Settings
 
 LATE_AFTER = timedelta(hours=1)
-
-
-@dataclass(frozen=True)
-class Alarm:
-    """Something that people have to know.
-
-    Attributes:
-        subject: what it is about; the same from its beginning to its end.
-        facts: its news.
-        text: all of it, in words.
-        all_clear: what is said when it is gone; nothing if None.
-    """
-
-    subject: str
-    facts: frozenset[str]
-    text: str
-    all_clear: str | None = None
 
 
 class Told(TypedDict):
@@ -128,7 +112,7 @@ def alarms(context: Context, now: datetime, unseen: BaseException | None = None)
     Raises:
         PipelineError: the ledger can't be read: `unreadable` says so.
     """
-    failed, items = context.ledger.read(
+    failed, items, answers = context.ledger.read(
         lambda connection: (
             [
                 _failed(connection, context.settings, day, files, now)
@@ -138,6 +122,7 @@ def alarms(context: Context, now: datetime, unseen: BaseException | None = None)
                 _manual(context.settings, day, list(group))
                 for day, group in groupby(open_items(connection), lambda item: item.partition_date)
             ],
+            of_answers(connection),
         )
     )
     return [
@@ -145,6 +130,7 @@ def alarms(context: Context, now: datetime, unseen: BaseException | None = None)
         *_late(context, now),
         *_unclaimed(context, now, unseen),
         *items,
+        *answers,
         *_holiday(context.settings.calendar, now),
     ]
 

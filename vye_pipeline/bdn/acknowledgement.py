@@ -6,7 +6,6 @@ cause, never by what the line holds.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -20,6 +19,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from vye_pipeline.bdn.disposition import Disposition
+from vye_pipeline.bdn.file_names import kind_of_name, shown
+from vye_pipeline.bdn.transfer import looks_like, plain_text
 from vye_pipeline.business_days import CHICAGO
 from vye_pipeline.columns.parallel import side_by_side, whole_lines
 from vye_pipeline.columns.text import (
@@ -40,7 +41,6 @@ STATUS_AT = 1 + COUNT_WIDTH  # in a detail; its reason code follows, then the li
 HEAD_WIDTH = STATUS_AT + 1 + CODE_WIDTH
 TRAILER_WIDTH = 1 + COUNT_WIDTH + COUNT_WIDTH
 TIME_FORMAT = "%Y%m%d%H%M%S"
-LINE_END = re.compile(rb"(?<!\r)\r+(\n|\Z)")  # tried once a run of CR, not once a CR
 REMEDY = "ask BDN for a corrected one; the object stays where it is and nothing of it is recorded"
 
 
@@ -104,7 +104,10 @@ def parse_acknowledgement(content: bytes, *, file_name: str, place: str) -> Ackn
     Raises:
         MalformedAcknowledgement: it isn't one, or its totals disagree with its details.
     """
-    text = _Text(LINE_END.sub(b"\n", content) if b"\r" in content else content, place)
+    odd = looks_like(content, HEADER_WIDTH)
+    if odd is not None:
+        raise MalformedAcknowledgement(place, 1, f"the file looks like {odd}")
+    text = _Text(plain_text(content), place)
     header = _header(text, file_name)
     trailer_at = _trailer_at(text)
     accepted_count, rejected_count = _totals(text, trailer_at)
@@ -183,15 +186,14 @@ class _Text:
 def _header(text: _Text, file_name: str) -> dict[str, Any]:
     line = text.line(0).ljust(HEADER_WIDTH)  # blanks that a transfer cut are back
     if not line.startswith("H"):
-        fault = "is not a header (H)" if text.content else "the acknowledgement is empty"
-        raise text.malformed(0, fault)
+        raise text.malformed(0, _instead_of_a_header(text, line))
     if len(text.line(0)) < LEAST_HEADER_WIDTH:
         raise text.malformed(0, "the header is cut short")
     if line[HEADER_WIDTH:].strip():
         raise text.malformed(0, "the header goes on after the reason code")
     name, rest = line[1 : 1 + NAME_WIDTH].rstrip(), line[1 + NAME_WIDTH :]
     if name != file_name[:NAME_WIDTH]:
-        raise text.malformed(0, f"the file name is not {file_name[:NAME_WIDTH]}")
+        raise text.malformed(0, _other_name(name, file_name[:NAME_WIDTH]))
     received_at, count = rest[:TIME_WIDTH], rest[TIME_WIDTH : TIME_WIDTH + COUNT_WIDTH]
     code = rest[TIME_WIDTH + COUNT_WIDTH + 1 :].strip()
     disposition = rest[TIME_WIDTH + COUNT_WIDTH]
@@ -208,6 +210,24 @@ def _header(text: _Text, file_name: str) -> dict[str, Any]:
         "disposition": Disposition(disposition),
         "reason_code": code or None,
     }
+
+
+def _instead_of_a_header(text: _Text, line: str) -> str:
+    if not text.content:
+        return "the acknowledgement is empty"
+    if line[0] in "DT" and line[1 : 1 + COUNT_WIDTH].isdigit():
+        return "is not a header (H): the beginning is missing, as in an answer cut in two objects"
+    return "is not a header (H)"
+
+
+def _other_name(name: str, expected: str) -> str:
+    """Says what stands in a header in place of the file's name."""
+    fault = f"the file name is not {expected}, but {shown(name)}"
+    kind = kind_of_name(name)
+    if kind is None:
+        return fault
+    is_of_another_day = kind is kind_of_name(expected)
+    return f"{fault}: {'another file' if is_of_another_day else 'the file'} of {kind.name}"
 
 
 def _time(text: _Text, digits: str) -> datetime:
@@ -228,6 +248,9 @@ def _count(text: _Text, at: int, digits: str, what: str) -> int:
 
 def _trailer_at(text: _Text) -> int:
     """Finds where the trailer begins, after which only blanks may follow."""
+    second = _second_header_at(text)
+    if second:
+        raise text.malformed(second, "a second acknowledgement begins: two in one object")
     at = text.content.rfind(b"\nT") + 1
     if not at:
         last = max(len(text.content.rstrip()) - 1, 0)
@@ -237,6 +260,17 @@ def _trailer_at(text: _Text) -> int:
         begin = len(text.content) - len(after.lstrip())
         raise text.malformed(begin, "something follows the trailer")
     return at
+
+
+def _second_header_at(text: _Text) -> int:
+    """Finds where another acknowledgement begins behind a trailer; 0 where none does."""
+    at = text.content.find(b"\nH")
+    while at >= 0:
+        name = text.line(at + 1)[1 : 1 + NAME_WIDTH].rstrip()
+        if kind_of_name(name) is not None:
+            return at + 1
+        at = text.content.find(b"\nH", at + 1)
+    return 0
 
 
 def _totals(text: _Text, at: int) -> tuple[int, int]:
@@ -292,7 +326,7 @@ def _details_of(
         "is no detail (D, line number, status, reason code, line)": ~is_detail,
         "an accepted line has a reason code": is_accepted & ~is_blank,
         "a rejected line has no reason code": ~is_accepted & is_blank,
-        f"the line number is not between 1 and the {received} lines received": (
+        "the line number is not between 1 and the count of lines received": (
             (line_numbers < 1) | (line_numbers > received)
         ),
     }
@@ -351,6 +385,5 @@ def _compare_totals(text: _Text, trailer_at: int, read: Acknowledgement) -> None
     if (accepted, rejected) != (read.accepted_count, read.rejected_count):
         raise text.malformed(
             trailer_at,
-            f"the totals say {read.accepted_count} accepted and {read.rejected_count} rejected, "
-            f"the details {accepted} and {rejected}",
+            f"the totals are not those of the details, {accepted} accepted and {rejected} rejected",
         )

@@ -10,17 +10,25 @@ import re
 from dataclasses import dataclass
 from datetime import date
 
+from vye_pipeline.bdn.transfer import described
 from vye_pipeline.business_days import CHICAGO, cut_off
-from vye_pipeline.records import Kind
+from vye_pipeline.records import KINDS, Kind
 
-REVISION = r"\.r(?P<revision>[2-9]|[1-9][0-9]+)"
+REVISION = r"\.r(?P<revision>[2-9]|[1-9][0-9]{1,3})"
 FEED_NAME = "WAVE.txt"
 INBOUND = "inbound/"
 OUTBOUND = "outbound/"
 OUTBOUND_KEY = re.compile(
     rf"{OUTBOUND}(?P<day>[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})/[^/]+?(?:{REVISION})?", re.DOTALL
 )
-SEQUENCE = r"\.(?P<sequence>[2-9]|[1-9][0-9]+)"
+SEQUENCE = r"\.(?P<sequence>[2-9]|[1-9][0-9]{1,3})"
+# What may stand in a name or key without being anybody's name or number, in whatever case.
+OURS = re.compile(
+    r"((?<![0-9A-Za-z])(?:[0-9]{4}-[0-9]{2}-[0-9]{2}|vawave[0-9]{3}(?:\.r[0-9]{1,3})?"
+    r"|(?:DirDep|CHGADD)[0-9]{14}(?:\.txt)?(?:\.r[0-9]{1,3})?|WAVE|inbound|outbound"
+    r"|ack(?:\.[0-9]{1,3})?|txt|filepart|part|tmp|bak|old|xml|csv)(?![0-9A-Za-z])|[/\\._ -]+)",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -34,6 +42,32 @@ class AcknowledgementPlace:
 
     revision: int
     sequence: int
+
+
+def shown(name: str) -> str:
+    """Returns a name or key as people may see it.
+
+    Our names, days and suffixes are shown as they are written; anything else may be a person's
+    name or number, and is shown by its length and the class of its characters.
+    """
+    parts = OURS.split(name)  # what is ours is every second one
+    return "".join(
+        part if index % 2 or not part else f"<{described(part)}>"
+        for index, part in enumerate(parts)
+    )
+
+
+def kind_of_name(name: str) -> Kind | None:
+    """Returns the kind whose files have such a name, whatever their day; None where there is none.
+
+    Args:
+        name: of a file, or its first 24 characters as a header has them.
+    """
+    for kind in KINDS:
+        pattern = re.escape(kind.file_name).replace("%Y%m%d%H%M%S", r"[0-9]{14}")
+        if re.fullmatch(rf"{pattern.replace('%j', '[0-9]{3}')}(?:\.r?[0-9]{{0,4}})?", name):
+            return kind
+    return None
 
 
 def file_name(kind: Kind, partition_date: date, revision: int = 1) -> str:

@@ -6,8 +6,8 @@ and field, never by what they hold; a feed without its end is refused whole.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -15,14 +15,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from vye_pipeline.bdn.transfer import looks_like, plain_text
+from vye_pipeline.columns.parallel import side_by_side, whole_lines
+from vye_pipeline.columns.text import (
+    Characters,
+    Codes,
+    characters,
+    from_matrix,
+    lines_with_ends,
+    text_series,
+)
 from vye_pipeline.errors import Cause, PipelineError
 
 END_OF_FILE = "ENDOFFILE"
 LINE_END = "\r\n"
+LAST_LINE = f"{END_OF_FILE}\n".encode()
 TEXT, DATE, DIGITS = "text", "date", "digits"
-# A date is YYYYMMDD, blank, or zeros for none; a day of 00 occurs.
-DATE_PATTERN = r"^(?: {8}|0{8}|[0-9]{4}(?:0[1-9]|1[0-2])(?:[0-2][0-9]|3[01]))$"
-PATTERNS = {TEXT: r"^[ -~]*$", DATE: DATE_PATTERN, DIGITS: r"^[0-9 ]*$"}
+BLANK, ZERO = np.uint8(ord(" ")), np.uint8(ord("0"))
 
 
 @dataclass(frozen=True)
@@ -90,6 +99,20 @@ class IncompleteFeed(PipelineError):
         )
 
 
+class UnreadableFeed(PipelineError):
+    """A feed of which no line can be read: it is no feed as BDN describes it."""
+
+    def __init__(self, place: str, fault: str) -> None:
+        """Takes the feed's object key and what is wrong with it."""
+        super().__init__(
+            f"{place}: {fault}",
+            cause=Cause.SOURCE,
+            is_transient=False,
+            next_step="ask BDN for the feed again, as docs/bdn-interface.md describes it; "
+            "nothing of it is recorded",
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class WaveFeed:
     """What a feed says.
@@ -113,29 +136,35 @@ def parse_feed(content: bytes, *, place: str) -> WaveFeed:
 
     Raises:
         IncompleteFeed: the last line is missing.
+        UnreadableFeed: none of its lines can be read.
     """
-    lines = content.split(LINE_END.encode())
-    while lines and not lines[-1].strip():
-        lines.pop()
-    if not lines or lines.pop().rstrip() != END_OF_FILE.encode():
+    odd = looks_like(content, WIDTH)
+    if odd is not None:
+        raise UnreadableFeed(place, f"the file looks like {odd}")
+    text = plain_text(content)
+    if text != LAST_LINE and not text.endswith(b"\n" + LAST_LINE):
         raise IncompleteFeed(place)
-    values = pa.array(lines, pa.binary())
-    is_printable = _mask(pc.match_substring_regex(values, PATTERNS[TEXT]))
-    is_fit = _mask(pc.equal(pc.binary_length(values), WIDTH)) & is_printable
-    numbers = np.flatnonzero(is_fit)
-    fields = _fields(values.take(pa.array(numbers)).cast(pa.string()))
-    fault = _first_faults(fields)
-    is_sound = fault == ""
-    unreadable = pd.concat(
-        [
-            pd.DataFrame({"line_number": np.flatnonzero(~is_fit) + 1, "field": ""}),
-            pd.DataFrame({"line_number": numbers[~is_sound] + 1, "field": fault[~is_sound]}),
-        ]
-    ).sort_values("line_number", ignore_index=True)
-    columns = {name: pc.ascii_rtrim(column, " ").to_pandas() for name, column in fields.items()}
-    read = pd.DataFrame({"line_number": numbers + 1, **columns})[is_sound]
-    kept = read.reset_index(drop=True).astype(dict.fromkeys(fields, "str"))
-    return WaveFeed(kept, unreadable.astype({"line_number": "int64", "field": "str"}))
+    codes = np.frombuffer(text, dtype=np.uint8)
+    parts = whole_lines(text, 0, len(text) - len(LAST_LINE))
+    read = side_by_side(partial(_read_part, codes), parts)
+    faults = np.concatenate([NO_LINES, *(part.faults for part in read)])
+    is_sound = faults == SOUND
+    if len(faults) and not is_sound.any():
+        raise UnreadableFeed(place, _faults_in_words(faults))
+    numbers = np.arange(1, len(faults) + 1)
+    columns = {
+        field.name: text_series(
+            pa.chunked_array([part.columns[field.name] for part in read], pa.string())
+        )
+        for field in FIELDS
+    }
+    unreadable = pd.DataFrame(
+        {
+            "line_number": numbers[~is_sound],
+            "field": pd.Series(FAULTS[faults[~is_sound]], dtype="str"),
+        }
+    )
+    return WaveFeed(pd.DataFrame({"line_number": numbers[is_sound], **columns}), unreadable)
 
 
 def render_feed(lines: pd.DataFrame) -> bytes:
@@ -152,36 +181,106 @@ def render_feed(lines: pd.DataFrame) -> bytes:
     return "".join(f"{line}{LINE_END}" for line in [*joined, END_OF_FILE]).encode("ascii")
 
 
-def _fields(lines: pa.Array) -> dict[str, pa.Array]:
+# Each line's first fault: SOUND, a field's place in FIELDS, or NO_LINE (its length or a character).
+SOUND, NO_LINE = -1, len(FIELDS)
+FAULTS = np.array([*(field.name for field in FIELDS), ""], dtype=object)
+NO_LINES = np.zeros(0, dtype=np.int16)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Some lines of a feed: the fields of those that are sound, and the first fault of each."""
+
+    columns: dict[str, pa.Array]
+    faults: NDArray[np.int16]
+
+
+def _read_part(codes: Codes, part: slice) -> _Part:
+    lines = lines_with_ends(codes[part])
+    faults = np.full(len(lines.lengths), NO_LINE, dtype=np.int16)
+    whole = np.flatnonzero(_are_whole(lines))
+    starts = part.start + lines.offsets[:-1].astype(np.int64)[whole]
+    wherever = np.ndarray(max(len(codes) - WIDTH, 0), f"V{WIDTH}", codes, strides=(1,))
+    rows = wherever[starts].view(np.uint8).reshape(-1, WIDTH)
+    faults[whole] = _first_faults(rows)
+    is_sound = faults[whole] == SOUND
+    return _Part(_fields(rows if is_sound.all() else rows[is_sound]), faults)
+
+
+def _are_whole(lines: Characters) -> NDArray[np.bool_]:
+    """Says which lines are as long as a line is, but for blanks that a transfer has added."""
+    lengths = lines.lengths - 1
+    is_whole: NDArray[np.bool_] = lengths == WIDTH
+    longer = np.flatnonzero(lengths > WIDTH)
+    if len(longer):
+        trimmed = characters(pc.ascii_rtrim(lines.array().take(pa.array(longer)), " \n"))
+        is_whole[longer] = trimmed.lengths <= WIDTH
+    return is_whole
+
+
+def _fields(rows: Codes) -> dict[str, pa.Array]:
+    """Takes each field out of lines of one width, without its padding."""
     found, start = {}, 0
     for field in FIELDS:
-        found[field.name] = pc.utf8_slice_codeunits(lines, start, start + field.width)
-        start += field.width
+        stop = start + field.width
+        values = rows[:, start:stop].view(f"V{field.width}")  # copied by the field
+        found[field.name] = pc.ascii_rtrim(from_matrix(values.copy().view(np.uint8)), " ")
+        start = stop
     return found
 
 
-def _first_faults(fields: Mapping[str, pa.Array]) -> NDArray[np.object_]:
-    """Returns the first field of each line that can't be what it is declared as, or nothing."""
-    count = len(next(iter(fields.values())))
-    fault = np.full(count, "", dtype=object)
-    for field in reversed(FIELDS):
-        values = fields[field.name]
-        is_bad = ~_mask(pc.match_substring_regex(values, PATTERNS[field.content]))
-        fault[is_bad & ~_in_absent_block(field.name, fields)] = field.name
-    return fault
+def _first_faults(rows: Codes) -> NDArray[np.int16]:
+    """Returns the first field of each line that can't be what it is declared as."""
+    faults = np.full(len(rows), SOUND, dtype=np.int16)
+    places = rows.T.copy()  # one character of all lines lies behind the other
+    is_absent, start = np.zeros(len(rows), dtype=bool), 0
+    for place, field in enumerate(FIELDS):
+        values = places[start : start + field.width]
+        if field.name.startswith("award_begin_date"):
+            is_absent = _are_all(values, BLANK)
+        elif place == len(FIELDS) - 1:
+            is_absent = np.zeros(len(rows), dtype=bool)
+        if field.content != TEXT:
+            is_good = _are_dates(values) if field.content == DATE else _are_digits(values)
+            faults[~is_good & ~is_absent & (faults == SOUND)] = place
+        start += field.width
+    is_printable = (places - BLANK <= ord("~") - ord(" ")).all(axis=0)
+    faults[~is_printable] = NO_LINE
+    return faults
 
 
-def _in_absent_block(name: str, fields: Mapping[str, pa.Array]) -> NDArray[np.bool_]:
-    """Says of each line whether a field belongs to an award block that is absent."""
-    block = name.rpartition("_")[2]
-    begin = fields.get(f"award_begin_date_{block}")
-    if begin is None:
-        return np.zeros(len(fields[name]), dtype=bool)
-    return _mask(pc.equal(pc.ascii_trim(begin, " "), ""))
+def _are_all(values: Codes, code: np.uint8) -> NDArray[np.bool_]:
+    """Says for each line whether a field is this character all along."""
+    is_all = values[0] == code
+    for value in values[1:]:
+        is_all &= value == code
+    return is_all
 
 
-def _mask(values: pa.Array) -> NDArray[np.bool_]:
-    return pc.fill_null(values, False).to_numpy(zero_copy_only=False).astype(bool)
+def _are_digits(values: Codes) -> NDArray[np.bool_]:
+    """Says for each line whether a field is digits and blanks."""
+    is_good = np.ones(values.shape[1], dtype=bool)
+    for value in values:
+        is_good &= (value - ZERO <= 9) | (value == BLANK)
+    return is_good
+
+
+def _are_dates(values: Codes) -> NDArray[np.bool_]:
+    """Says for each line whether a field is YYYYMMDD, blank, or zeros for none.
+
+    A day of 00 occurs.
+    """
+    digits = values - ZERO
+    month, day = digits[4] * 10 + digits[5], digits[6] * 10 + digits[7]
+    is_date = (digits <= 9).all(axis=0) & (month >= 1) & (month <= 12) & (day <= 31)
+    return is_date | _are_all(values, BLANK) | _are_all(values, ZERO)
+
+
+def _faults_in_words(faults: NDArray[np.int16]) -> str:
+    """Says what is wrong with the lines of a feed of which none can be read."""
+    field = FAULTS[np.bincount(faults).argmax()]
+    why = f"for the field {field}" if field else f"as they are not {WIDTH} printable characters"
+    return f"none of its {len(faults)} lines can be read, most of them {why}"
 
 
 def layout_table() -> str:

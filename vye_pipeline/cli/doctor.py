@@ -27,12 +27,12 @@ from vye_pipeline.ledger.connection import ledger_database
 from vye_pipeline.ledger.models import CONTACT_LOOKUPS
 from vye_pipeline.records import KINDS
 from vye_pipeline.settings import Settings
+from vye_pipeline.storage.object_store import ANOTHER_STORE, BROKEN_PROMISE, PROBE, PROBES, probe
 from vye_pipeline.vye_database.connection import vye_write_database
 from vye_pipeline.vye_database.personal import IDENTITIES
 from vye_pipeline.vye_database.tables import BdnClone
 
 PREFIX = "VYE_"
-PROBE = b"a probe by vye doctor; it may be removed"
 
 
 # A standby that has replayed all that it has received is as old as what it received last.
@@ -195,23 +195,10 @@ def _try_insert(connection: Connection) -> None:
 
 
 def _object_store(context: Context) -> Finding:
-    key = f"doctor/{uuid.uuid4().hex}"
-    store = context.objects
-    store.create(key, PROBE)
-    try:
-        found = store.find(key)
-        was_free = store.create(key, PROBE)
-        is_listed = any(stored.key == key for stored in store.list("doctor/"))
-    finally:
-        store.delete(key)
-    if was_free:
-        return Finding(
-            "object store",
-            Health.BAD,
-            "it overwrites what a conditional put must not",
-            "use a store that honours If-None-Match: *; without it a file can go out twice",
-        )
-    if found != PROBE or not is_listed:
+    promise = probe(context.objects)
+    if not promise.is_kept:
+        return Finding("object store", Health.BAD, BROKEN_PROMISE, ANOTHER_STORE)
+    if not promise.is_readable:
         words = "what was put can't be read or listed"
         return Finding("object store", Health.BAD, words, "see docs/deployment/bucket-policy.json")
     words = "objects can be put once, read, listed and removed"
@@ -242,7 +229,7 @@ def _second_memory(context: Context, now: datetime) -> Finding:
 
 
 def _snapshots(context: Context) -> Finding:
-    name = f"doctor/{uuid.uuid4().hex}"
+    name = f"{PROBES}{uuid.uuid4().hex}"
     context.snapshots.put(name, PROBE)
     try:
         is_same = context.snapshots.get(name) == PROBE

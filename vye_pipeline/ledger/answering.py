@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 from sqlalchemy import (
+    ColumnElement,
     delete,
     exists,
     insert,
@@ -66,27 +67,24 @@ class AnsweringVerbs(LedgerConnection):
         """Replaces the orphaned acknowledgements that a business day has found."""
         table = ORPHANED_ACKNOWLEDGEMENTS
         with self.transaction() as connection:
-            connection.execute(delete(table).where(table.c.partition_date == partition_date))
+            keys = [orphan.object_key for orphan in orphans]
+            is_replaced = (table.c.partition_date == partition_date) | table.c.object_key.in_(keys)
+            connection.execute(delete(table).where(is_replaced))
             if orphans:
                 connection.execute(insert(table), [vars(orphan) for orphan in orphans])
 
     @retried
     def acknowledgements(self, partition_date: date, kind: Kind) -> pd.DataFrame:
-        """Returns object_key, revision, snapshot_name of what was read last at each place."""
-        newest = ACKNOWLEDGEMENTS.alias()
-        is_overtaken = exists().where(
-            *of_partition(newest, partition_date, kind),
-            newest.c.object_key == ACKNOWLEDGEMENTS.c.object_key,
-            newest.c.read_at > ACKNOWLEDGEMENTS.c.read_at,
-        )
+        """Returns object_key, revision, snapshot_name of what was read last at each place.
+
+        What is ignored is not among it, and takes no place.
+        """
+        rows = ACKNOWLEDGEMENTS.c
         query = (
-            select(
-                ACKNOWLEDGEMENTS.c.object_key,
-                ACKNOWLEDGEMENTS.c.revision,
-                ACKNOWLEDGEMENTS.c.snapshot_name,
-            )
-            .where(*of_partition(ACKNOWLEDGEMENTS, partition_date, kind), ~is_overtaken)
-            .order_by(ACKNOWLEDGEMENTS.c.revision, ACKNOWLEDGEMENTS.c.sequence)
+            select(rows.object_key, rows.revision, rows.snapshot_name)
+            .where(*of_partition(ACKNOWLEDGEMENTS, partition_date, kind))
+            .where(rows.ignored_because.is_(None), ~_is_overtaken(counts=True))
+            .order_by(rows.revision, rows.sequence)
         )
         with self.transaction() as connection:
             return read_frame(connection, query)
@@ -99,6 +97,19 @@ class AnsweringVerbs(LedgerConnection):
         )
         with self.transaction() as connection:
             return read_frame(connection, query)
+
+    @retried
+    def ignored_acknowledgements(self, partition_date: date, kind: Kind) -> dict[str, str]:
+        """Returns the keys of what was read last at a place and counts for nothing, and why."""
+        rows = ACKNOWLEDGEMENTS.c
+        query = (
+            select(rows.object_key, rows.ignored_because)
+            .where(*of_partition(ACKNOWLEDGEMENTS, partition_date, kind))
+            .where(rows.ignored_because.is_not(None), ~_is_overtaken(counts=False))
+        )
+        with self.transaction() as connection:
+            ignored: dict[str, str] = dict(iter(connection.execute(query)))
+            return ignored
 
     @retried
     def record_feed(self, **row: object) -> None:
@@ -180,3 +191,19 @@ class AnsweringVerbs(LedgerConnection):
         """Records who looks up a veteran's contact details: user_profile_id, who, when and why."""
         with self.transaction() as connection:
             insert_once(connection, CONTACT_LOOKUPS, **row)
+
+
+def _is_overtaken(*, counts: bool) -> ColumnElement[bool]:
+    """Says whether something else was read later at the same place.
+
+    Args:
+        counts: only what counts itself.
+    """
+    newer = ACKNOWLEDGEMENTS.alias()
+    is_newer = exists().where(
+        newer.c.partition_date == ACKNOWLEDGEMENTS.c.partition_date,
+        newer.c.kind == ACKNOWLEDGEMENTS.c.kind,
+        newer.c.object_key == ACKNOWLEDGEMENTS.c.object_key,
+        newer.c.read_at > ACKNOWLEDGEMENTS.c.read_at,
+    )
+    return is_newer.where(newer.c.ignored_because.is_(None)) if counts else is_newer

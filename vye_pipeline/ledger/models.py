@@ -261,7 +261,8 @@ DECISIONS = Table(
 )
 
 # One row an acknowledgement as it came; its bytes lie in a snapshot.
-# Of several at the same place the one that was read last counts: `read_at`.
+# Of several at the same place the one that was read last counts: `read_at`. One that was received
+# before its file was put, or in the future, counts for nothing: decided once, at the first read.
 ACKNOWLEDGEMENTS = Table(
     "acknowledgements",
     METADATA,
@@ -280,6 +281,12 @@ ACKNOWLEDGEMENTS = Table(
     Column("lines_received", Identifier, nullable=False),
     Column("accepted_count", Identifier, nullable=False),
     Column("rejected_count", Identifier, nullable=False),
+    Column("ignored_because", String),
+    Column("hours_early", Integer),
+    CheckConstraint("ignored_because IN ('early', 'future')", name="ignored_because"),
+    CheckConstraint(
+        "(hours_early IS NOT NULL) = (COALESCE(ignored_because, '') = 'early')", name="hours_early"
+    ),
 )
 
 # One row an acknowledgement that lies there and answers to nothing that was sent.

@@ -26,6 +26,7 @@ from vye_pipeline.ledger.models import (
     ORPHANED_ACKNOWLEDGEMENTS,
     RECONCILIATIONS,
 )
+from vye_pipeline.ledger.rows import Orphan
 from vye_pipeline.ledger.standing import (
     is_resolved,
     needs_a_person,
@@ -34,6 +35,8 @@ from vye_pipeline.ledger.standing import (
 )
 from vye_pipeline.records import Kind
 from vye_pipeline.records.statuses import Status
+
+A_DAY = 24  # hours
 
 
 @dataclass(frozen=True)
@@ -137,6 +140,25 @@ def open_items(connection: Connection) -> list[OpenItems]:
         .order_by(*content)
     )
     return [OpenItems(**row._mapping) for row in connection.execute(query)]
+
+
+def orphaned(connection: Connection) -> list[Orphan]:
+    """Returns what lies under inbound/ and answers to nothing, by day and key."""
+    table = ORPHANED_ACKNOWLEDGEMENTS
+    columns = [table.c[name] for name in Orphan.__dataclass_fields__]
+    query = select(*columns).order_by(table.c.partition_date, table.c.object_key)
+    return [Orphan(**row._mapping) for row in connection.execute(query)]
+
+
+def hours_behind(connection: Connection, partition_date: date) -> int | None:
+    """Returns by how many whole hours all of BDN's answers of a day are early, None if they aren't.
+
+    Then BDN's clock or zone is wrong; it is no clock where they are early by more than a day.
+    """
+    rows = ACKNOWLEDGEMENTS.c
+    query = select(rows.hours_early).where(rows.partition_date == partition_date).distinct()
+    hours = list(connection.scalars(query))
+    return hours[0] if len(hours) == 1 and 0 < (hours[0] or 0) <= A_DAY else None
 
 
 def unsettled_days(connection: Connection) -> list[date]:

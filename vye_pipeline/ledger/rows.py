@@ -103,7 +103,7 @@ class Orphan:
 
     Attributes:
         partition_date: of the business day that found it.
-        object_key: where it lies.
+        object_key: where it lies, as people may see it.
         fingerprint: of its bytes.
         snapshot_name: where they are kept.
         reason: why it answers to nothing.
@@ -121,5 +121,5 @@ class Orphan:
         """Returns what it is and what to do."""
         return (
             f"{self.object_key} is an orphaned acknowledgement: {self.reason}; "
-            "ask BDN which file it answers"
+            "ask BDN which file it answers, and to put it again under that file's name"
         )

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from vye_pipeline.bdn.acknowledgement import Acknowledgement, no_details
 from vye_pipeline.bdn.disposition import Disposition
 from vye_pipeline.columns.parallel import side_by_side
-from vye_pipeline.columns.text import text_array, text_series
+from vye_pipeline.columns.text import rstripped, text_array, text_series
 from vye_pipeline.reconciliation.matching import (
     NOTHING,
     Mask,
@@ -126,7 +126,7 @@ def _verdicts(details: pd.DataFrame, meant: Numbers, is_same: Mask) -> pd.DataFr
     is_misread = is_accepted & ~is_same & (meant != NOTHING)
     status = np.where(is_accepted, _code(Status.ACKNOWLEDGED), _code(Status.REJECTED))
     misread = np.flatnonzero(is_misread)
-    echoes = text_array(details["echo"]).take(pa.array(misread))
+    echoes = rstripped(text_array(details["echo"]).take(pa.array(misread)))
     misreading = np.full(len(details), NOTHING)
     misreading[misread] = places_in(echoes, echoes)
     return pd.DataFrame(
@@ -156,14 +156,17 @@ def _fields(
 
 
 def _fields_misread(kind: Kind, sent: pa.Array, echoes: pa.Array) -> pa.Array:
-    """Names the fields in which BDN read other than was sent."""
+    """Names the fields in which BDN read other than was sent, whatever blanks are around them."""
     ours, theirs = parse(kind, sent), parse(kind, echoes)
-    names = [
-        pc.if_else(pc.fill_null(pc.not_equal(ours[name], theirs[name]), True), name, None)
-        for name in ours
-    ]
-    joined = pc.binary_join_element_wise(*names, ",", null_handling="skip")
+    named = [pc.if_else(_is_other(ours[name], theirs[name]), f"{name},", "") for name in ours]
+    joined = pc.ascii_rtrim(pc.binary_join_element_wise(*named, ""), ",")
     return pc.if_else(pc.equal(joined, ""), ONLY_PADDING, joined)
+
+
+def _is_other(sent: pa.Array, echoed: pa.Array) -> pa.Array:
+    """Says where a field was read as another value, or not at all."""
+    is_other = pc.not_equal(pc.ascii_trim(sent, " "), pc.ascii_trim(echoed, " "))
+    return pc.fill_null(is_other, True)
 
 
 def _refusals(

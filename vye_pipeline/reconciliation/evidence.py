@@ -3,7 +3,8 @@
 Pure: no I/O, no clock. A verification is confirmed when date_last_certified has reached its
 transact_date. An address change is confirmed when the feed has its address: each line sent, as BDN
 keeps it (upper case, cut to 20 characters), is one of the five address lines, city and state stand
-inside them, and the ZIP code begins alike. Of bank accounts the feed says nothing.
+inside them, the state as its code or spelt out, both cut where the line ends, and the ZIP code
+begins alike. Of bank accounts the feed says nothing.
 """
 
 from __future__ import annotations
@@ -12,14 +13,15 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from vye_pipeline.bdn.wave_feed import ADDRESS_FIELDS, ADDRESS_WIDTH
+from vye_pipeline.reconciliation.states import CODES, STATES
 from vye_pipeline.records import ADDRESS_CHANGES, VERIFICATIONS, Kind
 from vye_pipeline.records.layout import parse, split_lines
 from vye_pipeline.records.statuses import CONFIRMED, CONTRADICTED
 
 LINES_SENT = ("address1", "address2", "address3", "address4")
-INSIDE_LINES = ("city", "state")
 ZIP_WIDTH = 5
 NO_DATE = "00000000"
 
@@ -74,16 +76,41 @@ def _address_matches(known: pd.DataFrame) -> dict[str, pd.Series[bool]]:
         kept = _as_kept(known[name])
         is_there = np.logical_or.reduce([kept == line.str.strip() for line in in_feed.values()])
         matches[name] = pd.Series(is_there | (kept == ""), index=known.index)
-    whole = in_feed["address1"]
-    for name in ADDRESS_FIELDS[1:]:
-        whole = whole + "\n" + in_feed[name]
-    for name in INSIDE_LINES:
-        kept = _as_kept(known[name])
-        found = np.char.find(whole.to_numpy(dtype=str), kept.to_numpy(dtype=str)) >= 0
-        matches[name] = pd.Series(found, index=known.index)
+    city, state = _as_kept(known["city"]), _as_kept(known["state"])
+    lines = list(in_feed.values())
+    is_cut = _is_cut(lines, known["city"].str.upper().str.strip(), _spellings(state))
+    matches["city"] = _is_inside(lines, city) | is_cut
+    spelt = [_is_inside(lines, spelling) for spelling in _spellings(state)]
+    matches["state"] = np.logical_or.reduce([is_cut, *spelt])
     ours, theirs = known["zip_code"].str.strip(), known["zip_code_in_feed"]
     matches["zip_code"] = ours.str[:ZIP_WIDTH] == theirs.str[:ZIP_WIDTH]
     return matches
+
+
+def _spellings(state: pd.Series[str]) -> list[pd.Series[str]]:
+    """Returns states as they were sent, by code, and by name."""
+    return [state, state.map(CODES).fillna(state), state.map(STATES).fillna(state)]
+
+
+def _is_inside(lines: list[pd.Series[str]], sought: pd.Series[str]) -> pd.Series[bool]:
+    """Says for each row whether a text stands in one of some lines, in whole words."""
+    words = (" " + sought.astype("str") + " ").to_numpy(dtype=str)
+    inside = [
+        np.char.find((" " + line.str.replace(",", " ") + " ").to_numpy(dtype=str), words) >= 0
+        for line in lines
+    ]
+    is_inside: NDArray[np.bool_] = np.logical_or.reduce([*inside, sought.to_numpy() == ""])
+    return pd.Series(is_inside, index=sought.index)
+
+
+def _is_cut(
+    lines: list[pd.Series[str]], city: pd.Series[str], states: list[pd.Series[str]]
+) -> pd.Series[bool]:
+    """Says for each row whether a line is the city and the beginning of the state, cut."""
+    forms = [(city + gap + state).str[:ADDRESS_WIDTH] for state in states for gap in (" ", ", ")]
+    are_forms = [line.str.strip() == form.str.strip() for line in lines for form in forms]
+    is_form: NDArray[np.bool_] = np.logical_or.reduce(are_forms)
+    return pd.Series(is_form, index=city.index)
 
 
 def _as_kept(values: pd.Series[str]) -> pd.Series[str]:

@@ -1,22 +1,41 @@
-"""Acknowledgements that answer to nothing we sent: kept, and shown until they are explained.
+"""What lies under inbound/ and answers to nothing we sent: kept, shown until it is explained.
 
-The folders of the days since the business day before are looked at too, so that one that BDN put
-under a holiday's date is found.
+The folders of the days since the business day before are looked at too, so that an acknowledgement
+that BDN put under a holiday's date is found. The newest day looks at what is in no day's folder.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Container, Iterator
+from dataclasses import replace
 from datetime import date, datetime, timedelta
+from itertools import chain, count
 
-from vye_pipeline.bdn.file_names import FEED_NAME, acknowledgement_place, inbound_prefix
+from vye_pipeline.bdn.file_names import (
+    FEED_NAME,
+    INBOUND,
+    acknowledgement_place,
+    file_name,
+    inbound_prefix,
+    shown,
+)
 from vye_pipeline.context import Context
 from vye_pipeline.ledger.rows import Orphan
+from vye_pipeline.reconciliation.timeliness import Ignored
 from vye_pipeline.records import KINDS
+from vye_pipeline.storage.object_store import StoredObject
 
 NO_FILE = "its name is that of no file of this day"
+NEARLY = "its name is nearly that of an acknowledgement, but not quite"
+NO_DAY = "it lies in no folder of a day that has been"
 NEVER_SENT = "the file was never delivered"
 NO_BUSINESS_DAY = "a feed is read on business days, and this is none"
 NO_REVISION = "this revision of the file was never sent"
+TOO_EARLY = "by its header BDN received it before our file was put"
+IN_THE_FUTURE = "by its header BDN received it more than a day after it was read"
+IGNORED = {Ignored.EARLY: TOO_EARLY, Ignored.FUTURE: IN_THE_FUTURE}
+FOLDER = re.compile(rf"{INBOUND}([0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})/[^/]")
 
 
 def find_orphans(context: Context, partition_date: date, now: datetime) -> list[Orphan]:
@@ -25,23 +44,56 @@ def find_orphans(context: Context, partition_date: date, now: datetime) -> list[
     Args:
         context: databases and stores.
         partition_date: whose folder is looked at, and those of the days since the one before.
-        now: with zone.
+        now: with zone; what is in no day's folder is looked at with the newest business day.
 
     Raises:
         PipelineError: a store or the ledger failed.
     """
+    lying = list(_of_the_day(context, partition_date))
+    if partition_date == context.settings.calendar.latest_business_day(now):
+        lying += [(stored, NO_DAY) for stored in _of_no_day(context, partition_date)]
+    found: dict[str, Orphan] = {}
+    for stored, reason in lying:
+        orphan = _kept(context, partition_date, stored.key, reason, now)
+        found[_distinct(orphan.object_key, found)] = orphan
+    orphans = [replace(orphan, object_key=key) for key, orphan in found.items()]
+    context.ledger.record_orphans(partition_date, orphans)
+    return orphans
+
+
+def _of_the_day(context: Context, partition_date: date) -> Iterator[tuple[StoredObject, str]]:
+    """Yields what answers to nothing in the folders since the business day before, and why."""
     day = context.settings.calendar.business_days_after(partition_date, -1) + timedelta(days=1)
-    found = []
     while day <= partition_date:
         for stored in context.objects.list(inbound_prefix(day)):
             reason = _reason(context, day, stored.key)
             if reason is None and day < partition_date and _is_feed(day, stored.key):
                 reason = NO_BUSINESS_DAY
             if reason is not None:
-                found.append(_kept(context, partition_date, stored.key, reason, now))
+                yield stored, reason
         day += timedelta(days=1)
-    context.ledger.record_orphans(partition_date, found)
-    return found
+
+
+def _of_no_day(context: Context, newest: date) -> Iterator[StoredObject]:
+    """Yields what lies in no folder of a day from the first partition to the newest one."""
+    first = context.settings.calendar.business_days_after(context.settings.start_date, -1)
+    for stored in context.objects.list(INBOUND):
+        match = FOLDER.match(stored.key)
+        if match is None or not first < _day(match[1]) <= newest:
+            yield stored
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:  # as of a 31st of February
+        return date.max
+
+
+def _distinct(key: str, known: Container[str]) -> str:
+    """Returns a key as it is shown, numbered where another object is shown by the same."""
+    numbered = (f"{key} ({number})" for number in count(2))
+    return next(one for one in chain([key], numbered) if one not in known)
 
 
 def _reason(context: Context, day: date, key: str) -> str | None:
@@ -54,8 +106,12 @@ def _reason(context: Context, day: date, key: str) -> str | None:
             continue
         if context.ledger.receipt(day, kind) is None:
             return NEVER_SENT
-        return NO_REVISION if place.revision > context.ledger.revision(day, kind) else None
-    return NO_FILE
+        if place.revision > context.ledger.revision(day, kind):
+            return NO_REVISION
+        ignored = context.ledger.ignored_acknowledgements(day, kind).get(key)
+        return None if ignored is None else IGNORED[Ignored(ignored)]
+    names = [file_name(kind, day).lower() for kind in KINDS]
+    return NEARLY if any(name in key.lower() for name in [*names, FEED_NAME.lower()]) else NO_FILE
 
 
 def _is_feed(day: date, key: str) -> bool:
@@ -66,4 +122,4 @@ def _kept(context: Context, partition_date: date, key: str, reason: str, now: da
     kept = context.snapshots.keep(
         f"{partition_date}/orphaned_acknowledgement", context.objects.get(key)
     )
-    return Orphan(partition_date, key, kept.fingerprint, kept.name, reason, now)
+    return Orphan(partition_date, shown(key), kept.fingerprint, kept.name, reason, now)

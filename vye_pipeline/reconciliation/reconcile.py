@@ -20,9 +20,11 @@ from vye_pipeline.bdn.file_names import (
 from vye_pipeline.context import Context
 from vye_pipeline.egress.deliver import load_upload_file
 from vye_pipeline.ledger.models import LINE, QUARANTINED, REPLACED, SUPERSEDED
+from vye_pipeline.ledger.news import hours_behind
 from vye_pipeline.reconciliation.diff import compare
 from vye_pipeline.reconciliation.late import matched_by_number
 from vye_pipeline.reconciliation.remembered import remember_answer
+from vye_pipeline.reconciliation.timeliness import judge
 from vye_pipeline.records import Kind
 from vye_pipeline.records.statuses import Status
 
@@ -32,7 +34,7 @@ class Received:
     """The acknowledgements that lie in the object store for a partition's file.
 
     Attributes:
-        acknowledgements: those that can be read, by sequence.
+        acknowledgements: those that can be read and count, by sequence.
         malformed: those that can't: refused whole, left where they are.
     """
 
@@ -41,10 +43,11 @@ class Received:
 
 
 def receive(context: Context, partition_date: date, kind: Kind, now: datetime) -> Received:
-    """Keeps the raw bytes of each acknowledgement, then reads and records it.
+    """Keeps the raw bytes of each acknowledgement, then reads, judges and records it.
 
     None at all is a normal state. One that can't be read doesn't keep the others from being read.
-    Those to a redelivery count as those to the file do.
+    Those to a redelivery count as those to the file do. One to a file that BDN can't have had yet
+    is left to be read when it can.
     """
     received = Received([], [])
     newest_revision = context.ledger.revision(partition_date, kind)
@@ -59,7 +62,12 @@ def receive(context: Context, partition_date: date, kind: Kind, now: datetime) -
         except MalformedAcknowledgement as error:
             received.malformed.append(error)
             continue
-        received.acknowledgements.append(read)
+        first_try = context.ledger.first_try(partition_date, kind, place.revision)
+        if first_try is None:
+            continue
+        judgement = judge(read.received_at, first_try, now)
+        if judgement.ignored_because is None:
+            received.acknowledgements.append(read)
         context.ledger.record_acknowledgement(
             partition_date=partition_date,
             kind=kind.name,
@@ -68,7 +76,9 @@ def receive(context: Context, partition_date: date, kind: Kind, now: datetime) -
             fingerprint=kept.fingerprint,
             object_key=stored.key,
             snapshot_name=kept.name,
-            received_at=read.received_at,
+            received_at=judgement.received_at,
+            ignored_because=judgement.ignored_because,
+            hours_early=judgement.hours_early,
             read_at=now,
             disposition=read.disposition.value,
             reason_code=read.reason_code,
@@ -127,7 +137,8 @@ def reconcile(
         parts = [matched_by_number(context.ledger.standing(partition_date, kind), acknowledgements)]
     elif is_delivered:
         sent = load_upload_file(context, partition_date, kind)
-        is_overdue = now > context.settings.calendar.deadline(partition_date)
+        is_late = now > context.settings.calendar.deadline(partition_date)
+        is_overdue = is_late and not _is_clock_wrong(context, partition_date)
         difference = compare(kind, sent, acknowledgements, is_overdue=is_overdue)
         lines = claims.loc[
             claims["disposition"] == LINE,
@@ -142,6 +153,12 @@ def reconcile(
     rows = rows.astype(dict.fromkeys(("record_id", "user_profile_id", "line_number"), "Int64"))
     context.ledger.reconcile(partition_date, kind, rows, now)
     return rows
+
+
+def _is_clock_wrong(context: Context, partition_date: date) -> bool:
+    """Says whether all that BDN has answered to a day is early: then nothing is missing yet."""
+    hours = context.ledger.read(lambda connection: hours_behind(connection, partition_date))
+    return hours is not None
 
 
 def _parse(

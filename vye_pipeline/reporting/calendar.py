@@ -248,6 +248,7 @@ def rejections(connection: Connection, kind: str, before: date, day_count: int) 
             ACKNOWLEDGEMENTS.c.kind == kind,
             ACKNOWLEDGEMENTS.c.partition_date < before,
             ACKNOWLEDGEMENTS.c.disposition != Disposition.REFUSED.value,
+            ACKNOWLEDGEMENTS.c.ignored_because.is_(None),
         )
         .group_by(ACKNOWLEDGEMENTS.c.partition_date)
         .order_by(ACKNOWLEDGEMENTS.c.partition_date.desc())

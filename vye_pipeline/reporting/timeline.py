@@ -16,8 +16,18 @@ from vye_pipeline.ledger.models import (
     FILES,
     REDELIVERIES,
 )
+from vye_pipeline.reconciliation.orphans import IGNORED
+from vye_pipeline.reconciliation.timeliness import Ignored
 from vye_pipeline.records.statuses import MANUAL, Status
-from vye_pipeline.reporting.calendar import CLOSED, DELIVERED, FAILED, MISSING, Day, calendar
+from vye_pipeline.reporting.calendar import (
+    CLOSED,
+    DELIVERED,
+    FAILED,
+    MISSING,
+    Day,
+    calendar,
+    orphans,
+)
 
 DISPOSITIONS = {
     "F": "acknowledged it line by line: {accepted} accepted, {rejected} rejected",
@@ -50,6 +60,7 @@ def timeline(
     return [
         *(event.in_words() for event in happened),
         *(as_it_stands(day, due_at) for day in days),
+        *(orphan.in_words() for orphan in orphans(connection, [partition_date])),
     ]
 
 
@@ -139,6 +150,7 @@ def _answered(connection: Connection, first: date, last: date) -> list[Event]:
         ACKNOWLEDGEMENTS.c.accepted_count,
         ACKNOWLEDGEMENTS.c.rejected_count,
         ACKNOWLEDGEMENTS.c.reason_code,
+        ACKNOWLEDGEMENTS.c.ignored_because,
     ).where(ACKNOWLEDGEMENTS.c.partition_date.between(first, last))
     return [
         Event(
@@ -146,9 +158,12 @@ def _answered(connection: Connection, first: date, last: date) -> list[Event]:
             at,
             kind,
             "BDN "
-            + DISPOSITIONS[disposition].format(accepted=accepted, rejected=rejected, reason=reason),
+            + DISPOSITIONS[disposition].format(accepted=accepted, rejected=rejected, reason=reason)
+            + (f", which counts for nothing: {IGNORED[Ignored(ignored)]}" if ignored else ""),
         )
-        for day, at, kind, disposition, accepted, rejected, reason in connection.execute(query)
+        for day, at, kind, disposition, accepted, rejected, reason, ignored in connection.execute(
+            query
+        )
     ]
 
 

@@ -17,6 +17,7 @@ from vye_pipeline.storage.object_store import (
     checked,
     failure,
     folder_of,
+    readable,
 )
 
 ALLOW_THE_FOLDER = "let this job's user write there, then run it again"
@@ -34,22 +35,23 @@ NEXT_STEPS = {
 TRANSIENT_ERROR_NUMBERS = frozenset(
     {errno.EAGAIN, errno.EBUSY, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ETIMEDOUT}
 )
+UNFINISHED = ".unfinished"
 NOTHING_THERE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 
 
 class FolderStore(ObjectStore):
-    """Objects as plain files of a folder, never links. One that starts with a dot is unfinished."""
+    """Objects as plain files of a folder, never links. `.unfinished…` is what is being written."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def location(self, key: str) -> str:
         """See ObjectStore."""
-        return str(self.root / checked(key))
+        return str(self.root / readable(key))
 
     def create(self, key: str, content: bytes) -> bool:
         """See ObjectStore. A hard link fails where its name is taken, even in a race."""
-        path = Path(self.location(key))
+        path = Path(self.location(checked(key)))
         with _classified_file_errors("writing", path), _written_beside(path, content) as temporary:
             try:
                 path.hardlink_to(temporary)
@@ -59,7 +61,7 @@ class FolderStore(ObjectStore):
 
     def put(self, key: str, content: bytes) -> None:
         """See ObjectStore."""
-        path = Path(self.location(key))
+        path = Path(self.location(checked(key)))
         with _classified_file_errors("writing", path), _written_beside(path, content) as temporary:
             temporary.replace(path)
 
@@ -74,7 +76,7 @@ class FolderStore(ObjectStore):
 
     def delete(self, key: str) -> None:
         """See ObjectStore."""
-        path = Path(self.location(key))
+        path = Path(self.location(checked(key)))
         with _classified_file_errors("removing", path), suppress(*NOTHING_THERE):
             path.unlink()
             _sync_folder(path.parent)
@@ -127,7 +129,7 @@ def _classified_file_errors(action: str, path: Path) -> Iterator[None]:
 def _written_beside(path: Path, content: bytes) -> Iterator[Path]:
     """Yields a complete copy in the same folder; what is then done with it is made durable."""
     _make_folder(path.parent)
-    descriptor, name = tempfile.mkstemp(prefix=".", dir=path.parent)
+    descriptor, name = tempfile.mkstemp(prefix=UNFINISHED, dir=path.parent)
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -160,7 +162,7 @@ def _files(folder: Path) -> Iterator[Path]:
     if not folder.is_dir():
         return
     for path in folder.iterdir():
-        if path.name.startswith("."):
+        if path.name.startswith(UNFINISHED):
             continue
         if path.is_symlink():
             continue

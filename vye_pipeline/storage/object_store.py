@@ -6,16 +6,31 @@ Contents hold personal data: messages name keys, never contents or digests of th
 
 from __future__ import annotations
 
+import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
+from weakref import WeakSet
 
 from vye_pipeline.errors import Cause, PipelineError, defect, upload_error
+from vye_pipeline.retries import LONGEST_TRY_SECONDS, SECONDS_IN_ALL, within
 
 RUN_IT_AGAIN = "run it again; if it goes on failing, look at the network and the store's own status"
 FIX_THE_CAUSE = "look the code up in the store's documentation, fix the cause and run it again"
+
+
+PROBES = "doctor/"
+PROBE = b"a probe by vye_pipeline; it may be removed"
+OTHER_PROBE = b"this probe must never be seen"
+BROKEN_PROMISE = (
+    "the object store overwrites what a conditional put must not, nothing is written there"
+)
+ANOTHER_STORE = (
+    "use a store that honours If-None-Match: * (docs/compatibility.md); without it a file can go "
+    "out twice"
+)
 
 
 class PutOutcome(Enum):
@@ -65,7 +80,11 @@ class KeyTaken(PipelineError):
 
 
 class ObjectStore(ABC):
-    """Objects by key. A key is relative, and none of its parts is empty or starts with a dot."""
+    """Objects by key.
+
+    What is written has a relative key of which no part is empty or starts with a dot. What others
+    have put may have any key: it is listed, and can be read.
+    """
 
     @abstractmethod
     def location(self, key: str) -> str:
@@ -111,6 +130,8 @@ class ObjectStore(ABC):
     def list(self, prefix: str) -> Sequence[StoredObject]:
         """Returns the objects whose keys start with a prefix, sorted by key.
 
+        Empty objects whose keys end with a slash are folders made in a console, not objects.
+
         Raises:
             PipelineError: the store failed.
         """
@@ -123,8 +144,14 @@ class ObjectStore(ABC):
             of this one whose answer was lost.
 
         Raises:
-            PipelineError: other bytes lie at the key (they stay), or the store failed.
+            PipelineError: other bytes lie at the key (they stay), the store overwrites what it must
+                not, or it failed, which takes a minute at most.
         """
+        with within(SECONDS_IN_ALL - LONGEST_TRY_SECONDS):
+            require_promise(self)
+            return self._put_once(key, content)
+
+    def _put_once(self, key: str, content: bytes) -> PutOutcome:
         try:
             is_new = self.create(key, content)
         except PipelineError as error:
@@ -169,6 +196,58 @@ class ObjectStore(ABC):
         return KeyTaken(location)
 
 
+@dataclass(frozen=True)
+class Promise:
+    """What a store does with an object of our own, put there to find out.
+
+    Attributes:
+        is_kept: a conditional put leaves what lies there as it is.
+        is_readable: what was put is listed, and reads back as it was put.
+    """
+
+    is_kept: bool
+    is_readable: bool
+
+
+def probe(store: ObjectStore) -> Promise:
+    """Tries a store's conditional put, with an object under a prefix of its own.
+
+    A bucket with versions is tried as it is: one that would keep the second put as a newer version
+    breaks the promise too.
+
+    Raises:
+        PipelineError: the store failed.
+    """
+    key = f"{PROBES}{uuid.uuid4().hex}"
+    store.create(key, PROBE)
+    try:
+        was_free = store.create(key, OTHER_PROBE)
+        found = store.get(key)
+        is_listed = any(stored.key == key for stored in store.list(PROBES))
+    finally:
+        store.delete(key)
+    return Promise(
+        is_kept=not was_free and found != OTHER_PROBE,
+        is_readable=is_listed and found in (PROBE, OTHER_PROBE),
+    )
+
+
+def require_promise(store: ObjectStore) -> None:
+    """Makes sure, once a store and process, that a store keeps what is put once.
+
+    Raises:
+        PipelineError: upload: it doesn't, or the store failed.
+    """
+    if store in _keeping:
+        return
+    if not probe(store).is_kept:
+        raise failure(BROKEN_PROMISE, next_step=ANOTHER_STORE, is_transient=False)
+    _keeping.add(store)
+
+
+_keeping: WeakSet[ObjectStore] = WeakSet()  # stores that this process has tried
+
+
 def failure(what: str, *, next_step: str | None, is_transient: bool) -> PipelineError:
     """Returns the failure of a store; where no remedy is known, one for its nature."""
     remedy = next_step or (RUN_IT_AGAIN if is_transient else FIX_THE_CAUSE)
@@ -193,6 +272,22 @@ def checked(key: str) -> str:
             next_step="report it to the pipeline's developers",
         )
     return key
+
+
+def readable(key: str) -> str:
+    """Returns a key that may be somebody else's object.
+
+    Raises:
+        PipelineError: defect: it leads out of the store.
+    """
+    if not key or "\0" in key or key.startswith("/") or ".." in key.split("/"):
+        return checked(key)
+    return key
+
+
+def is_folder_marker(stored: StoredObject) -> bool:
+    """Says whether an object stands for a folder that somebody made in a console."""
+    return stored.key.endswith("/") and stored.size == 0
 
 
 def folder_of(prefix: str) -> str:

@@ -5,71 +5,39 @@ from __future__ import annotations
 import hashlib
 import os
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from json import JSONDecodeError
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from vye_pipeline.cleartext import require_https
-from vye_pipeline.errors import UsageError
+from vye_pipeline.errors import PipelineError, UsageError
 from vye_pipeline.retries import retried
+from vye_pipeline.storage import s3_errors
 from vye_pipeline.storage.object_store import (
     ObjectMissing,
     ObjectStore,
     StoredObject,
     checked,
-    failure,
     folder_of,
-    is_key,
+    is_folder_marker,
+    readable,
 )
+from vye_pipeline.storage.s3_listing import objects_of
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-CHECK_CREDENTIALS = "check the AWS credentials or the role of this job, then run it again"
-RENEW_CREDENTIALS = "renew the AWS credentials, then run it again"
-ALLOW_THE_BUCKET = (
-    "allow this job's role s3:PutObject, s3:GetObject, s3:DeleteObject and s3:ListBucket there, "
-    "then run it again"
-)
-CHECK_THE_BUCKET = "check the bucket's name and that it exists, then run it again"
-CHECK_THE_REGION = "set AWS_REGION to the bucket's region, then run it again"
-CHECK_THE_KMS_KEY = "check VYE_KMS_KEY_ID and that this job's role may use the key, run it again"
-NEXT_STEPS = {
-    "AccessDenied": ALLOW_THE_BUCKET,
-    "NoSuchBucket": CHECK_THE_BUCKET,
-    "InvalidBucketName": CHECK_THE_BUCKET,
-    "ParamValidationError": CHECK_THE_BUCKET,
-    "AuthorizationHeaderMalformed": CHECK_THE_REGION,
-    "PermanentRedirect": CHECK_THE_REGION,
-    "InvalidAccessKeyId": CHECK_CREDENTIALS,
-    "SignatureDoesNotMatch": CHECK_CREDENTIALS,
-    "NoCredentialsError": CHECK_CREDENTIALS,
-    "PartialCredentialsError": CHECK_CREDENTIALS,
-    "ExpiredToken": RENEW_CREDENTIALS,
-    "InvalidToken": RENEW_CREDENTIALS,
-    "KMS.NotFoundException": CHECK_THE_KMS_KEY,
-    "KMS.DisabledException": CHECK_THE_KMS_KEY,
-    "RequestTimeTooSkewed": "set this machine's clock right, then run it again",
-}
+Result = TypeVar("Result")
 
 CONNECT_TIMEOUT_SECONDS = 5
-READ_TIMEOUT_SECONDS = 15
-KEY_IS_TAKEN_CODES = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
-TRANSIENT_CODES = frozenset(
-    {
-        "BadDigest",
-        "IncompleteBody",
-        "OperationAborted",
-        "RequestTimeout",
-        "SlowDown",
-        "Throttling",
-        "ThrottlingException",
-        "XAmzContentChecksumMismatch",
-    }
-)
-TOO_MANY_REQUESTS = 429
-SERVER_ERROR = 500
+READ_TIMEOUT_SECONDS = 10
+PRECONDITION_FAILED = 412
+S3_ENCRYPTED = {"ServerSideEncryption": "AES256"}
+SINGLE_PUT_BYTES = 5 * 1024**3  # S3 takes no more in one request
+PART_BYTES = 256 * 1024**2
 
 
 class S3Store(ObjectStore):
@@ -79,18 +47,14 @@ class S3Store(ObjectStore):
         self,
         bucket: str,
         prefix: str = "",
-        kms_key_id: str | None = None,
+        encryption: Mapping[str, str] | None = None,
         *,
         allow_cleartext: bool = False,
     ) -> None:
-        """Takes a bucket, a prefix of all keys, and the KMS key that encrypts on the server."""
+        """Takes a bucket, a prefix of all keys, and how S3 is asked to encrypt what is put."""
         self.bucket = bucket
         self._allow_cleartext = allow_cleartext
-        self._encryption: dict[str, Any] = (
-            {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key_id}
-            if kms_key_id
-            else {"ServerSideEncryption": "AES256"}
-        )
+        self._encryption: Mapping[str, Any] = S3_ENCRYPTED if encryption is None else encryption
         self.prefix = f"{checked(prefix)}/" if prefix else ""
 
     def location(self, key: str) -> str:
@@ -100,68 +64,94 @@ class S3Store(ObjectStore):
     @retried
     def create(self, key: str, content: bytes) -> bool:
         """See ObjectStore."""
-        with self._classified_errors("the upload to S3", key):
-            try:
-                self._put(key, content, IfNoneMatch="*")
-            except self._client.exceptions.ClientError as error:
-                if error.response["Error"]["Code"] in KEY_IS_TAKEN_CODES:
-                    return False
-                raise
-            return True
+        checked(key)
+        return self._asked("the upload to S3", key, lambda: self._created(key, content))
 
     @retried
     def put(self, key: str, content: bytes) -> None:
         """See ObjectStore."""
-        with self._classified_errors("the upload to S3", key):
-            self._put(key, content)
+        checked(key)
+        self._asked("the upload to S3", key, lambda: self._put(key, content))
 
     @retried
     def get(self, key: str) -> bytes:
         """See ObjectStore."""
-        with self._classified_errors("the download from S3", key):
-            try:
-                answer = self._client.get_object(Bucket=self.bucket, Key=self._name(key))
-            except self._client.exceptions.NoSuchKey:
-                raise ObjectMissing(self.location(key)) from None
-            return answer["Body"].read()
+        return self._asked("the download from S3", key, lambda: self._got(key))
 
     @retried
     def delete(self, key: str) -> None:
         """See ObjectStore."""
-        with self._classified_errors("the removal from S3", key):
-            self._client.delete_object(Bucket=self.bucket, Key=self._name(key))
+        where: dict[str, Any] = {"Bucket": self.bucket, "Key": self._name(checked(key))}
+        self._asked("the removal from S3", key, lambda: self._client.delete_object(**where))
 
     @retried
     def list(self, prefix: str) -> Sequence[StoredObject]:
         """See ObjectStore."""
-        with self._classified_errors("the listing of S3", folder_of(prefix)):
-            pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self.bucket, Prefix=self.prefix + prefix
-            )
-            objects = [
-                StoredObject(
-                    found["Key"].removeprefix(self.prefix), found["ETag"].strip('"'), found["Size"]
-                )
-                for page in pages
-                for found in page.get("Contents", [])
-            ]
-        return sorted(
-            (found for found in objects if is_key(found.key)), key=lambda found: found.key
-        )
+        found = self._asked("the listing of S3", folder_of(prefix), lambda: self._listed(prefix))
+        return sorted((one for one in found if not is_folder_marker(one)), key=lambda one: one.key)
 
     def _name(self, key: str) -> str:
-        return self.prefix + checked(key)
+        return self.prefix + readable(key)
+
+    def _created(self, key: str, content: bytes) -> bool:
+        try:
+            self._put(key, content, IfNoneMatch="*")
+        except self._client.exceptions.ClientError as error:
+            if s3_errors.is_status(error, PRECONDITION_FAILED):
+                return False
+            raise
+        return True
 
     def _put(self, key: str, content: bytes, **condition: Any) -> None:
+        where: dict[str, Any] = {"Bucket": self.bucket, "Key": self._name(key)}
+        if len(content) > SINGLE_PUT_BYTES:
+            return self._put_in_parts(where, content, condition)
         self._client.put_object(
-            Bucket=self.bucket,
-            Key=self._name(key),
-            Body=content,
-            ChecksumAlgorithm="SHA256",
-            ChecksumSHA256=b64encode(hashlib.sha256(content).digest()).decode(),
-            **self._encryption,
-            **condition,
+            **where, Body=content, **_checksum(content), **self._encryption, **condition
         )
+        return None
+
+    def _put_in_parts(
+        self, where: dict[str, Any], content: bytes, condition: dict[str, Any]
+    ) -> None:
+        """Puts what is too large for one request; the condition holds when all parts are there."""
+        upload = self._client.create_multipart_upload(
+            **where, ChecksumAlgorithm="SHA256", **self._encryption
+        )
+        whole: dict[str, Any] = {**where, "UploadId": upload["UploadId"]}
+        try:
+            parts: list[Any] = []
+            for number, start in enumerate(range(0, len(content), PART_BYTES), 1):
+                part = memoryview(content)[start : start + PART_BYTES].tobytes()
+                sums = _checksum(part)
+                answer = self._client.upload_part(**whole, PartNumber=number, Body=part, **sums)
+                known = {"PartNumber": number, "ETag": answer["ETag"]}
+                parts.append({**known, "ChecksumSHA256": sums["ChecksumSHA256"]})
+            self._client.complete_multipart_upload(
+                **whole, MultipartUpload={"Parts": parts}, **condition
+            )
+        except BaseException:
+            with suppress(Exception):
+                self._client.abort_multipart_upload(**whole)
+            raise
+
+    def _got(self, key: str) -> bytes:
+        try:
+            answer = self._client.get_object(Bucket=self.bucket, Key=self._name(key))
+        except self._client.exceptions.NoSuchKey:
+            raise ObjectMissing(self.location(key)) from None
+        return answer["Body"].read()
+
+    def _listed(self, prefix: str) -> Sequence[StoredObject]:
+        start = self.prefix + prefix
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self.bucket, Prefix=start
+        )
+        return [
+            replace(one, key=one.key.removeprefix(self.prefix))
+            for page in pages
+            for one in objects_of(page, start)
+        ]
 
     @cached_property
     def _client(self) -> S3Client:
@@ -178,6 +168,8 @@ class S3Store(ObjectStore):
             # boto3 by itself only reads AWS_DEFAULT_REGION
             session = Session(region_name=os.environ.get("AWS_REGION"))
             client = session.client("s3", config=config)
+        except JSONDecodeError:  # of a credential process
+            raise
         except ValueError:
             raise UsageError("S3 can't be used: check AWS_ENDPOINT_URL_S3 and AWS_REGION") from None
         require_https(
@@ -188,49 +180,34 @@ class S3Store(ObjectStore):
         )
         return client
 
-    @contextmanager
-    def _classified_errors(self, action: str, key: str) -> Iterator[None]:
-        from botocore.exceptions import BotoCoreError, ClientError
-        from botocore.parsers import ResponseParserError
-        from urllib3.exceptions import HTTPError  # botocore lets some through
+    def _asked(self, action: str, key: str, work: Callable[[], Result]) -> Result:
+        """Does some work with S3; whatever comes out of it but a result is a classified failure.
 
+        Credentials that are refused are read again, once: they may have been renewed on disk.
+        """
         try:
-            yield
-        except (BotoCoreError, ClientError, ResponseParserError, HTTPError) as error:
-            code = _s3_code(error)
-            location = f"s3://{self.bucket}/{self.prefix}{key}"
-            raise failure(
-                f"{action} failed: {code}, at {location}",
-                next_step=NEXT_STEPS.get(code),
-                is_transient=_is_transient_in_s3(error),
-            ) from error
+            try:
+                return work()
+            except Exception as error:
+                if s3_errors.code_of(error) not in s3_errors.STALE_CREDENTIALS:
+                    raise
+                self.__dict__.pop("_client", None)
+                return work()
+        except (PipelineError, UsageError):
+            raise
+        except Exception as error:
+            shown = key if key.isprintable() else repr(key)
+            location = f"s3://{self.bucket}/{self.prefix}{shown}"
+            raise s3_errors.classified(error, action, location, self._endpoint) from error
+
+    @property
+    def _endpoint(self) -> str:
+        client = self.__dict__.get("_client")
+        known = client.meta.endpoint_url if client else None
+        return known or os.environ.get("AWS_ENDPOINT_URL_S3") or "s3.amazonaws.com"
 
 
-def _s3_code(error: Exception) -> str:
-    from botocore.exceptions import ClientError
-
-    if isinstance(error, ClientError):
-        return error.response["Error"]["Code"]
-    return type(error).__name__
-
-
-def _is_transient_in_s3(error: Exception) -> bool:
-    from botocore import exceptions
-    from botocore.parsers import ResponseParserError
-    from urllib3.exceptions import HTTPError
-
-    if isinstance(error, exceptions.ClientError):
-        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-        is_busy = status >= SERVER_ERROR or status == TOO_MANY_REQUESTS
-        code = error.response["Error"]["Code"]
-        was_cut = code == str(status)  # so botocore names an answer without a readable code
-        return is_busy or was_cut or code in TRANSIENT_CODES
-    return isinstance(
-        error,
-        ResponseParserError
-        | HTTPError
-        | exceptions.ConnectionError
-        | exceptions.HTTPClientError
-        | exceptions.IncompleteReadError
-        | exceptions.FlexibleChecksumError,
-    )
+def _checksum(content: bytes) -> dict[str, Any]:
+    """Returns what makes S3 verify that it has these bytes."""
+    digest = b64encode(hashlib.sha256(content).digest()).decode()
+    return {"ChecksumAlgorithm": "SHA256", "ChecksumSHA256": digest}

@@ -238,7 +238,9 @@ def open_snapshots(settings: Settings) -> SnapshotStore:
     """
     try:
         store = open_object_store(
-            settings.snapshots_url, settings.kms_key_id, allow_cleartext=settings.allow_cleartext
+            settings.snapshots_url,
+            settings.server_side_encryption,
+            allow_cleartext=settings.allow_cleartext,
         )
     except UsageError as error:
         raise UsageError(f"VYE_SNAPSHOT_URL can't be used: {error}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import string
 from datetime import UTC, datetime
 
@@ -74,6 +75,12 @@ def test_the_details_types_do_not_depend_on_what_is_in_them(lines: list[str]) ->
         joined([*GOOD, "", "", "  ", ""]),
         joined([FULL.rstrip(), ACCEPTED, REJECTED, TRAILER]),
         joined([FULL, ACCEPTED, REJECTED, f"{TRAILER}   "]),
+        joined(GOOD, "\r\r\n"),
+        joined(GOOD[:2], "\r\n") + joined(GOOD[2:]),
+        joined(GOOD, "\r\n") + b"\x1a",
+        joined(GOOD) + b"\0" * 80,
+        b"\xef\xbb\xbf" + joined(GOOD),
+        joined([f"{line:120}" for line in GOOD]).replace(ECHO.encode() + b" " * 76, ECHO.encode()),
     ],
     ids=[
         "CRLF",
@@ -84,6 +91,12 @@ def test_the_details_types_do_not_depend_on_what_is_in_them(lines: list[str]) ->
         "blank lines",
         "cut header",
         "padded",
+        "CRCRLF",
+        "mixed ends",
+        "0x1A",
+        "NUL",
+        "byte order mark",
+        "record length",
     ],
 )
 def test_line_ends_and_blanks_at_the_end_of_a_line_change_nothing(content: bytes) -> None:
@@ -96,6 +109,36 @@ def test_an_accepted_line_may_have_an_empty_echo(line: str) -> None:
     assert details.drop(columns="line_number").to_dict("records") == [
         {"is_accepted": True, "reason_code": "", "echo": ""}
     ]
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (joined(GOOD, ""), "one line: there are no line ends"),
+        (joined(GOOD, "\r"), "lines that are ended by CR alone"),
+        (joined(GOOD).decode().encode("utf-16"), "UTF-16"),
+        (joined(GOOD).decode().encode("utf-16-le"), "UTF-16"),
+        (joined(GOOD).decode().encode("utf-16-be"), "UTF-16 (big-endian)"),
+        (joined(GOOD).decode().encode("cp037"), "EBCDIC"),
+        (
+            b"".join((len(line) + 4).to_bytes(2, "big") + b"\0\0" + line.encode() for line in GOOD),
+            "records with a length in front (RDW), not lines",
+        ),
+        (
+            b"".join(
+                (len(line) + 4).to_bytes(2, "big") + b"\0\0" + line.encode("cp037") for line in GOOD
+            ),
+            "records with a length in front (RDW), not lines",
+        ),
+        (b"\n<!DOCTYPE html><title>Sign in</title>\n", "a web page or XML"),
+        (gzip.compress(joined(GOOD), mtime=0), "a compressed file"),
+        (b"\0" * 100, "nothing but NUL or 0x1A bytes"),
+    ],
+)
+def test_what_is_no_text_of_lines_is_told_by_what_it_looks_like(content: bytes, kind: str) -> None:
+    with pytest.raises(MalformedAcknowledgement) as caught:
+        parse(content)
+    assert (caught.value.line, caught.value.fault) == (1, f"the file looks like {kind}")
 
 
 def test_an_echo_is_kept_as_it_came_even_where_it_looks_like_another_line() -> None:
@@ -139,12 +182,37 @@ def test_a_line_may_be_answered_twice() -> None:
 
 NO_DETAIL = "is no detail (D, line number, status, reason code, line)"
 MISPLACED_REASON = "a reason code belongs to disposition X, and to no other"
-OUT_OF_RANGE = "the line number is not between 1 and the 3 lines received"
+OUT_OF_RANGE = "the line number is not between 1 and the count of lines received"
+NO_BEGINNING = "is not a header (H): the beginning is missing, as in an answer cut in two objects"
+TWO_IN_ONE = "a second acknowledgement begins: two in one object"
 NO_END = "there is no trailer (T): the end is missing"
 MALFORMED: dict[str, tuple[list[str], int, str]] = {
     "empty": ([], 1, "the acknowledgement is empty"),
-    "only blank": ([""], 1, "is not a header (H)"),
-    "no header": ([ACCEPTED, TRAILER], 1, "is not a header (H)"),
+    "only blank": ([""], 1, "the acknowledgement is empty"),
+    "no header": ([ACCEPTED, TRAILER], 1, NO_BEGINNING),
+    "the second half": ([REJECTED, TRAILER], 1, NO_BEGINNING),
+    "a letter": (["Dear colleagues,", "no."], 1, "is not a header (H)"),
+    "upper case": (
+        [FULL.replace("vawave", "VAWAVE"), *GOOD[1:]],
+        1,
+        "the file name is not vawave097, but VAWAVE097",
+    ),
+    "a path": (
+        [FULL.replace("vawave097     ", "/out/vawave097"), *GOOD[1:]],
+        1,
+        "the file name is not vawave097, but /<3 letters>/vawave097",
+    ),
+    "a number for a name": (
+        [FULL.replace("vawave097", "900123456"), *GOOD[1:]],
+        1,
+        "the file name is not vawave097, but <9 digits>",
+    ),
+    "another kind's": (
+        [FULL.replace("vawave097               ", "DirDep20250407044500.txt"), *GOOD[1:]],
+        1,
+        "the file name is not vawave097, but DirDep20250407044500.txt: "
+        "the file of direct_deposit_changes",
+    ),
     "header too short": ([HEADER, EMPTY_TRAILER], 1, "the header is cut short"),
     "header cut in the name": (["Hvawave", EMPTY_TRAILER], 1, "the header is cut short"),
     "header too long": ([f"{FULL}Z", EMPTY_TRAILER], 1, "the header goes on after the reason code"),
@@ -153,20 +221,15 @@ MALFORMED: dict[str, tuple[list[str], int, str]] = {
         3,
         "holds a byte that is not ASCII",
     ),
-    "byte order mark": (
-        ["\xef\xbb\xbf" + FULL, EMPTY_TRAILER],
-        1,
-        "holds a byte that is not ASCII",
-    ),
     "another file's name": (
         [FULL.replace("097", "096"), *GOOD[1:]],
         1,
-        "the file name is not vawave097",
+        "the file name is not vawave097, but vawave096: another file of verifications",
     ),
     "name not at the left": (
         [FULL.replace("vawave097 ", " vawave097"), *GOOD[1:]],
         1,
-        "the file name is not vawave097",
+        "the file name is not vawave097, but  vawave097",
     ),
     "no such day": (
         [FULL.replace("20250407", "20250431"), *GOOD[1:]],
@@ -193,7 +256,7 @@ MALFORMED: dict[str, tuple[list[str], int, str]] = {
     "refused without a reason": ([f"{HEADER}X", EMPTY_TRAILER], 1, MISPLACED_REASON),
     "a blank line among the details": ([FULL, ACCEPTED, "", REJECTED, TRAILER], 3, NO_DETAIL),
     "an unknown line": ([FULL, ACCEPTED, "E" + REJECTED[1:], TRAILER], 3, NO_DETAIL),
-    "a second header": ([FULL, FULL, TRAILER], 2, NO_DETAIL),
+    "a second header": ([FULL, FULL, TRAILER], 2, TWO_IN_ONE),
     "a number with a blank": ([FULL, ACCEPTED, "D        2A    ", TRAILER], 3, NO_DETAIL),
     "an unknown status": ([FULL, ACCEPTED, "D000000002Q    ", TRAILER], 3, NO_DETAIL),
     "a detail cut off": ([FULL, ACCEPTED, "D000000002", TRAILER], 3, NO_DETAIL),
@@ -219,7 +282,13 @@ MALFORMED: dict[str, tuple[list[str], int, str]] = {
     ),
     "something after the trailer": ([*GOOD, ACCEPTED], 5, "something follows the trailer"),
     "something after blank lines": ([*GOOD, "", "", "E"], 7, "something follows the trailer"),
-    "two acknowledgements": (GOOD + GOOD, 4, "is a trailer, and something follows it"),
+    "two trailers": ([*GOOD, *GOOD[1:]], 4, "is a trailer, and something follows it"),
+    "two acknowledgements": (GOOD + GOOD, 5, TWO_IN_ONE),
+    "another file's behind it": (
+        [*GOOD, FULL.replace("vawave097", "vawave098"), *GOOD[1:]],
+        5,
+        TWO_IN_ONE,
+    ),
     "no trailer": (GOOD[:-1], 3, NO_END),
     "nothing but a header": ([FULL], 1, NO_END),
     "accepted total no number": (
@@ -236,17 +305,17 @@ MALFORMED: dict[str, tuple[list[str], int, str]] = {
     "full totals": (
         [*GOOD[:-1], "T000000002000000001"],
         4,
-        "the totals say 2 accepted and 1 rejected, the details 1 and 1",
+        "the totals are not those of the details, 1 accepted and 1 rejected",
     ),
     "rejects-only totals": (
         [REJECTS_ONLY, REJECTED, "T000000000000000001"],
         3,
-        "the totals say 0 accepted and 1 rejected, the details 2 and 1",
+        "the totals are not those of the details, 2 accepted and 1 rejected",
     ),
     "refused with totals": (
         [REFUSED, "T000000003000000000"],
         2,
-        "the totals say 3 accepted and 0 rejected, the details 0 and 0",
+        "the totals are not those of the details, 0 accepted and 0 rejected",
     ),
     "refused with details": (
         [REFUSED, ACCEPTED, "T000000001000000000"],

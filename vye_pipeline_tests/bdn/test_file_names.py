@@ -22,7 +22,7 @@ DAY = date(2025, 4, 7)
 VERIFICATIONS = kind_named("verifications")
 FIRST = AcknowledgementPlace(revision=1, sequence=1)
 KIND = st.sampled_from(KINDS)
-NUMBERS = st.integers(min_value=1, max_value=10_000)
+NUMBERS = st.integers(min_value=1, max_value=9_999)
 DAYS = st.dates(min_value=date(2020, 1, 1), max_value=date(2035, 12, 31))
 
 

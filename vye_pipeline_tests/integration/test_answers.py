@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from pathlib import Path
 
+import boto3
 import pytest
 from sqlalchemy import func, select
 
-from vye_pipeline.bdn.file_names import acknowledgement_key, file_name
+from vye_pipeline.alerting.alarms import alarms
+from vye_pipeline.bdn.file_names import acknowledgement_key, file_name, shown
 from vye_pipeline.business_days import FEDERAL_CALENDAR
 from vye_pipeline.cli import commands
 from vye_pipeline.egress.redeliver import redeliver
 from vye_pipeline.ledger.models import ACKNOWLEDGEMENTS, RECONCILIATIONS
 from vye_pipeline.reconciliation.orphans import (
+    IN_THE_FUTURE,
+    NEARLY,
     NEVER_SENT,
+    NO_DAY,
     NO_FILE,
     NO_REVISION,
+    TOO_EARLY,
     find_orphans,
 )
 from vye_pipeline.reconciliation.reconcile import receive
-from vye_pipeline.records import VERIFICATIONS
+from vye_pipeline.records import KINDS, VERIFICATIONS
 from vye_pipeline.records.layout import split_lines
 from vye_pipeline.reporting.calendar import orphans
+from vye_pipeline.reporting.timeline import timeline
 from vye_pipeline.settings import Settings
 from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
@@ -156,7 +164,6 @@ def test_an_answer_to_nothing_is_kept_and_named_until_it_is_explained(
     placed: dict[date, dict[str, str]] = {
         DAY: {
             f"inbound/{DAY}/vawave999.ack": NO_FILE,
-            f"inbound/{DAY}/letter.txt": NO_FILE,
             acknowledgement_key(VERIFICATIONS, DAY, revision=2): NO_REVISION,
         },
         DAYS[1]: {acknowledgement_key(VERIFICATIONS, DAYS[1]): NEVER_SENT},
@@ -180,6 +187,151 @@ def test_an_answer_to_nothing_is_kept_and_named_until_it_is_explained(
     )
     reasons = {orphan.reason for orphan in find_orphans(rehearsal.pipeline, DAY, LATE)}
     assert reasons == {NO_FILE}, "what was explained is no orphan any more"
+
+
+NEARLY_RIGHT = (
+    f"{KEY}.99999999999999999999",
+    KEY.upper().replace("INBOUND", "inbound"),
+    f"{KEY[:-4]}.ACK",
+    f"{KEY}.02",
+    f"{KEY}.0",
+    f"{KEY}.1",
+    f"{KEY}.txt",
+    f"{KEY}.filepart",
+    f"{KEY}\n",
+    KEY.replace("vawave", "._vawave"),
+    KEY.replace("vawave", "copy/vawave"),
+)
+
+
+def test_a_name_that_is_nearly_right_is_an_orphan_everywhere(
+    rehearsal: Rehearsal,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    whole = answer(lines_of(rehearsal), len(lines_of(rehearsal)))
+    for key in NEARLY_RIGHT:
+        put_as_anybody(rehearsal, key, whole)
+    assert statuses(rehearsal) == {"pending": len(lines_of(rehearsal))}
+    found = find_orphans(rehearsal.pipeline, DAY, SOON)
+    assert {orphan.reason for orphan in found} == {NEARLY}
+    assert {orphan.object_key for orphan in found} == {shown(key) for key in NEARLY_RIGHT}
+    with rehearsal.pipeline.ledger.transaction() as connection:
+        told = timeline(connection, DAY, FEDERAL_CALENDAR)
+    for orphan in found:
+        assert any(orphan.in_words() in line for line in told)
+    (alarm,) = [
+        one for one in alarms(rehearsal.pipeline, at(DAY, hours=4)) if "orphan" in one.subject
+    ]
+    assert all(orphan.object_key in alarm.text for orphan in found[:3])
+    assert f"{len(found)} " in alarm.text
+
+
+def test_what_lies_in_no_day_s_folder_is_an_orphan_of_the_newest_day(rehearsal: Rehearsal) -> None:
+    name = KEY.rpartition("/")[2]
+    keys = {
+        f"inbound/{name}",
+        f"inbound/20250401/{name}",
+        f"inbound/2025-02-31/{name}",
+        f"inbound/1999-01-04/{name}",
+        f"inbound/{DAY + timedelta(days=30)}/{name}",
+        "inbound/900123456.ack",
+        "inbound/900123457.ack",
+    }
+    for key in keys:
+        put_as_anybody(rehearsal, key, b"H")
+    assert find_orphans(rehearsal.pipeline, DAY, at(DAYS[1], hours=3)) == []
+    for day in (DAY, DAYS[1]):
+        found = find_orphans(rehearsal.pipeline, day, at(day, hours=3))
+        assert {orphan.reason for orphan in found} == {NO_DAY}
+        assert len(found) == len(keys)
+        assert not any("900123" in orphan.object_key for orphan in found)
+        known = rehearsal.pipeline.ledger.read(lambda connection: orphans(connection, DAYS[:2]))
+        assert {one.partition_date for one in known} == {day}, "each is on record once"
+
+
+def put_as_anybody(rehearsal: Rehearsal, key: str, content: bytes) -> None:
+    """Puts an object under a key that the pipeline itself would never write."""
+    url = rehearsal.pipeline.settings.objects_url
+    if url.startswith("s3://"):
+        bucket, _, prefix = url.removeprefix("s3://").partition("/")
+        boto3.client("s3").put_object(Bucket=bucket, Key=f"{prefix}/{key}", Body=content)
+        return
+    path = Path(url.removeprefix("file://")) / key
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def received(content: bytes, hour: str) -> bytes:
+    """Returns an answer with another time of receipt."""
+    return content.replace(b"20250401120000", f"{hour}0000".encode())
+
+
+def test_an_answer_from_before_our_file_counts_for_nothing_ever(rehearsal: Rehearsal) -> None:
+    lines = lines_of(rehearsal)
+    whole = answer(lines, len(lines))
+    given = [("2025033104", TOO_EARLY), ("2025040800", IN_THE_FUTURE)]
+    for minute, (hour, reason) in enumerate(given):
+        rehearsal.outage.put(KEY, received(whole, hour))
+        now = SOON + timedelta(minutes=minute)
+        assert statuses(rehearsal, now) == {"pending": len(lines)}
+        assert [one.reason for one in find_orphans(rehearsal.pipeline, DAY, SOON)] == [reason]
+    told = rehearsal.pipeline.ledger.read(
+        lambda connection: timeline(connection, DAY, FEDERAL_CALENDAR)
+    )
+    assert sum("counts for nothing" in line for line in told) == 2
+    assert statuses(rehearsal, LATE) == {"missing": len(lines)}, "judged once, at the first read"
+    rehearsal.outage.put(KEY, whole)
+    later = LATE + timedelta(minutes=1)
+    assert statuses(rehearsal, later) == {"acknowledged": len(lines)}
+    assert find_orphans(rehearsal.pipeline, DAY, later) == []
+    rehearsal.outage.put(KEY, received(whole, "2025033105"))
+    later = LATE + timedelta(minutes=2)
+    assert statuses(rehearsal, later) == {"acknowledged": len(lines)}, "it takes nobody's place"
+
+
+def test_an_answer_that_was_there_before_the_delivery_counts_for_nothing(
+    settings: Settings,
+) -> None:
+    rehearsal = Rehearsal.prepare(settings)
+    rehearsal.dawn()
+    rehearsal.refuse(DAY)
+    assert len(rehearsal.egress(DAY)) == len(KINDS)
+    content = f"H{file_name(VERIFICATIONS, DAY):<24}20250401050000{99:09}R    \nT{99:09}{0:09}\n"
+    rehearsal.outage.put(KEY, content.encode())
+    waiting = statuses(rehearsal)
+    assert set(waiting) == {"undelivered"}
+    assert [one.reason for one in find_orphans(rehearsal.pipeline, DAY, SOON)] == [NEVER_SENT]
+    rehearsal.refuse_nothing()
+    assert rehearsal.egress(DAY, now=at(DAY, days=1)) == []
+    now = at(DAY, days=1, hours=1)
+    assert statuses(rehearsal, now) == {"pending": waiting["undelivered"]}
+    assert [one.reason for one in find_orphans(rehearsal.pipeline, DAY, now)] == [TOO_EARLY]
+
+
+def test_a_clock_that_is_hours_behind_is_one_alert_and_nothing_is_missing(
+    rehearsal: Rehearsal,
+) -> None:
+    lines = lines_of(rehearsal)
+    early = SOON - timedelta(hours=8)
+    answer_partition(rehearsal.outage, DAY, Faults(), received_at=early)
+    for kind in KINDS:
+        counts = rehearsal.reconcile(DAY, kind, LATE)["status"].value_counts()
+        assert "missing" not in counts
+    assert statuses(rehearsal, LATE) == {"pending": len(lines)}
+    assert len(find_orphans(rehearsal.pipeline, DAY, LATE)) == len(KINDS)
+    told = [one for one in alarms(rehearsal.pipeline, LATE) if "clock" in one.subject]
+    assert [str(DAY) in one.text and "5 hours" in one.text for one in told] == [True]
+    assert not any("orphan" in one.subject for one in alarms(rehearsal.pipeline, LATE))
+    for kind in KINDS:
+        rehearsal.outage.delete(acknowledgement_key(kind, DAY))
+    answer_partition(rehearsal.outage, DAY, Faults(), received_at=SOON)
+    later = LATE + timedelta(minutes=1)
+    for kind in KINDS:
+        rehearsal.reconcile(DAY, kind, later)
+    assert statuses(rehearsal, later) == {"acknowledged": len(lines)}
+    find_orphans(rehearsal.pipeline, DAY, later)
+    assert not any("clock" in one.subject for one in alarms(rehearsal.pipeline, later))
 
 
 def test_the_calendar_names_the_orphans(

@@ -17,7 +17,7 @@ from vye_pipeline.bdn.disposition import Disposition
 from vye_pipeline.bdn.file_names import file_name
 from vye_pipeline.columns import parallel
 from vye_pipeline.reconciliation.diff import compare
-from vye_pipeline.records import VERIFICATIONS
+from vye_pipeline.records import ADDRESS_CHANGES, VERIFICATIONS
 
 DAY = date(2025, 4, 7)
 RECEIVED_AT = datetime(2025, 4, 7, 12, tzinfo=UTC)
@@ -193,3 +193,52 @@ def test_the_same_answer_twice_is_one_answer() -> None:
     answer = acknowledge([Detail(1, True, "", line(1))], 1)
     found = compare(VERIFICATIONS, sent_lines(1), [answer, replace(answer)], is_overdue=False)
     assert found.lines["status"].tolist() == ["acknowledged"]
+
+
+ADDRESSES = [
+    f"316,A,90012347{number},70000001{number},{name:20},{number} Alder Road,{second}, , ,"
+    "Ashford,CO    ,81000"
+    for number, (name, second) in enumerate(
+        [("Ann Example", " "), ("Pat O'Brien", "Apt  4"), ("Bo & Sons", " ")]
+    )
+]
+REJOINED = [",".join(part.strip() for part in one.split(",")) for one in ADDRESSES]
+
+
+@pytest.mark.parametrize(
+    ("echoes", "expected"),
+    [
+        (REJOINED, [("mismatched", "padding")] * 3),
+        (
+            [REJOINED[0], *ADDRESSES[1:]],
+            [("mismatched", "padding"), ("acknowledged", None), ("acknowledged", None)],
+        ),
+        (
+            [REJOINED[0], REJOINED[1].replace("Alder", "Elder"), f"{ADDRESSES[2]}     "],
+            [("mismatched", "padding"), ("mismatched", "address1"), ("acknowledged", None)],
+        ),
+        (
+            [one.rpartition(",")[0] for one in REJOINED],
+            [("mismatched", "zip_code")] * 3,
+        ),
+    ],
+    ids=["all lines", "one line", "and a field", "a field less"],
+)
+def test_an_echo_that_differs_in_blanks_alone_is_mismatched_in_padding(
+    echoes: list[str], expected: list[tuple[str, str | None]]
+) -> None:
+    sent = "".join(f"{one}\n" for one in ADDRESSES).encode()
+    answer = acknowledge(
+        [Detail(number, True, "", echo) for number, echo in enumerate(echoes, 1)], len(echoes)
+    )
+    found = compare(ADDRESS_CHANGES, sent, [answer], is_overdue=False)
+    rows = found.lines[["status", "fields"]].astype(object)
+    assert [tuple(row) for row in rows.where(rows.notna(), None).to_numpy()] == expected
+    assert found.unexpected.empty
+
+
+def test_a_misreading_told_twice_with_other_blanks_is_no_contradiction() -> None:
+    misread = line(1, transact_date="20250402")
+    answers = [acknowledge([Detail(1, True, "", misread + blanks)], 1) for blanks in ("", "   ")]
+    found = compare(VERIFICATIONS, f"{line(1)}\n".encode(), answers, is_overdue=False)
+    assert found.lines["status"].tolist() == ["mismatched"]

@@ -100,6 +100,31 @@ def test_an_address_is_compared_as_bdn_keeps_it(
     assert found(evidence(ADDRESS_CHANGES, sent.encode(), rows)) == [(1, said, fields)]
 
 
+@pytest.mark.parametrize(
+    ("city", "state", "line", "fields"),
+    [
+        ("Rancho Santa Margarita", "CA", "RANCHO SANTA MARGARI", None),
+        ("Rancho Cucamonga E", "CA", "RANCHO CUCAMONGA E C", None),
+        ("Springfield", "IL", "SPRINGFIELD ILLINOIS", None),
+        ("Springfield", "Illinois", "SPRINGFIELD IL", None),
+        ("Springfield", "IL", "SPRINGFIELD, IL", None),
+        ("Springfield", "MA", "SPRINGFIELD MASSACHU", None),
+        ("Springfield", "NH", "SPRINGFIELD, NEW HAM", None),
+        ("Springfield", "IL", "SPRINGFIELD OH", "state"),
+        ("Springfield", "IL", "SPRINGFIELD MASSACHU", "state"),
+        ("Columbus", "CO", "COLUMBUS OH", "state"),
+        ("Rancho Santa Margarita", "CA", "RANCHO SANTA MONICA", "city,state"),
+    ],
+)
+def test_city_and_state_may_be_cut_and_the_state_spelt_out(
+    city: str, state: str, line: str, fields: str | None
+) -> None:
+    rows = feed({"ssn": "900000001", "zip_code": "627010000"} | TOWN | {"address3": line})
+    said = "contradicted_by_feed" if fields else "confirmed_by_feed"
+    sent = address("900000001", city=city, state=state)
+    assert found(evidence(ADDRESS_CHANGES, sent.encode(), rows)) == [(1, said, fields)]
+
+
 def test_of_bank_accounts_and_of_nobody_the_feed_says_nothing() -> None:
     rows = feed({"ssn": "900000001"})
     assert evidence(kind_named("direct_deposit_changes"), b"307,A,900000001\n", rows).empty

@@ -27,7 +27,11 @@ def publish(context: Context, days: Sequence[date], now: datetime) -> str:
         PipelineError: the ledger can't be read, or the page can't be written.
     """
     url = context.settings.report_store_url
-    store = open_object_store(url, context.settings.kms_key_id)
+    store = open_object_store(
+        url,
+        context.settings.server_side_encryption,
+        allow_cleartext=context.settings.allow_cleartext,
+    )
     content = page(context, days, now, made_before(store))
     store.put(NAME, content.encode())
     return f"{url.removeprefix('file://')}/{NAME}"
