@@ -222,13 +222,13 @@ def test_an_object_that_is_not_ours_stops_nothing_once_it_is_disowned(world: Set
     rehearsal, key = Rehearsal.open(world), outbound_key(VERIFICATIONS, SECOND)
     rehearsal.outage.put(key, b"the old system's\n")
     rehearsal.dawn()
-    (failure,) = rehearsal.egress(THIRD, VERIFICATIONS)
+    (failure,) = rehearsal.egress(THIRD, VERIFICATIONS, now=NOW)
     assert failure.cause is Cause.LEDGER
     (left,) = recovered(rehearsal).left
     assert f"vye recover --disown {key}" in left
     decide.disown(rehearsal.pipeline, key, **SPOKEN)  # type: ignore[arg-type]
     assert recovered(rehearsal).left == []
-    assert rehearsal.egress(THIRD, VERIFICATIONS) == []
+    assert rehearsal.egress(THIRD, VERIFICATIONS, now=NOW) == []
     with pytest.raises(UsageError):
         decide.disown(rehearsal.pipeline, key, **SPOKEN)  # type: ignore[arg-type]
     rehearsal.outage.put(key, b"changed since\n")
