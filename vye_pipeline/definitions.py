@@ -23,7 +23,9 @@ from vye_pipeline.orchestration.assets.reconciliation import (
     reconciliation_asset,
 )
 from vye_pipeline.orchestration.executor import load_executor
+from vye_pipeline.orchestration.io_manager import LedgerReader
 from vye_pipeline.orchestration.jobs import EGRESS_JOB, RECONCILE_JOB
+from vye_pipeline.orchestration.overdue import overdue_check, overdue_sensor
 from vye_pipeline.orchestration.partitions import business_day_partitions
 from vye_pipeline.orchestration.resources import (
     CLOCK,
@@ -69,6 +71,7 @@ def build_definitions(
         notifier: where alerts go; by default where the settings say.
         metrics: where gauges go; by default where the settings say.
     """
+    clock = clock or Clock()
     partitions = business_day_partitions(pipeline.settings, _days_on_record(pipeline.settings))
     with warnings.catch_warnings():
         # Dagster 1.13 calls partitioned checks and backfill policies unfinished; both are needed.
@@ -82,6 +85,7 @@ def build_definitions(
                 manual_reconciliation_asset(partitions),
                 analysts_page_asset(),
             ],
+            asset_checks=[overdue_check(kind) for kind in KINDS],
             jobs=[EGRESS_JOB, RECONCILE_JOB],
             schedules=[
                 egress_schedule(partitions, pipeline),
@@ -91,12 +95,14 @@ def build_definitions(
             sensors=[
                 acknowledgement_sensor(partitions, pipeline),
                 failed_egress_sensor(pipeline),
+                overdue_sensor(pipeline),
                 watch_sensor(pipeline),
             ],
             executor=load_executor(pipeline.settings),
             resources={
                 PIPELINE: pipeline,
-                CLOCK: clock or Clock(),
+                CLOCK: clock,
+                "io_manager": LedgerReader(pipeline, clock),
                 NOTIFIER: notifier or open_notifier(pipeline.settings),
                 METRICS: metrics or open_metrics(pipeline.settings),
             },

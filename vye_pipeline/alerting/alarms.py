@@ -191,26 +191,31 @@ def _by_itself(settings: Settings, day: date, now: datetime) -> str:
     return f"By itself it is tried again at 05:15 New York on {next_day}."
 
 
-def _late(context: Context, now: datetime) -> list[Alarm]:
-    """Says that files have not gone out, though no step has failed.
+def late_files(context: Context, now: datetime) -> list[tuple[date, str]]:
+    """Returns day and kind of files that have not gone out, though no step has failed.
 
     A day that never ran is late until it is delivered, or a later day has taken up its records.
+
+    Raises:
+        PipelineError: the ledger can't be read.
     """
-    due = _days_due(context.settings, now)
     delivered, failed = context.ledger.read(
         lambda connection: (
             last_delivered(connection),
             {(file.partition_date, file.kind) for file in failed_files(connection)},
         )
     )
-    late = [
-        day
-        for day in due
-        if any(
-            day > delivered.get(kind.name, date.min) and (day, kind.name) not in failed
-            for kind in KINDS
-        )
+    return [
+        (day, kind.name)
+        for day in _days_due(context.settings, now)
+        for kind in KINDS
+        if day > delivered.get(kind.name, date.min) and (day, kind.name) not in failed
     ]
+
+
+def _late(context: Context, now: datetime) -> list[Alarm]:
+    """Says that files have not gone out, though no step has failed."""
+    late = sorted({day for day, _ in late_files(context, now)})
     if not late:
         return []
     newest, reason = late[-1], _why_late(context, late[-1])

@@ -10,7 +10,7 @@ from vye_pipeline.alerting.notifier import open_notifier
 from vye_pipeline.cli.doctor import examined
 from vye_pipeline.cli.health import Finding, Health
 from vye_pipeline.errors import UsageError
-from vye_pipeline.orchestration.instance import open_instance
+from vye_pipeline.orchestration.instance import dagster_storage, open_instance
 from vye_pipeline.settings import Settings
 
 ALIVE_SECONDS = 300
@@ -29,7 +29,7 @@ def examine_surroundings(settings: Settings, now: datetime) -> Iterator[Finding]
 
 
 def _dagster(settings: Settings, now: datetime) -> Finding:
-    with open_instance(settings) as instance:
+    with dagster_storage(), open_instance(settings) as instance:
         beats = [beat.timestamp for beat in instance.get_daemon_heartbeats().values()]
     if beats and now.timestamp() - max(beats) < ALIVE_SECONDS:
         return Finding("Dagster", Health.GOOD, "its daemon is alive: schedules and sensors run")

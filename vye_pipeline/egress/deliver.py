@@ -14,6 +14,7 @@ from datetime import date, datetime
 import pandas as pd
 
 from vye_pipeline.context import Context
+from vye_pipeline.egress.changes import FileChanged
 from vye_pipeline.egress.clone_flags import settle_clones
 from vye_pipeline.egress.due import refuse_before_its_time
 from vye_pipeline.egress.export import ExportReady, egress_command, load_export_ready
@@ -73,11 +74,7 @@ def _read_again(context: Context, partition_date: date, kind: Kind, content: byt
     """
     export = load_export_ready(context, partition_date, kind)
     if make_upload_file(kind, export) != content:
-        raise source_error(
-            f"the {kind.name} of {partition_date} have changed since the file was rendered",
-            is_transient=True,
-            next_step=egress_command(partition_date, kind),
-        )
+        raise FileChanged(partition_date, kind)
     return export
 
 

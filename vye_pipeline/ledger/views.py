@@ -112,6 +112,29 @@ def open_items(days: Sequence[date] | None = None) -> Query:
     return query if days is None else query.where(each.c.partition_date.in_(days))
 
 
+def reconciled_records(kind: str, first: date, last: date) -> Query:
+    """Returns the query of what became of each record of some days, without the replaced.
+
+    Columns: PARTITION and RECORD (columns.py).
+    """
+    each = explained(union_all(records(), unexpected()).subquery()).c
+    return (
+        select(*(each[name] for name in (*PARTITION, *RECORD)))
+        .where(each.kind == kind, each.partition_date.between(first, last), each.status != REPLACED)
+        .order_by(each.partition_date, each.line_number, each.record_id)
+    )
+
+
+def deliveries(kind: str, first: date, last: date) -> Query:
+    """Returns the query of the view delivery_history for a kind and some days."""
+    each = _delivery_history().query.subquery().c
+    return (
+        select(*each)
+        .where(each.kind == kind, each.partition_date.between(first, last))
+        .order_by(each.partition_date, each.at)
+    )
+
+
 def _manual_open() -> View:
     return View(
         "manual_reconciliation_open",

@@ -1,19 +1,53 @@
-"""What lies in the inbound folders, a fingerprint a day: a new or replaced file changes it."""
+"""What lies in the inbound folders, a fingerprint a day: a new or replaced file changes it.
+
+The folders of days that can still change are looked at each minute; all of them once a day, for
+what arrives years later.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Iterable
-from datetime import date
+from collections.abc import Callable, Container, Iterable, Sequence
+from datetime import date, datetime
 from itertools import groupby
 
 import dagster as dg
 
-from vye_pipeline.bdn.file_names import INBOUND
-from vye_pipeline.business_days import BusinessCalendar
+from vye_pipeline.bdn.file_names import INBOUND, inbound_prefix
+from vye_pipeline.business_days import NEW_YORK, BusinessCalendar
+from vye_pipeline.context import Context
 from vye_pipeline.storage.object_store import StoredObject
 
 DAY = re.compile(rf"{INBOUND}(?P<day>[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})/")
+RECENT_BUSINESS_DAYS = 10
+UNSETTLED_DAYS = 20  # older ones wait for the daily pass
+
+
+def days_that_can_change(context: Context, now: datetime) -> list[date]:
+    """Returns the days of whose folders anything new is to be expected, oldest first.
+
+    These are the last business days, the days without business since, and the newest days that
+    aren't settled.
+
+    Raises:
+        PipelineError: the ledger can't be read.
+    """
+    from vye_pipeline.ledger.news import unsettled_days
+
+    today = now.astimezone(NEW_YORK).date()
+    first = context.settings.calendar.business_days_after(today, -RECENT_BUSINESS_DAYS)
+    recent = {date.fromordinal(n) for n in range(first.toordinal(), today.toordinal() + 1)}
+    unsettled = context.ledger.read(unsettled_days)
+    return sorted(recent.union(unsettled[-UNSETTLED_DAYS:]))
+
+
+def listing_of(context: Context, days: Sequence[date]) -> list[StoredObject]:
+    """Returns what lies in the inbound folders of some days, by key.
+
+    Raises:
+        PipelineError: the object store failed.
+    """
+    return [one for day in days for one in context.objects.list(inbound_prefix(day))]
 
 
 def arrivals(

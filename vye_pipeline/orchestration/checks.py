@@ -21,14 +21,23 @@ if TYPE_CHECKING:
 
     from vye_pipeline.egress.redeliver import Verified
 
-INTACT, SETTLED, USUAL, CLAIMED, ORPHANS = (
+INTACT, ACCEPTED, HELD_BACK, SETTLED, USUAL, ATTENDED, CLAIMED, ORPHANS = (
     "objects_lie_there_unaltered",
+    "bdn_accepted_every_line",
+    "few_records_are_held_back",
     "settled_by_its_deadline",
     "rejection_rate_is_usual",
+    "nobody_waits_too_long",
     "every_record_has_a_partition",
     "no_orphaned_acknowledgement",
 )
 DAYS_COMPARED = 20
+FEW = 3  # records of a kind that our own rules may hold back on any day
+FEW_SHARE = 0.1  # or this share of them
+PATIENCE_BUSINESS_DAYS = 5
+# What BDN did to a line beyond rejecting it with a reason, which is its good right.
+BDN_ERRED = (Status.MISMATCHED, Status.MISSING, Status.CONFLICTING, Status.UNEXPECTED)
+NOT_ACCEPTED = (Status.REJECTED, *BDN_ERRED)
 MEANINGS = {
     "every_record_has_one_place": "No record is claimed twice or not at all.",
     "every_line_is_a_record": "The file has as many lines as there are records to send.",
@@ -37,21 +46,35 @@ MEANINGS = {
     "bdn_received_every_line": "BDN counted as many lines as were sent.",
     INTACT: "No file or redelivery is missing or altered in the object store.",
     "every_record_has_one_status": "The statuses add up to the records.",
-    "bdn_accepted_every_line": "Each record is acknowledged, pending or superseded; the others are "
-    "named with their user profiles.",
+    ACCEPTED: "BDN took each line that it has answered as it was sent. A warning where it rejected "
+    "lines with a reason, an error where it misread, lost, contradicted or invented any.",
+    HELD_BACK: "The pipeline's own rules quarantined no more than 3 records of a kind, or a tenth.",
     SETTLED: "Three business days after the cut-off nothing is undelivered or pending.",
     USUAL: "BDN rejected no more than chance explains, compared with its last 20 answers.",
     "every_line_is_readable": "No line of the feed had to be passed over.",
-    "nobody_needs_a_person": "The worklist is empty.",
+    ATTENDED: "No user profile of the worklist has waited for more than five business days.",
     CLAIMED: "No record of the day's clones is unclaimed.",
     ORPHANS: "Each acknowledgement answers to a file that was sent.",
 }
 
 
-def spec(name: str, asset: list[str], partitions: dg.PartitionsDefinition) -> dg.AssetCheckSpec:
-    """Returns the declaration of a check, a result a partition."""
+def spec(
+    name: str, asset: list[str], partitions: dg.PartitionsDefinition, *, blocking: bool = False
+) -> dg.AssetCheckSpec:
+    """Returns the declaration of a check, a result a partition.
+
+    Args:
+        name: of the check, one of MEANINGS.
+        asset: the key of what is checked.
+        partitions: of the asset.
+        blocking: whether the run's later steps are left out when it fails.
+    """
     return dg.AssetCheckSpec(
-        name, asset=asset, description=MEANINGS[name], partitions_def=partitions
+        name,
+        asset=asset,
+        description=MEANINGS[name],
+        partitions_def=partitions,
+        blocking=blocking,
     )
 
 
@@ -65,6 +88,74 @@ def intact(verified: list[Verified]) -> dg.AssetCheckResult:
         passed=not wrong,
         description="\n".join(wrong) or None,
         metadata={"objects": len(verified)},
+    )
+
+
+def accepted(rows: pd.DataFrame) -> dg.AssetCheckResult:
+    """Says whether BDN took what it was sent, whatever was held back before.
+
+    Args:
+        rows: user_profile_id, record_id, status: a row a record or unexpected line.
+    """
+    refused = rows[rows["status"].isin([str(status) for status in NOT_ACCEPTED])]
+    counts = {str(one): int((refused["status"] == str(one)).sum()) for one in NOT_ACCEPTED}
+    has_erred = any(counts[str(status)] for status in BDN_ERRED)
+    listed = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+    return dg.AssetCheckResult(
+        check_name=ACCEPTED,
+        passed=refused.empty,
+        severity=dg.AssetCheckSeverity.ERROR if has_erred else dg.AssetCheckSeverity.WARN,
+        description=f"{refused['user_profile_id'].nunique()} user profiles are affected: {listed}"
+        if listed
+        else None,
+        metadata={
+            **metadata.counts(counts),
+            "affected_user_profiles": metadata.profiles(refused),
+        },
+    )
+
+
+def held_back(rows: pd.DataFrame) -> dg.AssetCheckResult:
+    """Says whether the pipeline's own rules held back no more records than on any day.
+
+    Args:
+        rows: user_profile_id, record_id, status: a row a record or unexpected line.
+    """
+    quarantined = rows[rows["status"] == str(Status.QUARANTINED)]
+    passed = len(quarantined) <= max(FEW, FEW_SHARE * len(rows))
+    return dg.AssetCheckResult(
+        check_name=HELD_BACK,
+        passed=passed,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=None
+        if passed
+        else f"{len(quarantined)} of {len(rows)} records break a rule and are not sent: look for a "
+        "fault of the source before they are corrected one by one",
+        metadata={
+            "quarantined": len(quarantined),
+            "records": len(rows),
+            "quarantined_user_profiles": metadata.profiles(quarantined),
+        },
+    )
+
+
+def attended(partition_date: date, worklist: pd.DataFrame) -> dg.AssetCheckResult:
+    """Says whether people keep up with the worklist of a day.
+
+    Args:
+        partition_date: of the records.
+        worklist: WORKLIST (ledger/columns.py).
+    """
+    waiting = worklist[worklist["waited_business_days"] > PATIENCE_BUSINESS_DAYS]
+    return dg.AssetCheckResult(
+        check_name=ATTENDED,
+        passed=waiting.empty,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=None
+        if waiting.empty
+        else f"{len(waiting)} user profiles have waited for more than {PATIENCE_BUSINESS_DAYS} "
+        f"business days: vye affected --date {partition_date}",
+        metadata={"user_profiles": len(worklist), "waiting_too_long": len(waiting)},
     )
 
 
@@ -88,6 +179,7 @@ def settled(due_at: datetime, rows: pd.DataFrame, now: datetime) -> dg.AssetChec
         else None,
         metadata={
             "due_at": dg.MetadataValue.timestamp(due_at),
+            "open_records": len(open_rows),
             "open_user_profiles": metadata.profiles(open_rows if is_late else open_rows.head(0)),
         },
     )
@@ -117,7 +209,6 @@ def rejection_rate(
     return dg.AssetCheckResult(
         check_name=USUAL,
         passed=passed,
-        severity=dg.AssetCheckSeverity.WARN,
         description=None
         if passed
         else f"BDN rejected {len(rejected)} of {len(lines)} lines, usually {usual or 0:.1%}: "
@@ -125,7 +216,8 @@ def rejection_rate(
         metadata={
             "rejected": len(rejected),
             "lines": len(lines),
-            "usual_rate": "not known yet" if usual is None else f"{usual:.2%}",
+            "rejected_share": len(rejected) / len(lines) if len(lines) else 0.0,
+            **({} if usual is None else {"usual_share": usual}),
             "rejected_user_profiles": metadata.profiles(rejected),
         },
     )

@@ -21,8 +21,15 @@ class OldestFirst(QueuedRunCoordinator):
     """Dagster's queue, with a priority for each run of a day."""
 
     def submit_run(self, context: SubmitRunContext) -> dg.DagsterRun:
-        """Gives a run its priority, in place of one that a retry has copied, and queues it."""
+        """Gives a run its priority, in place of one that a retry has copied, and queues it.
+
+        Dagster's daemon learns of a pool from the first runs that it finds waiting for it, and
+        starts all of these at once: so the pool is made before the first one waits.
+        """
         run = context.dagster_run
+        storage = self._instance.event_log_storage
+        if POOL not in storage.get_concurrency_keys():
+            storage.initialize_concurrency_limit_to_default(POOL)
         priority = _priority(run)
         if priority is not None:
             self._instance.add_run_tags(run.run_id, {PRIORITY_TAG: str(priority)})

@@ -13,7 +13,7 @@ import dagster as dg
 from vye_pipeline.context import Context
 from vye_pipeline.definitions import build_definitions
 from vye_pipeline.orchestration.assets.reconciliation import WELL_FORMED
-from vye_pipeline.orchestration.instance import open_instance
+from vye_pipeline.orchestration.instance import dagster_storage, open_instance
 from vye_pipeline.orchestration.jobs import (
     EGRESS,
     EGRESS_STAGES,
@@ -92,13 +92,14 @@ class Session:
             yield day, egress.problems + reconciled.problems
 
     def _run(self, job: str, partition_date: date, keys: list[dg.AssetKey]) -> Outcome:
-        result = self._definitions.resolve_job_def(job).execute_in_process(
-            partition_key=partition_date.isoformat(),
-            instance=self._instance,
-            asset_selection=keys,
-            raise_on_error=False,
-            run_config=QUIET,
-        )
+        with dagster_storage():
+            result = self._definitions.resolve_job_def(job).execute_in_process(
+                partition_key=partition_date.isoformat(),
+                instance=self._instance,
+                asset_selection=keys,
+                raise_on_error=False,
+                run_config=QUIET,
+            )
         failed = [_failure_text(event) for event in result.all_events if event.is_step_failure]
         refused = [
             evaluation.description or evaluation.check_name

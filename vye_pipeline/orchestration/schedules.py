@@ -8,10 +8,12 @@ from itertools import groupby
 
 import dagster as dg
 
+from vye_pipeline.bdn.file_names import INBOUND
 from vye_pipeline.business_days import NEW_YORK
 from vye_pipeline.context import Context
 from vye_pipeline.egress.due import Due
 from vye_pipeline.errors import PipelineError
+from vye_pipeline.orchestration.arrivals import days_with_unknown, partition_of
 from vye_pipeline.orchestration.history import ENDED, egress_runs, postponed_kinds
 from vye_pipeline.orchestration.jobs import EGRESS, EGRESS_STAGES, RECONCILE, asset_keys
 from vye_pipeline.orchestration.partitions import DATE_FORMAT
@@ -141,13 +143,17 @@ def unsettled_schedule(
     """Returns the schedule that reconciles every partition that isn't settled."""
 
     def requested(today: date, _: dg.DagsterInstance) -> Requested:
-        days = [day.strftime(DATE_FORMAT) for day in _unsettled(pipeline)]
+        try:
+            days = {day.strftime(DATE_FORMAT) for day in _unsettled(pipeline)}
+            days |= _unread(partitions, pipeline)
+        except PipelineError as error:
+            return dg.SkipReason(str(error))
         requests = [
-            dg.RunRequest(run_key=f"{day} unsettled on {today}", partition_key=day)
-            for day in days
+            dg.RunRequest(run_key=f"{day} on {today}", partition_key=day)
+            for day in sorted(days)
             if partitions.has_partition_key(day)
         ]
-        return requests or dg.SkipReason("every partition is settled")
+        return requests or dg.SkipReason("every partition is settled, and no answer is unread")
 
     return _on_business_days(
         pipeline,
@@ -157,7 +163,8 @@ def unsettled_schedule(
         cron_schedule="0 8 * * 1-5",
         description="08:00 New York on business days: every partition with a pending or "
         "undelivered record is reconciled, so that what BDN has not answered by its deadline "
-        "becomes missing though nothing arrives.",
+        "becomes missing though nothing arrives; and every older one for which something has "
+        "arrived that was never read.",
     )
 
 
@@ -210,6 +217,17 @@ def _retired(pipeline: Context, today: date) -> str | None:
     if _unsettled(pipeline):
         return None
     return f"BDN is retired: the last partition was {last}, and every one is settled"
+
+
+def _unread(partitions: dg.TimeWindowPartitionsDefinition, pipeline: Context) -> set[str]:
+    """Returns the partitions with an answer or a feed that was never read, however old."""
+    from vye_pipeline.ledger.news import known_inbound_keys
+
+    known = pipeline.ledger.read(known_inbound_keys)
+    unread = days_with_unknown(pipeline.objects.list(INBOUND), known)
+    calendar = pipeline.settings.calendar
+    keys = (partition_of(day, partitions, calendar) for day in unread)
+    return {key for key in keys if key}
 
 
 def _unsettled(pipeline: Context) -> list[date]:

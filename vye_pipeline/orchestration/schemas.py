@@ -45,12 +45,12 @@ def of_lines(kind: Kind) -> Schema:
 
 def of_reconciliation() -> Schema:
     """Returns the columns of what became of each record."""
-    return _schema(PARTITION | {name: RECORD[name] for name in RECORD if name != "reason"})
+    return _schema(PARTITION | RECORD)
 
 
 def of_worklist() -> Schema:
     """Returns the columns of a day's worklist."""
-    return _schema(WORKLIST)
+    return _schema({"partition_date": PARTITION["partition_date"]} | WORKLIST)
 
 
 def _schema(columns: Mapping[str, str]) -> Schema:

@@ -9,10 +9,15 @@ import dagster as dg
 
 from vye_pipeline.alerting.metrics import OPEN_ALARMS, Metrics
 from vye_pipeline.alerting.notifier import Notifier
-from vye_pipeline.bdn.file_names import INBOUND
 from vye_pipeline.containment import contained
 from vye_pipeline.errors import PipelineError, defect
-from vye_pipeline.orchestration.arrivals import arrivals, days_with_unknown, partition_of
+from vye_pipeline.orchestration.arrivals import (
+    arrivals,
+    days_that_can_change,
+    days_with_unknown,
+    listing_of,
+    partition_of,
+)
 from vye_pipeline.orchestration.history import (
     day_of,
     egress_kinds,
@@ -37,24 +42,25 @@ def acknowledgement_sensor(
         minimum_interval_seconds=EACH_MINUTE,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Each minute: a new or replaced acknowledgement or feed starts one reconcile "
-        "run of its partition. Keys and ETags are compared with the last look.",
+        "run of its partition. The last ten business days and the newest twenty that aren't "
+        "settled are looked at; older ones by the schedule `reconcile_unsettled`, once a day.",
     )
-    def acknowledgements_arrive(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+    def acknowledgements_arrive(
+        context: dg.SensorEvaluationContext, clock: dg.ResourceParam[Clock]
+    ) -> dg.SensorResult | dg.SkipReason:
         from vye_pipeline.ledger.news import known_inbound_keys
 
-        listing = pipeline.objects.list(INBOUND)
-        lying = arrivals(listing, pipeline.snapshots.fingerprint)
-        if context.cursor is None:
-            known = pipeline.ledger.read(known_inbound_keys)
-            changed = days_with_unknown(listing, known)
-        else:
-            seen = json.loads(context.cursor)
-            rekeyed = pipeline.snapshots.fingerprint_of_digest  # a cursor of an earlier version
-            changed = {
-                day
-                for day, fingerprint in lying.items()
-                if fingerprint not in (seen.get(day), rekeyed(seen.get(day, "")))
-            }
+        try:
+            listing = listing_of(pipeline, days_that_can_change(pipeline, clock.now()))
+            lying = arrivals(listing, pipeline.snapshots.fingerprint)
+            if context.cursor is None:
+                known = pipeline.ledger.read(known_inbound_keys)
+                changed = days_with_unknown(listing, known)
+            else:
+                seen = json.loads(context.cursor)
+                changed = {day for day, found in lying.items() if seen.get(day) != found}
+        except PipelineError as error:
+            return dg.SkipReason(str(error))
         calendar = pipeline.settings.calendar
         looked_at_by = {day: partition_of(day, partitions, calendar) for day in lying}
         known_days = {day: lying[day] for day, key in looked_at_by.items() if key}

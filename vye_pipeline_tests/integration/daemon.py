@@ -56,6 +56,14 @@ class Daemon:
         job = self._repository.get_schedule_def(name).job_name
         return self._run(job, self._tick(name, now).run_requests or [])
 
+    def requested(self, name: str, now: datetime) -> list[dg.RunRequest]:
+        """Evaluates a schedule and returns what it requests, without running it."""
+        return list(self._tick(name, now).run_requests or [])
+
+    def cursor(self, name: str) -> str | None:
+        """Returns what a sensor keeps between two ticks."""
+        return self._cursors.get(name)
+
     def skipped(self, name: str, now: datetime) -> str:
         """Evaluates a schedule that requests nothing, and returns why."""
         tick = self._tick(name, now)
@@ -80,6 +88,8 @@ class Daemon:
         )
         tick = self._repository.get_sensor_def(name).evaluate_tick(context)
         self._cursors[name] = tick.cursor
+        for event in tick.asset_events:
+            self.instance.report_runless_asset_event(event)
         requests = [
             request
             for request in tick.run_requests or []

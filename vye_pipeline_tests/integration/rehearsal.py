@@ -15,7 +15,7 @@ from sqlalchemy import select, text, true, update
 from vye_pipeline.bdn.file_names import outbound_key
 from vye_pipeline.business_days import FEDERAL_CALENDAR, cut_off
 from vye_pipeline.context import Context
-from vye_pipeline.egress import claim, deliver
+from vye_pipeline.egress import as_claimed, claim
 from vye_pipeline.egress.clone_flags import look_at_clones, settle_clones
 from vye_pipeline.egress.unclaimed import Source, unclaimed_records
 from vye_pipeline.errors import PipelineError, Postponed
@@ -80,10 +80,9 @@ class Rehearsal:
 
     def _egress(self, day: date, kind: Kind, now: datetime) -> list[PipelineError]:
         try:
-            export = claim.take_export_ready(self.pipeline, day, kind, now)
-            content = deliver.make_upload_file(kind, export)
-            deliver.keep_upload_file(self.pipeline, day, kind, export, content)
-            deliver.deliver(self.pipeline, day, kind, content, now)
+            claim.take_export_ready(self.pipeline, day, kind, now)
+            as_claimed.render_upload_file(self.pipeline, day, kind)
+            as_claimed.deliver_upload_file(self.pipeline, day, kind, now)
         except Postponed as error:
             return [error]
         except PipelineError as error:

@@ -13,7 +13,7 @@ from vye_pipeline.definitions import build_definitions
 from vye_pipeline.ledger.rows import FileRow
 from vye_pipeline.orchestration.jobs import RECONCILE
 from vye_pipeline.orchestration.resources import Clock
-from vye_pipeline.records import VERIFICATIONS
+from vye_pipeline.records import KINDS, VERIFICATIONS
 from vye_pipeline.settings import Settings
 from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
@@ -62,7 +62,59 @@ def test_on_a_good_day_every_check_passes(
         for name, one in checked(rehearsal, instance, at(DAY, hours=2)).items()
         if not one.passed
     }
-    assert red <= {"nobody_needs_a_person", "bdn_accepted_every_line"}, "sample quarantines some"
+    assert red == set()
+    quarantined = sum(rehearsal.day(DAY, kind).counts["quarantined"] for kind in KINDS)
+    assert quarantined > 0, "what is held back is no incident while it is little"
+
+
+@pytest.mark.parametrize(
+    ("faults", "severity"),
+    [
+        (Faults(reject=1), dg.AssetCheckSeverity.WARN),
+        (Faults(garble=1), dg.AssetCheckSeverity.ERROR),
+    ],
+)
+def test_what_bdn_did_is_told_apart_from_what_was_held_back(
+    rehearsal: Rehearsal,
+    instance: dg.DagsterInstance,
+    faults: Faults,
+    severity: dg.AssetCheckSeverity,
+) -> None:
+    assert rehearsal.egress(DAY) == []
+    answer_partition(rehearsal.outage, DAY, faults, received_at=at(DAY, hours=1))
+    found = checked(rehearsal, instance, at(DAY, hours=2))
+    assert {name for name, one in found.items() if not one.passed} == {"bdn_accepted_every_line"}
+    accepted = found["bdn_accepted_every_line"]
+    assert accepted.severity is severity
+    numbers = {one.value for one in accepted.metadata.values() if isinstance(one.value, int)}
+    assert numbers == {0, 1}
+
+
+def test_records_that_are_held_back_in_numbers_are_a_warning(
+    rehearsal: Rehearsal, instance: dg.DagsterInstance
+) -> None:
+    rehearsal.change(
+        "UPDATE vye_verifications SET source_ind = '?' WHERE user_info_id IN"
+        " (SELECT id FROM vye_user_infos WHERE bdn_clone_id = 1)"
+    )
+    rehearsal.egress(DAY)
+    found = checked(rehearsal, instance, at(DAY, hours=2))["few_records_are_held_back"]
+    assert not found.passed
+    assert found.severity is dg.AssetCheckSeverity.WARN
+    assert "records break a rule" in (found.description or "")
+
+
+def test_who_waits_too_long_for_a_person_is_a_warning(
+    rehearsal: Rehearsal, instance: dg.DagsterInstance
+) -> None:
+    assert rehearsal.egress(DAY) == []
+    answer_partition(rehearsal.outage, DAY, Faults(reject=1), received_at=at(DAY, hours=1))
+    fresh = checked(rehearsal, instance, at(DAY, hours=2))["nobody_waits_too_long"]
+    assert fresh.passed
+    waited = end_of_day(FEDERAL_CALENDAR.business_days_after(DAY, 6))
+    late = checked(rehearsal, instance, waited)["nobody_waits_too_long"]
+    assert not late.passed
+    assert f"vye affected --date {DAY}" in (late.description or "")
 
 
 def test_what_was_not_delivered_by_the_deadline_is_named(
@@ -88,7 +140,7 @@ def test_an_unusual_rate_of_rejections_is_named(
     answer_partition(rehearsal.outage, DAY, Faults(refuse=True), received_at=at(DAY, hours=1))
     rate = checked(rehearsal, instance, at(DAY, hours=2))["rejection_rate_is_usual"]
     assert not rate.passed
-    assert rate.severity is dg.AssetCheckSeverity.WARN
+    assert rate.severity is dg.AssetCheckSeverity.ERROR
     assert len(profiles(rate)) == rehearsal.day(DAY, VERIFICATIONS).lines
 
 

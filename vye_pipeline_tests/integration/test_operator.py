@@ -12,7 +12,8 @@ from vye_pipeline.alerting.metrics import StatsdMetrics
 from vye_pipeline.alerting.notifier import SlackNotifier
 from vye_pipeline.business_days import NEW_YORK
 from vye_pipeline.errors import PipelineError, defect
-from vye_pipeline.records import VERIFICATIONS
+from vye_pipeline.orchestration.overdue import OVERDUE
+from vye_pipeline.records import KINDS, VERIFICATIONS
 from vye_pipeline.reporting.calendar import DELIVERED, affected
 from vye_pipeline.settings import Settings
 from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
@@ -231,7 +232,7 @@ def test_the_daily_pass_makes_missing_what_bdn_never_answered(
     late = DAY + timedelta(days=7)
     assert len(daemon.schedule("reconcile_unsettled", at(late, 8))) == 1
     assert rehearsal.day(DAY, VERIFICATIONS).counts["missing"] > 0
-    assert daemon.skipped("reconcile_unsettled", at(late, 8)) == "every partition is settled"
+    assert "every partition is settled" in daemon.skipped("reconcile_unsettled", at(late, 8))
 
 
 def test_a_run_that_was_killed_is_recorded_for_it(
@@ -310,3 +311,35 @@ def test_a_morning_without_a_clone_says_that_nothing_was_read(
     (alarm,) = slack.heard()
     assert "failed for address_changes, direct_deposit_changes and verifications: " in alarm
     assert "VYE's import or activation did not run. No record of it has been read yet." in alarm
+
+
+def overdue(daemon: Daemon) -> dict[str, str | None]:
+    """Returns what the newest evaluation of each kind's standing check says, None if it passed."""
+    keys = [dg.AssetCheckKey(dg.AssetKey([one.name, "delivery"]), OVERDUE) for one in KINDS]
+    records = daemon.instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
+    said = {}
+    for key, record in records.items():
+        assert record.event is not None
+        assert record.event.dagster_event is not None
+        evaluation = record.event.dagster_event.asset_check_evaluation_data
+        said[key.asset_key.path[0]] = None if evaluation.passed else evaluation.description
+    return said
+
+
+def test_what_is_overdue_is_red_in_the_ui_until_it_is_delivered(
+    rehearsal: Rehearsal, daemon: Daemon
+) -> None:
+    daemon.sensor("overdue_files", at(DAY, 6))
+    assert set(overdue(daemon).values()) == {None}
+    daemon.sensor("overdue_files", at(DAY, 6, 45))
+    assert all(f"{DAY} is late" in (text or "") for text in overdue(daemon).values())
+    rehearsal.dawn()
+    rehearsal.refuse(DAY, VERIFICATIONS)
+    daemon.egress(str(DAY), at(DAY, 7))
+    daemon.sensor("overdue_files", at(DAY, 7, 1))
+    said = overdue(daemon)
+    assert f"{DAY} failed: the upload to S3 failed" in (said.pop(VERIFICATIONS.name) or "")
+    assert set(said.values()) == {None}
+    rehearsal.refuse_nothing()
+    daemon.egress(str(DAY), at(DAY, 8))
+    assert set(overdue(daemon).values()) == {None}

@@ -72,3 +72,19 @@ def test_a_step_before_its_turn_says_what_to_run(
     assert user_failure
     assert f"vye egress {DAY} --kind {VERIFICATIONS.name}" in (user_failure.description or "")
     assert {rehearsal.day(DAY, kind).delivery for kind in KINDS[1:]} == {"missing"}
+
+
+def test_a_file_that_a_newer_day_has_overtaken_is_rendered_anew_by_the_step_that_sends_it(
+    rehearsal: Rehearsal, instance: dg.DagsterInstance
+) -> None:
+    rehearsal.refuse(DAY)
+    rehearsal.egress(DAY)
+    lines_before = rehearsal.day(DAY, VERIFICATIONS).lines
+    rehearsal.dawn()
+    assert rehearsal.egress(DAYS[1]) == []
+    rehearsal.refuse_nothing()
+    assert run(rehearsal, instance, "delivery").success
+    row = rehearsal.day(DAY, VERIFICATIONS)
+    assert row.delivery == "delivered"
+    assert row.counts["superseded"] == lines_before - row.lines > 0
+    assert rehearsal.outage.get(row.object_key or "").count(b"\n") == row.lines

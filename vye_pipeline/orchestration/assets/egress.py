@@ -38,7 +38,12 @@ def export_ready_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.As
         "their reasons. Materialising an undelivered day reads the source again; a delivered one "
         "is frozen.",
         check_specs=[
-            checks.spec("every_record_has_one_place", [kind.name, "export_ready"], partitions)
+            checks.spec(
+                "every_record_has_one_place",
+                [kind.name, "export_ready"],
+                partitions,
+                blocking=True,
+            )
         ],
     )
     @recorded(kind, "export_ready")
@@ -93,7 +98,11 @@ def upload_file_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.Ass
         description=f"The exact bytes of the file of {kind.title.lower()} for BDN, rendered from "
         "export_ready: one line a record, ordered by user_info_id. The same records always make "
         "the same bytes. Its fingerprint is announced in the ledger before anything is put.",
-        check_specs=[checks.spec("every_line_is_a_record", [kind.name, "upload_file"], partitions)],
+        check_specs=[
+            checks.spec(
+                "every_line_is_a_record", [kind.name, "upload_file"], partitions, blocking=True
+            )
+        ],
     )
     @recorded(kind, "upload_file")
     def upload_file(
@@ -101,33 +110,26 @@ def upload_file_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.Ass
         pipeline: dg.ResourceParam[Context],
         clock: dg.ResourceParam[Clock],
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster refuses one
-        from vye_pipeline.egress.deliver import (
-            keep_upload_file,
-            make_upload_file,
-        )
+        from vye_pipeline.egress.as_claimed import render_upload_file
         from vye_pipeline.egress.due import refuse_before_its_time
-        from vye_pipeline.egress.export import load_export_ready
-        from vye_pipeline.ledger.models import LINE
         from vye_pipeline.records.layout import split_lines
 
         day = partition_date(context)
         refuse_before_its_time(pipeline, day, kind, clock.now())
-        export = load_export_ready(pipeline, day, kind)
-        content = make_upload_file(kind, export)
-        fingerprint = keep_upload_file(pipeline, day, kind, export, content)
-        lines = len(split_lines(content))
+        rendered = render_upload_file(pipeline, day, kind)
+        lines = len(split_lines(rendered.content))
         return dg.MaterializeResult(
             metadata={
                 "object_key": outbound_key(kind, day),
-                "fingerprint": fingerprint,
-                "bytes": len(content),
+                "fingerprint": rendered.fingerprint,
+                "bytes": len(rendered.content),
                 "lines": lines,
             },
             check_results=[
                 dg.AssetCheckResult(
                     check_name="every_line_is_a_record",
-                    passed=lines == export.count(LINE),
-                    metadata={"lines": lines, "records": export.count(LINE)},
+                    passed=lines == rendered.record_count,
+                    metadata={"lines": lines, "records": rendered.record_count},
                 )
             ],
         )
@@ -160,14 +162,10 @@ def delivery_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.Assets
         pipeline: dg.ResourceParam[Context],
         clock: dg.ResourceParam[Clock],
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster refuses one
-        from vye_pipeline.egress.deliver import (
-            deliver,
-            load_upload_file,
-        )
+        from vye_pipeline.egress.as_claimed import deliver_upload_file
 
         day, now = partition_date(context), clock.now()
-        content = load_upload_file(pipeline, day, kind)
-        receipt = deliver(pipeline, day, kind, content, now)
+        receipt = deliver_upload_file(pipeline, day, kind, now)
         lying = pipeline.fingerprint_at(receipt.object_key)
         return dg.MaterializeResult(
             metadata={

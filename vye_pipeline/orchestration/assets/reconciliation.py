@@ -4,7 +4,6 @@ As on the way out, what carries records is loaded by the step that runs.
 """
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -18,15 +17,10 @@ from vye_pipeline.orchestration.resources import Clock, Context
 from vye_pipeline.records import KINDS, Kind
 from vye_pipeline.records.statuses import MANUAL, Status
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-SUMS, ACCEPTED, WELL_FORMED, COMPLETE, NOBODY = (
+SUMS, WELL_FORMED, COMPLETE = (
     "every_record_has_one_status",
-    "bdn_accepted_every_line",
     "acknowledgements_are_well_formed",
     "bdn_received_every_line",
-    "nobody_needs_a_person",
 )
 
 
@@ -84,9 +78,13 @@ def acknowledgement_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg
                 dg.AssetCheckResult(
                     check_name=COMPLETE,
                     passed=lines_received <= {lines_sent},
+                    description=None
+                    if lines_received <= {lines_sent}
+                    else f"BDN counted {', '.join(map(str, sorted(lines_received)))} lines, "
+                    f"{lines_sent} were sent: ask BDN which file it has read",
                     metadata={
                         "lines_sent": lines_sent,
-                        "lines_received": ", ".join(map(str, sorted(lines_received))) or "none yet",
+                        **({"lines_received": max(lines_received)} if lines_received else {}),
                     },
                 ),
                 checks.intact(verified),
@@ -110,11 +108,17 @@ def reconciliation_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.
         kinds={"pandas", "sql"},
         deps=[dg.AssetKey([kind.name, "acknowledgement"])],
         description=f"What became of each of the {kind.title.lower()} of a day: one row a record, "
-        "one status each (docs/bdn-interface.md). The check `bdn_accepted_every_line` is red on a "
-        "day of which BDN did not accept everything, and names the user profiles.",
+        "one status each (docs/bdn-interface.md). The check `bdn_accepted_every_line` tells what "
+        "BDN did not take as it was sent, `few_records_are_held_back` what was not sent to it.",
         check_specs=[
             checks.spec(name, [kind.name, "reconciliation"], partitions)
-            for name in (SUMS, ACCEPTED, checks.SETTLED, checks.USUAL)
+            for name in (
+                SUMS,
+                checks.ACCEPTED,
+                checks.HELD_BACK,
+                checks.SETTLED,
+                checks.USUAL,
+            )
         ],
     )
     @reported(kind.name)
@@ -133,12 +137,11 @@ def reconciliation_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.
         counts = {str(status): int((rows["status"] == status).sum()) for status in Status}
         metrics.statuses(day, kind.name, counts)
         affected = rows[rows["status"].isin([*MANUAL, Status.UNDELIVERED])]
-        affected_profiles = metadata.profiles(affected)
         return dg.MaterializeResult(
             metadata={
                 **metadata.counts(counts),
                 "records": records,
-                "affected_user_profiles": affected_profiles,
+                "affected_user_profiles": metadata.profiles(affected),
             },
             check_results=[
                 dg.AssetCheckResult(
@@ -146,12 +149,8 @@ def reconciliation_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.
                     passed=sum(counts.values()) - counts[Status.UNEXPECTED] == records,
                     metadata=metadata.counts({"records": records}),
                 ),
-                dg.AssetCheckResult(
-                    check_name=ACCEPTED,
-                    passed=affected.empty,
-                    description=_in_words(counts, affected),
-                    metadata={"affected_user_profiles": affected_profiles},
-                ),
+                checks.accepted(rows),
+                checks.held_back(rows),
                 checks.settled(pipeline.settings.calendar.deadline(day), rows, now),
                 usual,
             ],
@@ -180,7 +179,7 @@ def manual_reconciliation_asset(
         "DATE` lists the records with next steps, `vye resolve` closes them.",
         check_specs=[
             checks.spec(name, ["manual_reconciliation"], partitions)
-            for name in (NOBODY, checks.CLAIMED, checks.ORPHANS)
+            for name in (checks.ATTENDED, checks.CLAIMED, checks.ORPHANS)
         ],
     )
     @reported("manual_reconciliation")
@@ -202,25 +201,10 @@ def manual_reconciliation_asset(
         return dg.MaterializeResult(
             metadata={"user_profiles": len(profiles), "worklist": metadata.table(profiles)},
             check_results=[
-                dg.AssetCheckResult(
-                    check_name=NOBODY,
-                    passed=profiles.empty,
-                    severity=dg.AssetCheckSeverity.WARN,
-                    description=f"{len(profiles)} user profiles need a person: "
-                    f"vye affected --date {day}"
-                    if len(profiles)
-                    else None,
-                ),
+                checks.attended(day, profiles),
                 claimed,
                 checks.no_orphans(orphans),
             ],
         )
 
     return manual_reconciliation
-
-
-def _in_words(counts: dict[str, int], affected: "pd.DataFrame") -> str | None:
-    if affected.empty:
-        return None
-    parts = [f"{count} {status}" for status, count in counts.items() if count]
-    return f"{affected['user_profile_id'].nunique()} user profiles are affected: {', '.join(parts)}"
