@@ -40,13 +40,54 @@ def test_dagster_keeps_its_history_in_postgresql_and_its_logs_in_s3(
     tmp_path: Path, postgresql: PostgreSQL, s3_bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copy(FOLDER / "dagster.yaml", tmp_path)
-    url = make_url(postgresql.database()).set(drivername="postgresql+psycopg2")
+    documented = re.search(
+        r"^VYE_DAGSTER_DATABASE_URL=([^:]+):",
+        (FOLDER / "dagster.env").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    assert documented
+    url = make_url(postgresql.database()).set(drivername=documented[1])
     monkeypatch.setenv("VYE_DAGSTER_DATABASE_URL", url.render_as_string(hide_password=False))
     monkeypatch.setenv("VYE_COMPUTE_LOG_BUCKET", s3_bucket)
     with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        instance.optimize_for_webserver(statement_timeout=5000, pool_recycle=60, max_overflow=20)
         assert dg.materialize([_nothing], instance=instance).success
         assert [run.status for run in instance.get_runs()] == [dg.DagsterRunStatus.SUCCESS]
     assert boto3.client("s3").list_objects_v2(Bucket=s3_bucket)["KeyCount"] > 0
+
+
+def test_a_celery_worker_has_what_the_launcher_has() -> None:
+    folder = FOLDER / "celery"
+    launcher, worker = (
+        yaml.safe_load((folder / name).read_text(encoding="utf-8"))
+        for name in ("run_launcher.yaml", "celery.yaml")
+    )
+    shared = worker["execution"]["config"]
+    assert shared.items() <= launcher["run_launcher"]["config"].items()
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read(folder / "vye-worker.service")
+    queue = launcher["run_launcher"]["config"]["default_queue"]
+    assert f"--queue {queue} " in parser["Service"]["ExecStart"]
+
+
+def test_the_values_for_helm_say_what_the_instance_says() -> None:
+    values = yaml.safe_load((FOLDER / "kubernetes" / "values.yaml").read_text(encoding="utf-8"))
+    here = yaml.safe_load((FOLDER / "dagster.yaml").read_text(encoding="utf-8"))
+    launcher = yaml.safe_load(
+        (FOLDER / "kubernetes" / "run_launcher.yaml").read_text(encoding="utf-8")
+    )["run_launcher"]["config"]
+    daemon = values["dagsterDaemon"]
+    coordinator = daemon["runCoordinator"]["config"]["customRunCoordinator"]
+    assert coordinator == here["run_coordinator"] | {"config": {}}
+    limit = here["run_monitoring"]["max_runtime_seconds"]
+    assert daemon["runMonitoring"]["maxRuntimeSeconds"] == limit
+    assert daemon["runRetries"]["maxRetries"] == here["run_retries"]["max_retries"]
+    run = values["runLauncher"]["config"]["k8sRunLauncher"]["runK8sConfig"]
+    assert run["jobSpecConfig"]["backoffLimit"] == 0
+    own = launcher["run_k8s_config"]
+    assert own["job_spec_config"]["backoff_limit"] == 0
+    assert run["containerConfig"] == own["container_config"]
+    assert values["global"]["serviceAccountName"] == launcher["service_account_name"]
 
 
 @dg.asset
