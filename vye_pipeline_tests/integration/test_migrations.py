@@ -88,7 +88,7 @@ def insert_row(connection: Connection, table: Table, **chosen: object) -> None:
 
 def rank(table: Table) -> int:
     """A receipt freezes what belongs to it, so it comes late; what refers to it comes after."""
-    return {"deliveries": 1, "redeliveries": 2}.get(table.name, 0)
+    return {"deliveries": 1, "redeliveries": 2, "expiries": 2}.get(table.name, 0)
 
 
 def differences(connection: Connection) -> list[tuple[Any, ...]]:
