@@ -40,6 +40,7 @@ CHOSEN = {
     "outcome": "unknown",
     "decision": "disowned",
     "evidence": "confirmed_by_feed",
+    "ignored_because": "early",
 }
 # What PostgreSQL finds by ranges of blocks.
 BY_BLOCKS = {"claims_by_partition", "reconciliations_by_partition"}

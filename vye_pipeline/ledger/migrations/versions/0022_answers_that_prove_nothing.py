@@ -19,10 +19,8 @@ def upgrade() -> None:
     with op.batch_alter_table("acknowledgements") as table:
         table.add_column(sa.Column("ignored_because", sa.String()))
         table.add_column(sa.Column("hours_early", sa.Integer()))
+        table.create_check_constraint("ignored_because", "ignored_because IN ('early', 'future')")
         table.create_check_constraint(
-            "acknowledgements_ignored_because", "ignored_because IN ('early', 'future')"
-        )
-        table.create_check_constraint(
-            "acknowledgements_hours_early",
+            "hours_early",
             "(hours_early IS NOT NULL) = (COALESCE(ignored_because, '') = 'early')",
         )
