@@ -209,9 +209,12 @@ def _second_memory(context: Context, now: datetime) -> Finding:
     """Says whether ledger, store and snapshots know the same deliveries."""
     from vye_pipeline.egress.comparison import all_forgotten, is_anything_ours, unremembered
 
-    engine = ledger_database(context.settings).engine()
-    if not schema.is_current(engine):
-        if schema.is_empty(engine) and is_anything_ours(context):
+    database = ledger_database(context.settings)
+    with database.errors():
+        engine = database.engine()
+        is_current, is_empty = schema.is_current(engine), schema.is_empty(engine)
+    if not is_current:
+        if is_empty and is_anything_ours(context):
             words = "there is no ledger, but files and records of its deliveries are there"
             remedy = "restore its backup; then, or without one, vye recover"
             return Finding("second memory", Health.BAD, words, remedy)
