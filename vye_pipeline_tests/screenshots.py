@@ -38,6 +38,8 @@ PAGES = {
     "automation": ("/automation", "1500,640"),
 }
 
+SECTIONS = {"page-days": "overview", "page-open-items": "open"}
+
 
 def main() -> None:
     """Takes all pictures."""
@@ -51,9 +53,9 @@ def main() -> None:
         with _webserver(settings) as address:
             for name, (path, size) in PAGES.items():
                 _shoot(browser, folder, f"{address}{path}", size, FOLDER / f"{name}.png")
-        _shoot(
-            browser, folder, (settings.folder / NAME).as_uri(), "1200,1000", FOLDER / "report.png"
-        )
+        page = (settings.folder / NAME).as_uri()
+        for name, section in SECTIONS.items():
+            _shoot(browser, folder, f"{page}#{section}", "1280,1100", FOLDER / f"{name}.png")
 
 
 def _outage(settings: Settings) -> None:
