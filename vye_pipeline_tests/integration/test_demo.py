@@ -170,11 +170,11 @@ def test_dagsters_history_has_the_failures_and_the_repair(demo: Demo) -> None:
         (("simulate", "answer", "2025-05-01"), 2, "nothing was delivered for 2025-05-01"),
         (("redeliver", "2025-05-01", *VERIFICATIONS, *REASON), 2, "vye egress 2025-05-01"),
         (("redeliver", "2025-04-01", *REASON), 2, "Missing option '--kind'"),
-        (("redeliver", "2025-04-01", *VERIFICATIONS, "--reason", " "), 2, "it is empty"),
+        (("redeliver", "2025-04-01", *VERIFICATIONS, "--reason", " "), 2, "the text is empty"),
         (
             ("redeliver", "2025-04-01", *VERIFICATIONS, "--reason", "SSN 900-12-3456"),
             2,
-            "it holds what looks like an SSN",
+            "the text holds what looks like an SSN",
         ),
         (
             ("resolve", "7", "--date", "2025-05-01", "--note", "none"),

@@ -26,7 +26,7 @@ from vye_pipeline.settings import CHECKOUT, load_settings
 
 PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(?P<language>\w*)\n(?P<content>.*?)^```$", re.MULTILINE | re.DOTALL)
-TESTED_ELSEWHERE = {"sql", "yaml", "json"}  # test_views.py, test_deployment.py
+TESTED_ELSEWHERE = {"sql", "yaml", "json", "python", "sh"}  # test_views.py, test_deployment.py
 MAKE = re.compile(r"make (?P<target>[a-z]+)")
 NOW = datetime(2025, 4, 14, 17, tzinfo=UTC)
 WRITE = "--write-docs"

@@ -97,6 +97,7 @@ def made(kind: type[Exception]) -> Exception:
 def bare(kind: type[Exception]) -> Exception:
     one = kind.__new__(kind)
     one.args = ("odd",)
+    one.__dict__.update(partial=0, expected=1, length=1)  # what some of them put into words
     return one
 
 
