@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import dagster as dg
@@ -65,8 +65,10 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
         home = dagster_home(settings)
         if not (home / CONFIGURATION).is_file():
             raise UsageError(f"DAGSTER_HOME has no {CONFIGURATION}: {home}")
-        instance = dg.DagsterInstance.from_config(str(home))
-        instance.get_run_records(limit=1)
+        with ExitStack() as held:
+            instance = held.enter_context(dg.DagsterInstance.from_config(str(home)))
+            instance.get_run_records(limit=1)
+            held.pop_all()  # whoever asked for it closes it
         return instance
 
 
