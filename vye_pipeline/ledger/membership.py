@@ -19,7 +19,6 @@ from sqlalchemy import (
     or_,
     select,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from vye_pipeline.ledger.connection import LedgerConnection, is_delivered
 from vye_pipeline.ledger.models import (
@@ -35,7 +34,6 @@ from vye_pipeline.records import Kind
 from vye_pipeline.retries import retried
 from vye_pipeline.sql.engines import Query
 
-INSERT: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 IS_READ = exists().where(
     PARTITION_CLONES.c.bdn_clone_id == OWNERS.c.bdn_clone_id,
     PARTITION_CLONES.c.kind == OWNERS.c.kind,
@@ -142,7 +140,7 @@ class MembershipVerbs(LedgerConnection):
             for kind, day in owners.items()
         ]
         with self.transaction() as connection:
-            insert_new = INSERT[connection.dialect.name]
+            insert_new = _insert_of(connection)
             new = insert_new(CLOSINGS).values(closing).on_conflict_do_nothing()
             if connection.execute(new).rowcount:  # of two looks at once, one records it
                 connection.execute(insert(OWNERS), rows)
@@ -302,3 +300,14 @@ def _state_query() -> Query:
         open_files.label("open_files"),
         records.label("record_count"),
     )
+
+
+def _insert_of(connection: Connection) -> Any:
+    """Returns the dialect's INSERT, which leaves alone what is there; only writers load it."""
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects import postgresql
+
+        return postgresql.insert
+    from sqlalchemy.dialects import sqlite
+
+    return sqlite.insert

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from vye_pipeline.bdn.file_names import INBOUND
 from vye_pipeline.business_days import NEW_YORK
 from vye_pipeline.context import Context
-from vye_pipeline.egress.due import Due
 from vye_pipeline.errors import PipelineError
 from vye_pipeline.orchestration.arrivals import days_with_unknown, partition_of
 from vye_pipeline.orchestration.history import ENDED, egress_runs, postponed_kinds
 from vye_pipeline.orchestration.jobs import EGRESS, EGRESS_STAGES, RECONCILE, asset_keys
 from vye_pipeline.orchestration.partitions import DATE_FORMAT
+
+if TYPE_CHECKING:
+    from vye_pipeline.egress.due import Due
 
 Requested = dg.RunRequest | list[dg.RunRequest] | dg.SkipReason
 EVERY_FIVE_MINUTES = "*/5 * * * *"

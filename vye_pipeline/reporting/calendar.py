@@ -9,12 +9,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, and_, func, select, union_all
 
 from vye_pipeline.bdn.disposition import Disposition
-from vye_pipeline.egress.unclaimed import Unclaimed
 from vye_pipeline.ledger.days import on_days
 from vye_pipeline.ledger.explanation import explained
 from vye_pipeline.ledger.membership import IS_READ
@@ -41,6 +40,9 @@ from vye_pipeline.records.statuses import (
     Status,
 )
 from vye_pipeline.reporting.rejection_rate import Rejections
+
+if TYPE_CHECKING:
+    from vye_pipeline.egress.unclaimed import Unclaimed
 
 UNCLAIMED = "unclaimed"
 DELIVERED, FAILED, MISSING, CLOSED = "delivered", "failed", "missing", "closed"

@@ -259,7 +259,7 @@ def test_a_process_ends_with_the_exit_code_of_its_command() -> None:
 def test_commands_that_only_read_load_nothing_heavy(demo: Demo, command: tuple[str, ...]) -> None:
     heavy = {
         *("boto3", "dagster", "numpy", "pandas", "pyarrow", "rich"),
-        *("sqlalchemy.dialects.postgresql", "sqlalchemy.orm"),
+        "sqlalchemy.dialects.postgresql",
     }
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "vye_pipeline", *command],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from contextlib import redirect_stderr, redirect_stdout
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 
@@ -151,10 +151,10 @@ def as_sent(contact: Contact | None) -> tuple[str, ...]:
 
 def refuse_all(rehearsal: Rehearsal) -> None:
     """Lets BDN refuse the files, so that everybody in them needs a person."""
-    answered_at = at(GOLDEN_DAY, hours=2)
+    answered_at = SENT_AT + timedelta(hours=1)
     answer_partition(rehearsal.outage, GOLDEN_DAY, Faults(refuse=True), received_at=answered_at)
     for kind in KINDS:
-        rehearsal.reconcile(GOLDEN_DAY, kind, at(GOLDEN_DAY, hours=3))
+        rehearsal.reconcile(GOLDEN_DAY, kind, answered_at + timedelta(hours=1))
 
 
 def test_what_vye_deletes_in_the_evening_is_known_from_what_was_sent(production: Settings) -> None:
