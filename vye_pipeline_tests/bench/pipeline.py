@@ -121,7 +121,10 @@ def tables(day: date, clone: int, users: int) -> dict[str, pd.DataFrame]:
         ),
     }
     identities = {"mpi_identities": pd.DataFrame({"icn": text, "ssn": ssns})}
-    return identities | {name: _stamped(frame, day) for name, frame in made.items()}
+    stamped = {name: _stamped(frame, day) for name, frame in made.items()}
+    closed_at = pd.Timestamp(cut_off(day).astimezone(UTC))  # as VYE activates the next clone
+    stamped["vye_bdn_clones"] = stamped["vye_bdn_clones"].assign(updated_at=closed_at)
+    return identities | stamped
 
 
 def _stamped(frame: pd.DataFrame, day: date) -> pd.DataFrame:
