@@ -477,13 +477,11 @@ def expire(is_rehearsed: bool, profile: int | None, reason: str | None) -> int:
 def report(out: Path | None) -> int:
     """Write the analysts' page: which days failed, who needs a person, what BDN rejects."""
     from vye_pipeline.context import Context
-    from vye_pipeline.reporting.days import days_shown
-    from vye_pipeline.reporting.page.publish import publish
+    from vye_pipeline.reporting.page.publish import days_on_page, publish
     from vye_pipeline.reporting.page.render import page
 
-    settings, now = load_settings(), datetime.now(UTC)
-    context = Context(settings)
-    days = context.ledger.read(lambda connection: days_shown(connection, settings, now))
+    context, now = Context(load_settings()), datetime.now(UTC)
+    days = days_on_page(context, now)
     if out is None:
         click.echo(publish(context, days, now))
         return SUCCESS

@@ -28,12 +28,10 @@ def analysts_page_asset() -> dg.AssetsDefinition:
         pipeline: dg.ResourceParam[Context],
         clock: dg.ResourceParam[Clock],
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster refuses one
-        from vye_pipeline.reporting.page.publish import publish
+        from vye_pipeline.reporting.page.publish import days_on_page, publish
 
         now = clock.now()
-        settings = pipeline.settings
-        newest = settings.calendar.latest_business_day(now)
-        days = list(settings.calendar.business_days(settings.start_date, newest))
+        days = days_on_page(pipeline, now)
         return dg.MaterializeResult(metadata={"page": publish(pipeline, days, now)})
 
     return analysts_page

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from datetime import date, datetime
 
 from vye_pipeline.context import Context
+from vye_pipeline.ledger.days import days_on_record
 from vye_pipeline.reporting.page.render import page
 from vye_pipeline.storage.object_store import ObjectMissing, ObjectStore
 from vye_pipeline.storage.stores import open_object_store
 
 NAME = "report.html"
+RECENT_DAYS = 20
 MADE_AT = re.compile(rb'<meta name="made-at" content="([^"]{1,40})">')
 
 
@@ -35,6 +37,21 @@ def publish(context: Context, days: Sequence[date], now: datetime) -> str:
     content = page(context, days, now, made_before(store))
     store.put(NAME, content.encode())
     return f"{url.removeprefix('file://')}/{NAME}"
+
+
+def days_on_page(context: Context, now: datetime) -> list[date]:
+    """Returns the days that the ledger knows and the last business days, oldest first.
+
+    Args:
+        context: ledger, and the settings that say which days there are.
+        now: with zone.
+    """
+    settings = context.settings
+    business_calendar = settings.calendar
+    last = min(business_calendar.latest_business_day(now), settings.end_date or date.max)
+    first = max(business_calendar.business_days_after(last, -RECENT_DAYS), settings.start_date)
+    known = context.ledger.read(days_on_record)
+    return sorted({*known, *business_calendar.business_days(first, last)})
 
 
 def made_before(store: ObjectStore) -> datetime | None:
