@@ -73,9 +73,20 @@ def _series(values: pa.ChunkedArray) -> pd.Series[Any]:
     return values.to_pandas()
 
 
+def _cursor(connection: Connection) -> Any:
+    """Returns the driver's cursor, in a transaction whose settings are pinned.
+
+    The driver's own statements begin no transaction as SQLAlchemy counts them, and it is at the
+    beginning that a session's settings are pinned (`engines.PINNED`).
+    """
+    if not connection.in_transaction():
+        connection.begin()
+    return connection.connection.cursor()
+
+
 def _copy_out(connection: Connection, sql: str, types: dict[str, pa.DataType]) -> pa.Table:
     """Lets PostgreSQL write CSV inside the connection's own transaction and Arrow read it."""
-    cursor: Any = connection.connection.cursor()
+    cursor = _cursor(connection)
     with cursor.copy(f"COPY ({sql}) TO STDOUT (FORMAT csv)") as copy:
         parts = side_by_side(partial(_parsed, types=types), _whole_rows(copy))
     return pa.concat_tables(parts) if parts else pa.schema(list(types.items())).empty_table()
@@ -174,7 +185,7 @@ def _copy_in(connection: Connection, table: Table, rows: pa.Table) -> None:
     from psycopg.copy import QueuedLibpqWriter
 
     columns = ", ".join(rows.column_names)
-    cursor: Any = connection.connection.cursor()
+    cursor = _cursor(connection)
     statement = f"COPY {table.name} ({columns}) FROM STDIN (FORMAT binary)"
     with cursor.copy(statement, writer=QueuedLibpqWriter(cursor)) as copy:
         for part in binary_copy(rows):
