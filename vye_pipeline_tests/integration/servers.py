@@ -117,7 +117,8 @@ class PostgreSQL:
         key.write_bytes(self_signed(certificate))
         key.chmod(0o600)
         if self._user:
-            shutil.chown(key, self._user)
+            for file in (key, certificate):  # the pipeline's own umask keeps others out
+                shutil.chown(file, self._user)
         return (
             f"-c listen_addresses=127.0.0.1 -p {port} -c ssl=on "
             f"-c ssl_key_file={key} -c ssl_cert_file={certificate}"
