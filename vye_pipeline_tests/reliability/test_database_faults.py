@@ -29,6 +29,7 @@ pytestmark = pytest.mark.long
 
 DAY = DAYS[0]
 FOR_GOOD = 1_000_000
+STATEMENTS_A_TRIAL, COMMITS_A_TRIAL = 7, 5
 
 
 class Statements:
@@ -59,7 +60,7 @@ def test_a_connection_dropped_at_any_statement_is_made_again(
     rows: list[Row],
     waits: list[float],
 ) -> None:
-    row = Row("PostgreSQL: the connection is dropped at every other statement of a day")
+    row = Row("PostgreSQL: the connection is dropped at every seventh statement of a day")
     rows.append(row)
     server = postgresql_worlds.server
 
@@ -74,7 +75,7 @@ def test_a_connection_dropped_at_any_statement_is_made_again(
         with counting.watched():
             assert rehearsal.egress(DAY) == []
     assert counting.passed > 60
-    for number in range(0, counting.passed, 2):
+    for number in range(0, counting.passed, STATEMENTS_A_TRIAL):
         with postgresql_worlds.copy(tmp_path / f"trial{number}") as settings:
             rehearsal = Rehearsal.open(settings)
             assert rehearsal.pipeline.ledger
@@ -91,7 +92,7 @@ def test_an_answer_to_a_commit_that_is_lost_changes_nothing(
     waits: list[float],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    row = Row("PostgreSQL: the answer to every other commit of a day is lost")
+    row = Row("PostgreSQL: the answer to every fifth commit of a day is lost")
     rows.append(row)
     commit = psycopg.Connection.commit
     passed, fatal = 0, -1
@@ -112,7 +113,7 @@ def test_an_answer_to_a_commit_that_is_lost_changes_nothing(
         assert rehearsal.egress(DAY) == []
         commits = passed
     assert commits > 30
-    for number in range(0, commits, 2):
+    for number in range(0, commits, COMMITS_A_TRIAL):
         with postgresql_worlds.copy(tmp_path / f"trial{number}") as settings:
             rehearsal = Rehearsal.open(settings)
             assert rehearsal.pipeline.ledger

@@ -24,7 +24,7 @@ from vye_pipeline_tests.reliability.worlds import Worlds
 
 pytestmark = pytest.mark.long
 
-SEQUENCES = {"SQLite": 40, "SQLite, encrypted columns": 6, "PostgreSQL": 15}
+SEQUENCES = {"SQLite": 12, "SQLite, encrypted columns": 3, "PostgreSQL": 5}
 ADDRESS_CHANGES_AT_MOST = 1_000
 STEPS = 8
 LATER = at(DAYS[-1], hours=1)

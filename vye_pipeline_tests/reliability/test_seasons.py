@@ -15,7 +15,7 @@ from vye_pipeline_tests.reliability.page import Row
 from vye_pipeline_tests.reliability.seasons import SETTINGS, Season, prepare
 
 SHORT = 2
-SEASONS = 12
+SEASONS = 3
 
 
 @pytest.mark.parametrize("seed", range(SHORT))
