@@ -29,7 +29,7 @@ pytestmark = pytest.mark.long
 
 DAY = DAYS[0]
 FOR_GOOD = 1_000_000
-STATEMENTS_A_TRIAL, COMMITS_A_TRIAL = 7, 5
+STATEMENTS_A_TRIAL, COMMITS_A_TRIAL = 14, 5
 
 
 class Statements:
@@ -60,7 +60,7 @@ def test_a_connection_dropped_at_any_statement_is_made_again(
     rows: list[Row],
     waits: list[float],
 ) -> None:
-    row = Row("PostgreSQL: the connection is dropped at every seventh statement of a day")
+    row = Row("PostgreSQL: the connection is dropped at every fourteenth statement of a day")
     rows.append(row)
     server = postgresql_worlds.server
 
