@@ -4,6 +4,8 @@ VENV := .venv
 READY := $(VENV)/.ready
 # What `make bench` measures, where it is not everything: ASKED="--size 5000000 --part days"
 ASKED ?=
+# Which files `make trials` runs, where it is not all of them; then no page is written.
+TRIED ?=
 # A shell without a terminal lets what it starts in the background ignore INT and TERM.
 HEED_SIGNALS = $(shell env --default-signal=INT,TERM true 2>/dev/null && echo env --default-signal=INT,TERM)
 
@@ -17,7 +19,7 @@ test: $(READY) ## run all tests
 	@$(VENV)/bin/pytest -n 2 --dist loadfile
 
 trials: $(READY) ## kill runs at every point and set them against each other; writes docs/reliability.md and docs/compatibility.md
-	@$(VENV)/bin/pytest -m long -n 2 --write-page
+	@$(VENV)/bin/pytest -m long -n 2 --dist loadfile $(if $(TRIED),$(TRIED),--write-page)
 
 bench: $(READY) ## time days of 10,000 to 1,000,000 users beside their floors; writes docs/performance.md
 	@$(VENV)/bin/python -W ignore -m vye_pipeline_tests.bench --write-page $(ASKED)
