@@ -51,7 +51,7 @@ def answered(rehearsal: Rehearsal, revision: int, faults: Faults) -> bytes:
         VERIFICATIONS,
         DAY,
         rehearsal.outage.get(KEY),
-        received_at=at(DAY, hours=1),
+        received_at=at(DAY, hours=2, minutes=30),
         faults=faults,
         random=default_rng(1),
     )
