@@ -38,10 +38,7 @@ def let_out(text: str, outlet: Outlet) -> str:
     seen = visible(text)
     if outlet is Outlet.HTML:
         return html.escape(seen)
-    if (
-        outlet is Outlet.CSV
-        and unicodedata.normalize("NFKC", seen).lstrip()[:1] in BEGINS_A_FORMULA
-    ):
+    if outlet is Outlet.CSV and _begins_a_formula(seen):
         return f"'{seen}"
     return seen
 
