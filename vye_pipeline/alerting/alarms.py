@@ -1,6 +1,6 @@
 """What people are told unasked, in words; each piece of news once, and the end of it.
 
-Alarms are made anew each minute from what the ledger knows, whoever or whatever ran or did not. An
+Alarms are derived each minute from what the ledger knows, no matter what ran. An
 alarm's facts are its news: it is told when it holds one that was not told before, and cleared when
 it is gone. Ids, counts and causes only: no personal data.
 """

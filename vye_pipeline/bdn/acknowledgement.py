@@ -221,7 +221,7 @@ def _instead_of_a_header(text: _Text, line: str) -> str:
 
 
 def _other_name(name: str, expected: str) -> str:
-    """Says what stands in a header in place of the file's name."""
+    """Describes what a header has where the file's name should be."""
     fault = f"the file name is not {expected}, but {shown(name)}"
     kind = kind_of_name(name)
     if kind is None:

@@ -1,4 +1,4 @@
-"""After the delivery: whether what was sent still lies there, and sending a file again.
+"""After the delivery: whether what was sent is still there, and sending a file again.
 
 BDN may ask for a file again. It then gets the same bytes under the file's next revision, never
 under the first name, and who asked for it and why is recorded before anything is put.
@@ -33,7 +33,7 @@ class ObjectState(StrEnum):
 
 @dataclass(frozen=True)
 class Verified:
-    """An object that BDN was sent, and the fingerprint of what lies there now (None: nothing)."""
+    """An object that BDN was sent, and the fingerprint of what is there now (None: nothing)."""
 
     sent: SentObject
     found: str | None
@@ -101,7 +101,7 @@ def redeliver(
 ) -> RedeliveryRow:
     """Puts a delivered file again, under its next revision, once.
 
-    A redelivery that was interrupted is finished in place of beginning another.
+    A redelivery that was interrupted is finished before another can begin.
 
     Args:
         context: databases and stores.

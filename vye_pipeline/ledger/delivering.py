@@ -160,7 +160,7 @@ class DeliveringVerbs(LedgerConnection):
     ) -> RedeliveryRow:
         """Records that a delivered file is to be put again, under its next revision.
 
-        A request that has not been carried out yet is taken up again in place of a new one.
+        A request that has not been carried out yet is resumed instead of making a new one.
         """
         query = select(*REDELIVERIES.c).where(
             *of_partition(REDELIVERIES, receipt.partition_date, kind)

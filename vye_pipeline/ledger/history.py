@@ -19,7 +19,7 @@ from vye_pipeline.records import Kind
 from vye_pipeline.records.statuses import MOVES, Status
 from vye_pipeline.sql.frames import append_frame, read_frame
 
-KEY = "acknowledgement_key"  # whence a status came: the same status from elsewhere is no change
+KEY = "acknowledgement_key"  # where a status came from: the same status from elsewhere is no change
 CONTENT = ("record_id", "user_profile_id", "line_number", "status", "reason_code", "fields")
 CLOSING = Table(
     "closing_reconciliations",

@@ -289,7 +289,7 @@ ACKNOWLEDGEMENTS = Table(
     ),
 )
 
-# One row an acknowledgement that lies there and answers to nothing that was sent.
+# One row an acknowledgement that answers to nothing that was sent.
 ORPHANED_ACKNOWLEDGEMENTS = Table(
     "orphaned_acknowledgements",
     METADATA,

@@ -18,7 +18,7 @@ NAMED_BY_DIGEST = re.compile(r"-(?P<digest>[0-9a-f]{64})$")
 
 
 class Rekeying:
-    """Fingerprints in place of digests; nothing is opened unless an older ledger has rows."""
+    """Replaces digests by fingerprints; nothing is opened unless an older ledger has rows."""
 
     def __init__(self, open_snapshots: Callable[[], SnapshotStore]) -> None:
         """Takes how the snapshots are opened."""
@@ -39,7 +39,7 @@ class Rekeying:
         )
 
     def words(self, text: str) -> str:
-        """Returns a message that names fingerprints in place of digests."""
+        """Returns a message with its digests replaced by fingerprints."""
         named = text.replace("SHA-256 ", "fingerprint ")
         return DIGEST.sub(lambda found: self.fingerprint(found[0]), named)
 

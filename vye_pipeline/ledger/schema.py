@@ -1,4 +1,4 @@
-"""Bringing a ledger to the newest revision, once, whoever opens it first."""
+"""Bringing a ledger to the newest revision, once: the first process to open it does."""
 
 from __future__ import annotations
 

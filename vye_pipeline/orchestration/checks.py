@@ -1,4 +1,4 @@
-"""What the checks of the way back say: passed or not, why, and which user profiles to look at."""
+"""What the checks say: passed or not, why, and which user profiles to look at."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
         with ExitStack() as held:
             instance = held.enter_context(dg.DagsterInstance.from_config(str(home)))
             instance.get_run_records(limit=1)
-            held.pop_all()  # whoever asked for it closes it
+            held.pop_all()  # the caller closes it
         return instance
 
 

@@ -21,7 +21,7 @@ class OldestFirst(QueuedRunCoordinator):
     """Dagster's queue, with a priority for each run of a day."""
 
     def submit_run(self, context: SubmitRunContext) -> dg.DagsterRun:
-        """Gives a run its priority, in place of one that a retry has copied, and queues it.
+        """Gives a run its priority, replacing one that a retry has copied, and queues it.
 
         Dagster's daemon learns of a pool from the first runs that it finds waiting for it, and
         starts all of these at once: so the pool is made before the first one waits.

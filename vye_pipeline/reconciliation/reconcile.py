@@ -1,4 +1,4 @@
-"""A day's way back: BDN's acknowledgements are kept, read, and set against what was sent."""
+"""Reconciling a day: BDN's acknowledgements are kept, read, and compared with what was sent."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """How a column's text becomes a field's: pure functions over whole Arrow columns.
 
-Arrow is loaded by the function that uses it: whoever only reads the declarations doesn't wait.
+Arrow is loaded by the function that uses it: reading the declarations alone doesn't load it.
 """
 
 from __future__ import annotations

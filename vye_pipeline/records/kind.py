@@ -23,7 +23,7 @@ Content = Literal["text", "code", "phone", "email"]
 
 @dataclass(frozen=True)
 class Column:
-    """A value that is read: where it stands in VYE's database and what must be true of it.
+    """A value that is read: where it is in VYE's database and what must be true of it.
 
     Attributes:
         name: the column in VYE's table and in every frame.

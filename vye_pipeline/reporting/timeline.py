@@ -1,4 +1,4 @@
-"""What happened to a day, in plain words: for whoever has to explain it to somebody else."""
+"""What happened to a day, in plain words, for people who have to explain it to others."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ class ObjectStore(ABC):
 
     @abstractmethod
     def put(self, key: str, content: bytes) -> None:
-        """Stores an object, whole or not at all, in place of what lies at its key.
+        """Stores an object, whole or not at all, replacing what is at its key.
 
         Raises:
             PipelineError: the store failed.
@@ -201,7 +201,7 @@ class Promise:
     """What a store does with an object of our own, put there to find out.
 
     Attributes:
-        is_kept: a conditional put leaves what lies there as it is.
+        is_kept: a conditional put leaves what is there alone.
         is_readable: what was put is listed, and reads back as it was put.
     """
 

@@ -59,7 +59,7 @@ class SnapshotStore:
         self._cipher = MultiFernet(self._ciphers)
 
     def put(self, name: str, content: bytes) -> None:
-        """Stores a snapshot, whole or not at all, in place of an older one of that name.
+        """Stores a snapshot, whole or not at all, replacing an older one of that name.
 
         Raises:
             PipelineError: the store failed.
