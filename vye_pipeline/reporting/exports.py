@@ -11,9 +11,8 @@ from typing import Any
 
 from vye_pipeline.errors import UsageError
 from vye_pipeline.ledger.connection import LedgerConnection
-from vye_pipeline.ledger.explanation import explained
-from vye_pipeline.ledger.standing import records, unexpected
 from vye_pipeline.outlets import Outlet, let_out
+from vye_pipeline.records import KINDS
 
 Row = dict[str, Any]
 
@@ -54,7 +53,7 @@ def write_xlsx(path: Path, rows: Sequence[Row], columns: Sequence[str]) -> None:
 
 
 def write_reconciliation(path: Path, ledger: LedgerConnection, first: date, last: date) -> int:
-    """Writes a row a record of some days, with its status and why, as Parquet.
+    """Writes a row a record of some days, the replaced left out, as Parquet.
 
     Args:
         path: of the file.
@@ -71,15 +70,16 @@ def write_reconciliation(path: Path, ledger: LedgerConnection, first: date, last
     import pandas as pd
     import pyarrow as pa
     import pyarrow.parquet as pq
-    from sqlalchemy import select, union_all
 
+    from vye_pipeline.ledger.views import reconciled_records
     from vye_pipeline.sql.frames import read_frame
 
-    each = union_all(records(), unexpected()).subquery()
-    query = select(each).where(each.c.partition_date.between(first, last))
-    item = explained(query.subquery()).c
-    ordered = select(*item).order_by(item.partition_date, item.kind, item.record_id)
-    frame = ledger.read(lambda connection: read_frame(connection, ordered))
+    queries = [reconciled_records(kind.name, first, last) for kind in KINDS]
+    frame = ledger.read(
+        lambda connection: pd.concat(
+            [read_frame(connection, query) for query in queries], ignore_index=True
+        )
+    )
     frame = frame.assign(partition_date=pd.to_datetime(frame["partition_date"]).dt.date)
     with _writable(path):
         pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), path, compression="zstd")

@@ -8,12 +8,12 @@ from datetime import date, datetime
 
 from vye_pipeline.context import Context
 from vye_pipeline.ledger.days import days_on_record
+from vye_pipeline.reporting.days import DAYS_SHOWN, days_between
 from vye_pipeline.reporting.page.render import page
 from vye_pipeline.storage.object_store import ObjectMissing, ObjectStore
 from vye_pipeline.storage.stores import open_object_store
 
 NAME = "report.html"
-RECENT_DAYS = 20
 MADE_AT = re.compile(rb'<meta name="made-at" content="([^"]{1,40})">')
 
 
@@ -47,11 +47,13 @@ def days_on_page(context: Context, now: datetime) -> list[date]:
         now: with zone.
     """
     settings = context.settings
-    business_calendar = settings.calendar
-    last = min(business_calendar.latest_business_day(now), settings.end_date or date.max)
-    first = max(business_calendar.business_days_after(last, -RECENT_DAYS), settings.start_date)
-    known = context.ledger.read(days_on_record)
-    return sorted({*known, *business_calendar.business_days(first, last)})
+    newest = settings.calendar.latest_business_day(now)
+    first = settings.calendar.business_days_after(newest, 1 - DAYS_SHOWN)
+    return context.ledger.read(
+        lambda connection: sorted(
+            {*days_on_record(connection), *days_between(connection, settings, now, first)}
+        )
+    )
 
 
 def made_before(store: ObjectStore) -> datetime | None:
