@@ -79,7 +79,7 @@ class Settings(BaseSettings):
     retry_business_days: int = Field(
         10, ge=0, description="how far back failed partitions are tried again each morning"
     )
-    report_url: str | None = Field(
+    report_url: SecretStr | None = Field(
         None, description="where the analysts' page is put: a folder or s3://bucket/prefix"
     )
     slack_token: SecretStr | None = Field(None, description="alerts; off without it")
@@ -163,11 +163,8 @@ class Settings(BaseSettings):
     @property
     def report_store_url(self) -> str:
         """Where the analysts' page is put."""
-        if self.report_url is None:
-            return f"file://{self.folder}"
-        if "://" in self.report_url:
-            return self.report_url
-        return f"file://{Path(self.report_url).expanduser().absolute()}"
+        place = _plain(self.report_url) or str(self.folder)
+        return place if "://" in place else f"file://{Path(place).expanduser().absolute()}"
 
     @property
     def snapshot_key_file(self) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,6 +10,7 @@ from typing import Any
 
 import hypothesis
 import pytest
+from dagster._core.storage.defs_state.base import set_defs_state_storage
 
 from vye_pipeline.settings import Settings, load_settings
 from vye_pipeline_tests.compatibility.page import PAGE as COMPATIBILITY
@@ -28,6 +30,13 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in Settings.model_fields:
         monkeypatch.delenv(f"VYE_{name.upper()}", raising=False)
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _no_instance_of_another_test() -> Iterator[None]:
+    """Has Dagster forget an instance that it entered twice, as a schedule's context does."""
+    with set_defs_state_storage(None):
+        yield
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import dagster as dg
@@ -54,8 +54,12 @@ def _write_if_new(file: Path, content: str) -> None:
     beside.replace(file)
 
 
-def open_instance(settings: Settings) -> dg.DagsterInstance:
-    """Opens Dagster's instance; its storage is made where there is none.
+@contextmanager
+def open_instance(settings: Settings) -> Iterator[dg.DagsterInstance]:
+    """Opens Dagster's instance and closes it; its storage is made where there is none.
+
+    It is entered once, and only if its storage answers: else Dagster goes on asking it for what
+    is loaded later.
 
     Raises:
         UsageError: DAGSTER_HOME names no folder with a dagster.yaml, or one that can't be used.
@@ -65,11 +69,10 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
         home = dagster_home(settings)
         if not (home / CONFIGURATION).is_file():
             raise UsageError(f"DAGSTER_HOME has no {CONFIGURATION}: {home}")
-        with ExitStack() as held:
-            instance = held.enter_context(dg.DagsterInstance.from_config(str(home)))
-            instance.get_run_records(limit=1)
-            held.pop_all()  # the caller closes it
-        return instance
+        instance = dg.DagsterInstance.from_config(str(home))
+        instance.get_run_records(limit=1)
+    with instance:
+        yield instance
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
@@ -51,7 +52,8 @@ class Session:
         """Takes the settings, and a pipeline and clock where they are not the real ones."""
         self.pipeline = pipeline or Context(settings)
         self._definitions = build_definitions(self.pipeline, clock)
-        self._instance = open_instance(settings)
+        self._opened = ExitStack()
+        self._instance = self._opened.enter_context(open_instance(settings))
 
     def __enter__(self) -> Self:
         """Returns itself."""
@@ -59,7 +61,7 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         """Closes Dagster's instance."""
-        self._instance.dispose()
+        self._opened.close()
 
     def egress(self, partition_date: date, kinds: Sequence[str]) -> Outcome:
         """Runs the egress of some kinds of a partition."""

@@ -14,7 +14,6 @@ import boto3
 import dagster as dg
 import pytest
 from cryptography.fernet import Fernet
-from dagster._core.storage.defs_state.base import set_defs_state_storage
 from moto.server import ThreadedMotoServer
 
 from vye_pipeline.settings import Settings, load_settings
@@ -83,13 +82,6 @@ def network(s3_bucket: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyN
         monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
         yield server
         server.shutdown()
-
-
-@pytest.fixture(autouse=True)
-def _no_instance_of_another_test() -> Iterator[None]:
-    """Forgets an instance of Dagster that a test has left open: loading would ask it."""
-    with set_defs_state_storage(None):
-        yield
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import pickle
-from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -44,10 +43,8 @@ def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Rehearsal:
 
 
 @pytest.fixture(scope="module")
-def definitions(rehearsal: Rehearsal) -> Iterator[dg.Definitions]:
-    """What users load, beside an instance of Dagster that is open meanwhile."""
-    with dg.DagsterInstance.ephemeral():
-        yield build_definitions(rehearsal.pipeline, Clock(lambda: at(DAYS[1], hours=3)))
+def definitions(rehearsal: Rehearsal) -> dg.Definitions:
+    return build_definitions(rehearsal.pipeline, Clock(lambda: at(DAYS[1], hours=3)))
 
 
 def load(definitions: dg.Definitions, *key: str, day: str = str(DAYS[0])) -> pd.DataFrame:
