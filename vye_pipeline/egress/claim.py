@@ -26,7 +26,11 @@ from vye_pipeline.egress.export import (
     snapshot_records,
 )
 from vye_pipeline.egress.gap import refuse_gap
-from vye_pipeline.egress.membership import clones_to_read, record_closings
+from vye_pipeline.egress.membership import (
+    clones_to_read,
+    record_closings,
+    unattached_since,
+)
 from vye_pipeline.errors import PipelineError
 from vye_pipeline.ledger.models import LINE, QUARANTINED, REPLACED
 from vye_pipeline.ledger.rows import FileRow
@@ -89,7 +93,7 @@ def read_export_ready(
     """Reads the source and decides what becomes of each record; claims nothing.
 
     Args:
-        context: databases and stores.
+        context: databases and stores; the ledger knows the closings (`record_closings`).
         partition_date: of the partition.
         kind: of the records.
         file: what the ledger knows of the partition's file.
@@ -100,12 +104,18 @@ def read_export_ready(
         PipelineError: source: VYE's database, KMS or the identity source can't be asked, or VYE
             has closed no clone for the partition.
     """
-    record_closings(context, now)
     to_read = clones_to_read(context, partition_date, kind, now)
+    since = unattached_since(context.settings, partition_date)
     candidates = read_candidates(
-        context.vye, context.vye_engine, kind, to_read.clone_ids, context.vye_shape
+        context.vye, context.vye_engine, kind, to_read.clone_ids, context.vye_shape, since
     )
-    taken = context.ledger.claims_in_clones(kind, to_read.clone_ids)
+    taken = pd.concat(
+        [
+            context.ledger.claims_in_clones(kind, to_read.clone_ids),
+            context.ledger.claims_without_clone(kind, since.date()),
+        ],
+        ignore_index=True,
+    )
     before = snapshot_records(context, file)
     records = _eligible(candidates, taken, before, partition_date)
     checked = _opened_and_checked(context, partition_date, kind, records)

@@ -13,6 +13,7 @@ from vye_pipeline.context import Context
 from vye_pipeline.egress.claim import read_export_ready
 from vye_pipeline.egress.deliver import make_upload_file
 from vye_pipeline.egress.export import KNOWN_COLUMNS, ExportReady, kept_columns
+from vye_pipeline.egress.membership import record_closings
 from vye_pipeline.ledger.models import LINE, QUARANTINED, REPLACED
 from vye_pipeline.records import Kind
 from vye_pipeline.records.rules import in_words
@@ -55,6 +56,7 @@ def dry_run(context: Context, partition_date: date, kind: Kind, now: datetime) -
     """
     if context.ledger.receipt(partition_date, kind) is not None:
         return DryRun(kind.name, is_delivered=True)
+    record_closings(context, now)
     file = context.ledger.file(partition_date, kind)
     reading = read_export_ready(context, partition_date, kind, file, now)
     export = ExportReady(

@@ -74,6 +74,12 @@ def first_partition(settings: Settings) -> date:
     return settings.calendar.business_days_after(settings.start_date - timedelta(days=1), 1)
 
 
+def unattached_since(settings: Settings, partition_date: date) -> datetime:
+    """Returns since when a record without a user_info must have been created to count for a day."""
+    ten_days_ago = settings.calendar.business_days_after(partition_date, -LOOK_BACK_BUSINESS_DAYS)
+    return cut_off(max(ten_days_ago, settings.start_date))
+
+
 @dataclass(frozen=True)
 class ToRead:
     """The clones that a partition reads.

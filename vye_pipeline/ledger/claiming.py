@@ -80,6 +80,17 @@ class ClaimingVerbs(LedgerConnection):
             return read_frame(connection, query)
 
     @retried
+    def claims_without_clone(self, kind: Kind, since: date) -> pd.DataFrame:
+        """Returns record_id and partition_date (ISO text) of claims from a day on, of no clone."""
+        query = select(CLAIMS.c.record_id, CLAIMS.c.partition_date).where(
+            CLAIMS.c.kind == kind.name,
+            CLAIMS.c.partition_date >= since,
+            CLAIMS.c.bdn_clone_id.is_(None),
+        )
+        with self.transaction() as connection:
+            return read_frame(connection, query)
+
+    @retried
     def claimed_ids(self, kind: Kind, clone_ids: Sequence[int]) -> NDArray[np.int64]:
         """Returns the ids of all records in some BDN clones that are claimed."""
         with self.transaction() as connection:

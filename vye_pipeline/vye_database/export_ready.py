@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pandas as pd
 from sqlalchemy import (
-    ColumnElement,
     DateTime,
     Engine,
     Label,
-    Select,
     Table,
     Text,
     case,
@@ -23,7 +21,7 @@ from sqlalchemy import (
 from vye_pipeline.errors import source_error
 from vye_pipeline.records import Kind
 from vye_pipeline.retries import retried
-from vye_pipeline.sql.engines import Database
+from vye_pipeline.sql.engines import Database, Query
 from vye_pipeline.sql.frames import read_frame
 from vye_pipeline.vye_database.personal import (
     IDENTITIES,
@@ -48,9 +46,14 @@ EARLIEST, LATEST = (literal(datetime(year, 1, 1), DateTime) for year in (1900, 9
 
 @retried
 def read_candidates(
-    database: Database, engine: Engine, kind: Kind, clone_ids: Sequence[int], shape: Shape
+    database: Database,
+    engine: Engine,
+    kind: Kind,
+    clone_ids: Sequence[int],
+    shape: Shape,
+    unattached_since: datetime,
 ) -> pd.DataFrame:
-    """Reads the records of some clones, all in one snapshot.
+    """Reads the records of some clones, and those of no clone, all in one snapshot.
 
     Args:
         database: VYE's, for error texts.
@@ -58,6 +61,7 @@ def read_candidates(
         kind: of the records.
         clone_ids: the BDN clones, whatever their flags are.
         shape: how the database keeps what is personal.
+        unattached_since: records without a user_info count if they were created since (with zone).
 
     Returns:
         The id columns and the kind's columns as text without nulls, the personal ones as they are
@@ -67,17 +71,36 @@ def read_candidates(
         PipelineError: the database can't be read.
     """
     with database.errors(), engine.connect() as connection:
-        records = read_frame(connection, _query(kind, clone_ids, shape))
+        records = read_frame(connection, _of_clones(kind, clone_ids, shape))
+        if shape.tables[kind.table].c.user_info_id.nullable:
+            unattached = read_frame(connection, _unattached(kind, unattached_since, shape))
+            records = _with_unattached(records, unattached)
     _refuse_repeated(kind, records["record_id"])
     return records
 
 
-def _query(kind: Kind, clone_ids: Sequence[int], shape: Shape) -> Select[tuple[object]]:
+def _of_clones(kind: Kind, clone_ids: Sequence[int], shape: Shape) -> Query:
+    return _query(kind, shape).where(shape.tables[USER_INFOS].c.bdn_clone_id.in_(clone_ids))
+
+
+def _unattached(kind: Kind, since: datetime, shape: Shape) -> Query:
+    """Selects records that hang from no user_info: VYE cuts that reference after two weeks."""
+    record = shape.tables[kind.table]
+    moment = since.astimezone(UTC).replace(tzinfo=None)
+    return _query(kind, shape).where(record.c.user_info_id.is_(None), record.c.created_at >= moment)
+
+
+def _with_unattached(records: pd.DataFrame, unattached: pd.DataFrame) -> pd.DataFrame:
+    if unattached.empty:
+        return records
+    ids = dict.fromkeys(("user_info_id", "user_profile_id", "bdn_clone_id"), "Int64")
+    return pd.concat([records.astype(ids), unattached.astype(ids)], ignore_index=True)
+
+
+def _query(kind: Kind, shape: Shape) -> Query:
+    """Selects the columns of a kind's records, with whatever each of them hangs from."""
     record, info, profile = (shape.tables[name] for name in (kind.table, USER_INFOS, PROFILES))
     created_at = readable_time(record)
-    conditions: list[ColumnElement[bool]] = [info.c.bdn_clone_id.in_(clone_ids)]
-    if kind.origin is not None:
-        conditions.append(record.c.origin == kind.origin)
     query = (
         select(
             record.c.id.label("record_id"),
@@ -87,12 +110,13 @@ def _query(kind: Kind, clone_ids: Sequence[int], shape: Shape) -> Select[tuple[o
             created_at,
             *columns_read(shape, kind),
         )
-        .select_from(info)
-        .join(record, record.c.user_info_id == info.c.id)
+        .select_from(record)
+        .outerjoin(info, info.c.id == record.c.user_info_id)
         .outerjoin(profile, profile.c.id == info.c.user_profile_id)
-        .where(*conditions)
         .order_by(info.c.id, created_at.element.desc(), record.c.id.desc())
     )
+    if kind.origin is not None:
+        query = query.where(record.c.origin == kind.origin)
     if shape.joins_identities:
         identity = _table(IDENTITIES)
         query = query.outerjoin(identity, identity.c.icn == profile.c.icn)

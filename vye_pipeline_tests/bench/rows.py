@@ -10,6 +10,7 @@ import pandas as pd
 from vye_pipeline.bdn.acknowledgement import Acknowledgement, parse_acknowledgement
 from vye_pipeline.bdn.file_names import acknowledgement_key, file_name, outbound_key
 from vye_pipeline.context import Context
+from vye_pipeline.egress.membership import unattached_since
 from vye_pipeline.records import KINDS, Kind
 from vye_pipeline.records.checking import check
 from vye_pipeline.settings import Settings
@@ -32,7 +33,10 @@ class Rows:
         """Reads a kind's records as the egress does."""
         clones = self.pipeline.ledger.clones(DAY, kind)
         pipeline = self.pipeline
-        return read_candidates(pipeline.vye, pipeline.vye_engine, kind, clones, pipeline.vye_shape)
+        since = unattached_since(self.settings, DAY)
+        return read_candidates(
+            pipeline.vye, pipeline.vye_engine, kind, clones, pipeline.vye_shape, since
+        )
 
     @cached_property
     def records(self) -> dict[Kind, pd.DataFrame]:

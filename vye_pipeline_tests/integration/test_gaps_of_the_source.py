@@ -60,6 +60,41 @@ def records_of_one(rehearsal: Rehearsal) -> int:
         return int(connection.scalar(text(query)) or 0)
 
 
+def test_a_verification_without_user_info_is_quarantined_once_by_the_next_day(
+    rehearsal: Rehearsal,
+) -> None:
+    with rehearsal.pipeline.vye_engine.connect() as connection:
+        query = text(f"SELECT id FROM vye_verifications WHERE user_info_id = ({OF_CLONE_1})")
+        record, *others = sorted(connection.scalars(query))
+    rehearsal.change(
+        "UPDATE vye_verifications SET user_info_id = NULL, created_at = :moment WHERE id = :record",
+        record=record,
+        moment=at(DAYS[0], hours=-1).replace(tzinfo=None),
+    )
+    rehearsal.change(
+        "INSERT INTO vye_verifications (id, transact_date, source_ind, created_at, updated_at)"
+        " VALUES (987654321, '2025-01-02', 'W', :moment, :moment)",
+        moment=at(DAYS[0], days=-30).replace(tzinfo=None),
+    )
+    for day in DAYS[:2]:
+        rehearsal.dawn()
+        assert rehearsal.egress(day) == []
+    assert {(one, field) for one, field, _ in findings(rehearsal)} >= {(record, "user_info_id")}
+    claims = [
+        set(rehearsal.pipeline.ledger.claims(day, VERIFICATIONS)["record_id"]) for day in DAYS[:2]
+    ]
+    assert record in claims[0]
+    assert record not in claims[1]
+    assert 987654321 not in claims[0] | claims[1]
+    items = rehearsal.pipeline.ledger.read(
+        lambda connection: affected(connection, [DAYS[0]], VERIFICATIONS.name)
+    )
+    assert [
+        "names no row of vye_user_infos" in one.reason for one in items if one.record_id == record
+    ] == [True]
+    assert not set(others) & {one.record_id for one in items}
+
+
 @pytest.mark.parametrize("gap", ["NULL", "987654321"])
 def test_a_record_without_profile_is_quarantined_and_reported(
     rehearsal: Rehearsal, gap: str
