@@ -18,7 +18,7 @@ class Cause(StrEnum):
     DEFECT = "defect"
 
 
-def said(cause: Cause, what: str) -> str:
+def failure_sentence(cause: Cause, what: str) -> str:
     """Returns what happened, so that nobody looks for a defect in S3."""
     return f"this is a defect in the pipeline, not S3: {what}" if cause == Cause.DEFECT else what
 

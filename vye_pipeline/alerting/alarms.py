@@ -28,14 +28,14 @@ from vye_pipeline.containment import contained
 from vye_pipeline.context import Context
 from vye_pipeline.egress.processing import why_not_closed
 from vye_pipeline.egress.unclaimed import find_unclaimed
-from vye_pipeline.errors import Cause, PipelineError, said
-from vye_pipeline.ledger.news import (
+from vye_pipeline.errors import Cause, PipelineError, failure_sentence
+from vye_pipeline.ledger.open_work import (
     FailedFile,
     OpenItems,
     failed_files,
     last_delivered,
     open_items,
-    waiting,
+    undelivered_counts,
 )
 from vye_pipeline.records import KINDS
 from vye_pipeline.settings import Settings
@@ -43,49 +43,51 @@ from vye_pipeline.settings import Settings
 LATE_AFTER = timedelta(hours=1)
 
 
-class Told(TypedDict):
-    """What has been told of a subject that is not over."""
+class Notified(TypedDict):
+    """What has been notified of a subject that is not over."""
 
     facts: list[str]
     all_clear: str | None
 
 
-def tell(notifier: Notifier, alarms: Sequence[Alarm], told: Mapping[str, Told]) -> dict[str, Told]:
-    """Tells what is new and what is over.
+def notify(
+    notifier: Notifier, alarms: Sequence[Alarm], notified: Mapping[str, Notified]
+) -> dict[str, Notified]:
+    """Notifies of what is new and what is over.
 
     Args:
         notifier: where to.
         alarms: all that hold now.
-        told: by subject, as this function returned it the last time.
+        notified: by subject, as this function returned it the last time.
 
     Returns:
-        What has been told by now; what could not be sent is not among it, and comes up again.
+        What has been notified by now; what could not be sent is not among it, and comes up again.
     """
-    return tell_new(notifier, alarms, told) | _tell_over(notifier, alarms, told)
+    return notify_new(notifier, alarms, notified) | _notify_over(notifier, alarms, notified)
 
 
-def tell_new(
-    notifier: Notifier, alarms: Sequence[Alarm], told: Mapping[str, Told]
-) -> dict[str, Told]:
-    """Tells what is new, and returns what has been told of these alarms by now."""
-    now_told: dict[str, Told] = {}
+def notify_new(
+    notifier: Notifier, alarms: Sequence[Alarm], notified: Mapping[str, Notified]
+) -> dict[str, Notified]:
+    """Notifies of what is new, and returns what has been notified of these alarms by now."""
+    notified_now: dict[str, Notified] = {}
     for alarm in alarms:
-        before = told.get(alarm.subject)
+        before = notified.get(alarm.subject)
         known = frozenset(before["facts"]) if before else frozenset()
         if alarm.facts <= known or _sent(notifier, alarm.text):
             facts = sorted(known | alarm.facts)
-            now_told[alarm.subject] = Told(facts=facts, all_clear=alarm.all_clear)
+            notified_now[alarm.subject] = Notified(facts=facts, all_clear=alarm.all_clear)
         elif before:
-            now_told[alarm.subject] = before
-    return now_told
+            notified_now[alarm.subject] = before
+    return notified_now
 
 
-def _tell_over(
-    notifier: Notifier, alarms: Sequence[Alarm], told: Mapping[str, Told]
-) -> dict[str, Told]:
-    """Tells what is over, and returns those of which that could not be sent."""
+def _notify_over(
+    notifier: Notifier, alarms: Sequence[Alarm], notified: Mapping[str, Notified]
+) -> dict[str, Notified]:
+    """Notifies of what is over, and returns those of which that could not be sent."""
     holding = {alarm.subject for alarm in alarms}
-    over = {subject: before for subject, before in told.items() if subject not in holding}
+    over = {subject: before for subject, before in notified.items() if subject not in holding}
     return {
         subject: before
         for subject, before in over.items()
@@ -156,12 +158,12 @@ def _failed(
 ) -> Alarm:
     causes: dict[str, list[str]] = {}
     for file in files:
-        causes.setdefault(said(Cause(file.cause), file.what), []).append(file.kind)
+        causes.setdefault(failure_sentence(Cause(file.cause), file.what), []).append(file.kind)
     listed = "; ".join(f"{_and(kinds)}: {cause}" for cause, kinds in causes.items())
     next_steps = " and ".join(dict.fromkeys(file.next_step for file in files))
     text = (
         f"The egress of {day} failed for {listed}. "
-        f"{_waiting(*waiting(connection, day))} {_by_itself(settings, day, now)} "
+        f"{_waiting(*undelivered_counts(connection, day))} {_by_itself(settings, day, now)} "
         f"To send it before or if that fails: {next_steps}; then type `vye backfill --failed`. "
         f"Who waits: `vye affected --date {day}` or {worklist_link(settings, day)}"
     )

@@ -7,7 +7,7 @@ from datetime import date
 from sqlalchemy import Connection
 
 from vye_pipeline.alerting.alarm import Alarm
-from vye_pipeline.ledger.news import hours_behind, orphaned
+from vye_pipeline.ledger.open_work import hours_behind, orphaned
 from vye_pipeline.ledger.rows import Orphan
 from vye_pipeline.reconciliation.orphans import TOO_EARLY
 

@@ -24,12 +24,12 @@ from vye_pipeline.bdn.transfer import looks_like, plain_text
 from vye_pipeline.business_days import CHICAGO
 from vye_pipeline.columns.parallel import side_by_side, whole_lines
 from vye_pipeline.columns.text import (
-    Characters,
     Codes,
-    characters,
+    TextBytes,
     cut,
-    from_matrix,
+    from_byte_rows,
     lines_with_ends,
+    text_bytes,
     text_series,
 )
 from vye_pipeline.errors import Cause, PipelineError
@@ -369,10 +369,10 @@ def _numbers(digits: Codes) -> NDArray[np.int64]:
 
 def _trimmed(code: Codes, is_given: NDArray[np.bool_]) -> pa.Array:
     """Returns reason codes without their blanks; of nearly all lines there is none."""
-    given = characters(pc.ascii_trim(from_matrix(code[:, is_given].T), " "))
+    given = text_bytes(pc.ascii_trim(from_byte_rows(code[:, is_given].T), " "))
     offsets = np.zeros(len(is_given) + 1, dtype=np.int32)
     offsets[1:][is_given] = given.lengths
-    return Characters(given.codes, offsets.cumsum(dtype=np.int32)).array()
+    return TextBytes(given.codes, offsets.cumsum(dtype=np.int32)).array()
 
 
 def _compare_totals(text: _Text, trailer_at: int, read: Acknowledgement) -> None:

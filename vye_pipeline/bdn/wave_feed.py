@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from vye_pipeline.bdn.transfer import looks_like, plain_text
 from vye_pipeline.columns.parallel import side_by_side, whole_lines
 from vye_pipeline.columns.text import (
-    Characters,
     Codes,
-    characters,
-    from_matrix,
+    TextBytes,
+    from_byte_rows,
     lines_with_ends,
+    text_bytes,
     text_series,
 )
 from vye_pipeline.errors import Cause, PipelineError
@@ -207,13 +207,13 @@ def _read_part(codes: Codes, part: slice) -> _Part:
     return _Part(_fields(rows if is_sound.all() else rows[is_sound]), faults)
 
 
-def _are_whole(lines: Characters) -> NDArray[np.bool_]:
+def _are_whole(lines: TextBytes) -> NDArray[np.bool_]:
     """Says which lines are as long as a line is, but for blanks that a transfer has added."""
     lengths = lines.lengths - 1
     is_whole: NDArray[np.bool_] = lengths == WIDTH
     longer = np.flatnonzero(lengths > WIDTH)
     if len(longer):
-        trimmed = characters(pc.ascii_rtrim(lines.array().take(pa.array(longer)), " \n"))
+        trimmed = text_bytes(pc.ascii_rtrim(lines.array().take(pa.array(longer)), " \n"))
         is_whole[longer] = trimmed.lengths <= WIDTH
     return is_whole
 
@@ -224,7 +224,7 @@ def _fields(rows: Codes) -> dict[str, pa.Array]:
     for field in FIELDS:
         stop = start + field.width
         values = rows[:, start:stop].view(f"V{field.width}")  # copied by the field
-        found[field.name] = pc.ascii_rtrim(from_matrix(values.copy().view(np.uint8)), " ")
+        found[field.name] = pc.ascii_rtrim(from_byte_rows(values.copy().view(np.uint8)), " ")
         start = stop
     return found
 

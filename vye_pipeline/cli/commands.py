@@ -30,7 +30,7 @@ from vye_pipeline.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from vye_pipeline.egress.unclaimed import Unclaimed
-    from vye_pipeline.ledger.membership import MembershipVerbs
+    from vye_pipeline.ledger.membership import MembershipMixin
 
 SUCCESS, FAILED, BAD_USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -100,12 +100,12 @@ def egress(partition_date: date, kind: str | None, reason: str | None, dry_run: 
         from vye_pipeline.cli.rehearsing import show_dry_run
 
         return show_dry_run(load_settings(), partition_date, _kinds(kind))
-    from vye_pipeline.cli.progress import waiting
+    from vye_pipeline.cli.progress import spinner
     from vye_pipeline.orchestration.runs import Session
 
     if reason is not None:
         _accept_quarantine(partition_date, kind, reason)
-    with waiting(f"the egress of {partition_date}"), Session(load_settings()) as session:
+    with spinner(f"the egress of {partition_date}"), Session(load_settings()) as session:
         session.pipeline.ledger.record_action(
             "egress",
             actor=actor(),
@@ -139,10 +139,10 @@ def _accept_quarantine(partition_date: date, kind: str | None, reason: str) -> N
 @DATE
 def reconcile(partition_date: date) -> int:
     """Set a day against BDN's acknowledgements."""
-    from vye_pipeline.cli.progress import waiting
+    from vye_pipeline.cli.progress import spinner
     from vye_pipeline.orchestration.runs import Session
 
-    with waiting(f"reconciling {partition_date}"), Session(load_settings()) as session:
+    with spinner(f"reconciling {partition_date}"), Session(load_settings()) as session:
         outcome = session.reconcile(partition_date, _kinds(None))
     return _tell(partition_date, outcome.problems, success="reconciled")
 
@@ -206,16 +206,16 @@ def status(
 ) -> int:
     """Show how each day and kind stands."""
     from vye_pipeline.cli.tables import show_calendar, show_lines, show_older
-    from vye_pipeline.ledger.connection import opened
-    from vye_pipeline.ledger.membership import MembershipVerbs
-    from vye_pipeline.ledger.standing import NOW
+    from vye_pipeline.ledger.connection import open_as
+    from vye_pipeline.ledger.membership import MembershipMixin
+    from vye_pipeline.ledger.record_status import NOW
     from vye_pipeline.reporting.calendar import calendar, orphans, with_unclaimed
     from vye_pipeline.reporting.days import days_between, days_shown
 
     if is_verifying and as_of:
         raise UsageError("--verify looks at the objects as they are now: leave --as-of away")
     settings, now = load_settings(), datetime.now(UTC)
-    ledger = opened(MembershipVerbs, settings)
+    ledger = open_as(MembershipMixin, settings)
     is_bounded = not (first or last or is_verifying or as_of)
     days = ledger.read(
         lambda connection: (
@@ -241,7 +241,7 @@ def status(
     return SUCCESS
 
 
-def _unclaimed(settings: Settings, ledger: MembershipVerbs) -> list[Unclaimed]:
+def _unclaimed(settings: Settings, ledger: MembershipMixin) -> list[Unclaimed]:
     """Returns the records that wait for the next day to claim them; says so if nobody can tell."""
     from vye_pipeline.context import Context
     from vye_pipeline.egress.unclaimed import find_unclaimed
@@ -255,13 +255,13 @@ def _unclaimed(settings: Settings, ledger: MembershipVerbs) -> list[Unclaimed]:
 
 def _verify(settings: Settings, days: Sequence[date], *, as_json: bool) -> int:
     """Compares what lies in the object store with the ledger, and names what differs."""
-    from vye_pipeline.cli.progress import waiting
+    from vye_pipeline.cli.progress import spinner
     from vye_pipeline.context import Context
     from vye_pipeline.egress.comparison import all_forgotten
     from vye_pipeline.egress.redeliver import ObjectState, verify
 
     context = Context(settings)
-    with waiting("reading every object"):
+    with spinner("reading every object"):
         results = verify(context, days)
         unknown = all_forgotten(context, datetime.now(UTC))
     wrong = [one for one in results if one.state != ObjectState.INTACT]
@@ -298,11 +298,11 @@ def doctor() -> int:
 def explain(partition_date: date) -> int:
     """Say in plain words what happened to a day, and what is open."""
     from vye_pipeline.cli.tables import show_lines
-    from vye_pipeline.ledger.connection import LedgerConnection, opened
+    from vye_pipeline.ledger.connection import LedgerConnection, open_as
     from vye_pipeline.reporting.timeline import timeline
 
     settings = load_settings()
-    ledger = opened(LedgerConnection, settings)
+    ledger = open_as(LedgerConnection, settings)
     lines = ledger.read(lambda connection: timeline(connection, partition_date, settings.calendar))
     show_lines(lines)
     return SUCCESS
@@ -329,15 +329,15 @@ def affected(
     if profile is not None:
         return _show_contact(profile, reason)
     from vye_pipeline.cli.tables import show_affected
-    from vye_pipeline.ledger.connection import opened
-    from vye_pipeline.ledger.membership import MembershipVerbs
+    from vye_pipeline.ledger.connection import open_as
+    from vye_pipeline.ledger.membership import MembershipMixin
     from vye_pipeline.reporting.calendar import Affected, as_affected
     from vye_pipeline.reporting.calendar import affected as read_affected
     from vye_pipeline.reporting.days import days_shown
     from vye_pipeline.reporting.exports import write_csv, write_xlsx
 
     settings, now = load_settings(), datetime.now(UTC)
-    ledger = opened(MembershipVerbs, settings)
+    ledger = open_as(MembershipMixin, settings)
     days = [day] if day else ledger.read(lambda connection: days_shown(connection, settings, now))
     items = ledger.read(lambda connection: read_affected(connection, days, kind) if days else [])
     items += [
@@ -427,10 +427,10 @@ def export() -> None:
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="a Parquet file")
 def export_reconciliation(first: date, last: date, out: Path) -> int:
     """Write a row a record of some days, with status, reason and next step."""
-    from vye_pipeline.ledger.connection import LedgerConnection, opened
+    from vye_pipeline.ledger.connection import LedgerConnection, open_as
     from vye_pipeline.reporting.exports import write_reconciliation
 
-    count = write_reconciliation(out, opened(LedgerConnection, load_settings()), first, last)
+    count = write_reconciliation(out, open_as(LedgerConnection, load_settings()), first, last)
     click.echo(f"{out}: {count} rows")
     return SUCCESS
 

@@ -23,12 +23,12 @@ def watched(items: Iterable[Item], what: str) -> Iterable[Item]:
 
 
 @contextmanager
-def waiting(what: str) -> Iterator[None]:
+def spinner(what: str) -> Iterator[None]:
     """Shows that something takes its time."""
     with Console(stderr=True).status(what) as status:
 
-        def tell(asked: str, done: int, total: int) -> None:
+        def show(asked: str, done: int, total: int) -> None:
             status.update(f"{what}: {done} of {total} {asked}")
 
-        with watched_by(tell):
+        with watched_by(show):
             yield

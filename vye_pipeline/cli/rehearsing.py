@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 
 import click
 
-from vye_pipeline.cli.progress import waiting
+from vye_pipeline.cli.progress import spinner
 from vye_pipeline.context import Context
 from vye_pipeline.egress.dry_run import DryRun, dry_run
 from vye_pipeline.errors import PipelineError
@@ -22,7 +22,7 @@ def show_dry_run(settings: Settings, partition_date: date, kinds: Sequence[str])
     context, worst = Context(settings), SUCCESS
     for name in kinds:
         try:
-            with waiting(f"reading the {name} of {partition_date}"):
+            with spinner(f"reading the {name} of {partition_date}"):
                 result = dry_run(context, partition_date, kind_named(name), datetime.now(UTC))
         except PipelineError as error:
             worst = FAILED

@@ -15,10 +15,10 @@ def snapshots() -> None:
 @snapshots.command("renew")
 def snapshots_renew() -> None:
     """Encrypt every snapshot with the newest key, so that older ones can be withdrawn."""
-    from vye_pipeline.cli.progress import waiting
+    from vye_pipeline.cli.progress import spinner
     from vye_pipeline.storage.snapshots import open_snapshots
 
     store = open_snapshots(load_settings())
-    with waiting("encrypting with the newest key"):
+    with spinner("encrypting with the newest key"):
         renewed = [store.renew(name) for name in store.names("")]
     click.echo(f"{sum(renewed)} of {len(renewed)} snapshots had an older key, and have the newest")

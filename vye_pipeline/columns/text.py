@@ -25,7 +25,7 @@ def text_series(values: pa.Array | pa.ChunkedArray) -> pd.Series[str]:
 
 
 @dataclass(frozen=True)
-class Characters:
+class TextBytes:
     """A column of text as its characters, one value behind the other.
 
     Attributes:
@@ -51,38 +51,38 @@ class Characters:
         )
 
 
-def characters(values: pa.Array) -> Characters:
+def text_bytes(values: pa.Array) -> TextBytes:
     """Returns the characters of an Arrow array of strings without nulls; nothing is copied."""
     _, offsets, codes = values.buffers()
     if not len(values):
-        return Characters(np.zeros(0, np.uint8), np.zeros(1, np.int32))
+        return TextBytes(np.zeros(0, np.uint8), np.zeros(1, np.int32))
     mine = np.frombuffer(offsets, dtype=np.int32)[values.offset : values.offset + len(values) + 1]
     # A column of nothing but empty values has no buffer of characters.
     held = np.frombuffer(codes, dtype=np.uint8) if codes else np.zeros(0, np.uint8)
-    return Characters(held[mine[0] : mine[-1]], mine - mine[0])
+    return TextBytes(held[mine[0] : mine[-1]], mine - mine[0])
 
 
-def lines_with_ends(codes: Codes) -> Characters:
+def lines_with_ends(codes: Codes) -> TextBytes:
     """Returns the lines of characters that end with the last line's end, each with its own."""
-    return Characters(codes, np.append(0, np.flatnonzero(codes == ord("\n")) + 1))
+    return TextBytes(codes, np.append(0, np.flatnonzero(codes == ord("\n")) + 1))
 
 
-def matrix(values: pa.Array, width: int) -> Codes:
+def byte_rows(values: pa.Array, width: int) -> Codes:
     """Returns values of one width as a matrix of characters, a row a value.
 
     Raises:
         ValueError: a value has another width.
     """
-    given = characters(values)
+    given = text_bytes(values)
     if (given.lengths != width).any():
         raise ValueError(f"a value is not {width} characters wide")
     return given.codes.reshape(-1, width)
 
 
-def from_matrix(codes: Codes) -> pa.Array:
+def from_byte_rows(codes: Codes) -> pa.Array:
     """Returns the rows of a matrix of characters as an Arrow array of strings."""
     count, width = codes.shape
-    return Characters(codes.ravel(), np.arange(count + 1, dtype=np.int32) * np.int32(width)).array()
+    return TextBytes(codes.ravel(), np.arange(count + 1, dtype=np.int32) * np.int32(width)).array()
 
 
 def cut(values: pa.Array, start: int, stop: int) -> pa.Array:
@@ -97,5 +97,5 @@ def rstripped(values: pa.Array) -> pa.Array:
 
 def _ends_blank(values: pa.Array) -> bool:
     """Says whether a value ends with a blank; where values are empty it may say so for nothing."""
-    given = characters(values)
+    given = text_bytes(values)
     return bool(len(given.codes)) and bool((given.codes[given.offsets[1:] - 1] == ord(" ")).any())

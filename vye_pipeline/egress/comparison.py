@@ -18,7 +18,7 @@ from vye_pipeline.business_days import NEW_YORK
 from vye_pipeline.context import Context
 from vye_pipeline.egress.memory import DELIVERED, DISOWNED, Memory, memories
 from vye_pipeline.errors import ledger_error
-from vye_pipeline.ledger.remembering import Known
+from vye_pipeline.ledger.second_memory import Known
 from vye_pipeline.records import KINDS, Kind
 
 MOST_MONTHS = 12  # of more, everything is listed at once

@@ -54,7 +54,7 @@ def keep_upload_file(
     fingerprint = context.snapshots.fingerprint(content)
     if context.ledger.receipt(partition_date, kind) is None:
         context.snapshots.put(_upload_name(partition_date, kind, fingerprint), content)
-        while not context.ledger.render(
+        while not context.ledger.announce(
             partition_date,
             kind,
             export.claims_version,

@@ -14,7 +14,7 @@ from datetime import date, datetime, timedelta
 
 from vye_pipeline.business_days import NEW_YORK
 from vye_pipeline.context import Context
-from vye_pipeline.ledger.expiring import (
+from vye_pipeline.ledger.expiry import (
     File,
     expired_files,
     files_of_profile,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 from sqlalchemy import Connection, Engine, func, select
 
 from vye_pipeline.context import Context
-from vye_pipeline.ledger.membership import MembershipVerbs, Tally
+from vye_pipeline.ledger.membership import MembershipMixin, Tally
 from vye_pipeline.records import KINDS, Kind
 from vye_pipeline.retries import retried
 from vye_pipeline.sql.engines import Database, Query
@@ -71,7 +71,7 @@ class Unclaimed:
 
 def find_unclaimed(
     context: Context,
-    membership: MembershipVerbs,
+    membership: MembershipMixin,
     now: datetime,
     kinds: Sequence[Kind] = KINDS,
 ) -> list[Unclaimed]:
@@ -112,7 +112,7 @@ def find_unclaimed(
 
 
 def clones_with_unclaimed(
-    source: Source, ledger: MembershipVerbs, kind: Kind, clone_ids: Sequence[int]
+    source: Source, ledger: MembershipMixin, kind: Kind, clone_ids: Sequence[int]
 ) -> list[int]:
     """Returns the clones, of some that were read, which may hold records that nobody has claimed.
 

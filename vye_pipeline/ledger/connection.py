@@ -34,7 +34,7 @@ Answer = TypeVar("Answer")
 
 
 class LedgerConnection:
-    """A ledger, without its verbs."""
+    """A ledger, without its methods."""
 
     def __init__(self, database: Database) -> None:
         """Takes the place of the ledger; nothing is connected yet."""
@@ -91,8 +91,8 @@ def ledger_database(settings: Settings) -> Database:
     )
 
 
-def opened(ledger_type: type[Opened], settings: Settings) -> Opened:
-    """Opens the ledger, with its verbs or only to read, at this version's revision.
+def open_as(ledger_type: type[Opened], settings: Settings) -> Opened:
+    """Opens the ledger, with its methods or only to read, at this version's revision.
 
     Raises:
         PipelineError: it can't be reached or written.

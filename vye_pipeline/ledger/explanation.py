@@ -20,7 +20,12 @@ from vye_pipeline.ledger.models import (
     REASON_CODES,
     RESOLUTIONS,
 )
-from vye_pipeline.ledger.standing import closes, needs_a_person, newest_evidence, same_partition
+from vye_pipeline.ledger.record_status import (
+    closes,
+    needs_a_person,
+    newest_evidence,
+    same_partition,
+)
 from vye_pipeline.records.rules import MEANINGS
 from vye_pipeline.records.statuses import (
     CONFIRMED,

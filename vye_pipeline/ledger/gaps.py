@@ -30,7 +30,7 @@ class Caught:
     accepted: int
 
 
-class GapVerbs(LedgerConnection):
+class GapsMixin(LedgerConnection):
     """What quarantines a partition's records."""
 
     @retried

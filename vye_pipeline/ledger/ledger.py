@@ -1,4 +1,4 @@
-"""The ledger's verbs: each is one transaction, each can be repeated after a crash or a lost answer.
+"""The ledger's methods: each is one transaction that can be repeated after a crash.
 
 It is the truth about what was sent (architecture.md, rule 5). A record is claimed by one partition
 for good; until the partition's file is delivered its claims may be taken again from the source;
@@ -7,33 +7,33 @@ after that the database itself refuses any change.
 
 from __future__ import annotations
 
-from vye_pipeline.ledger.acting import ActingVerbs
-from vye_pipeline.ledger.answering import AnsweringVerbs
-from vye_pipeline.ledger.claiming import ClaimingVerbs
-from vye_pipeline.ledger.connection import opened
-from vye_pipeline.ledger.delivering import DeliveringVerbs
-from vye_pipeline.ledger.expiring import ExpiringVerbs
-from vye_pipeline.ledger.gaps import GapVerbs
-from vye_pipeline.ledger.membership import MembershipVerbs
-from vye_pipeline.ledger.recovering import RecoveringVerbs
-from vye_pipeline.ledger.remembering import RememberingVerbs
-from vye_pipeline.ledger.trying import TryingVerbs
+from vye_pipeline.ledger.actions import ActionsMixin
+from vye_pipeline.ledger.answers import AnswersMixin
+from vye_pipeline.ledger.claims import ClaimsMixin
+from vye_pipeline.ledger.connection import open_as
+from vye_pipeline.ledger.deliveries import DeliveriesMixin
+from vye_pipeline.ledger.expiry import ExpiryMixin
+from vye_pipeline.ledger.gaps import GapsMixin
+from vye_pipeline.ledger.membership import MembershipMixin
+from vye_pipeline.ledger.recovery import RecoveryMixin
+from vye_pipeline.ledger.second_memory import SecondMemoryMixin
+from vye_pipeline.ledger.tries import TriesMixin
 from vye_pipeline.settings import Settings
 
 
 class Ledger(
-    MembershipVerbs,
-    ClaimingVerbs,
-    GapVerbs,
-    DeliveringVerbs,
-    TryingVerbs,
-    RememberingVerbs,
-    RecoveringVerbs,
-    AnsweringVerbs,
-    ActingVerbs,
-    ExpiringVerbs,
+    MembershipMixin,
+    ClaimsMixin,
+    GapsMixin,
+    DeliveriesMixin,
+    TriesMixin,
+    SecondMemoryMixin,
+    RecoveryMixin,
+    AnswersMixin,
+    ActionsMixin,
+    ExpiryMixin,
 ):
-    """What this pipeline remembers, by its verbs."""
+    """What this pipeline remembers, by what is asked of it."""
 
 
 def open_ledger(settings: Settings) -> Ledger:
@@ -42,4 +42,4 @@ def open_ledger(settings: Settings) -> Ledger:
     Raises:
         PipelineError: it can't be reached or written.
     """
-    return opened(Ledger, settings)
+    return open_as(Ledger, settings)

@@ -1,4 +1,4 @@
-"""The verbs by which closed BDN clones get their owners, and what is known of them."""
+"""How closed BDN clones get their owners, and what is known of them."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class Tally:
     record_id_sum: int
 
 
-class MembershipVerbs(LedgerConnection):
+class MembershipMixin(LedgerConnection):
     """Closings, owners, releases of BDN clones."""
 
     @retried

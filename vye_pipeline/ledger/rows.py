@@ -1,4 +1,4 @@
-"""What the ledger's verbs take and return: rows as values, times in UTC."""
+"""What the ledger's methods take and return: rows as values, times in UTC."""
 
 from __future__ import annotations
 

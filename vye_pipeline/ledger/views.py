@@ -36,7 +36,7 @@ from vye_pipeline.ledger.models import (
     REPLACED,
     RESOLUTIONS,
 )
-from vye_pipeline.ledger.standing import (
+from vye_pipeline.ledger.record_status import (
     records,
     same_partition,
     unexpected,

@@ -32,7 +32,7 @@ def days_that_can_change(context: Context, now: datetime) -> list[date]:
     Raises:
         PipelineError: the ledger can't be read.
     """
-    from vye_pipeline.ledger.news import unsettled_days
+    from vye_pipeline.ledger.open_work import unsettled_days
 
     today = now.astimezone(NEW_YORK).date()
     first = context.settings.calendar.business_days_after(today, -RECENT_BUSINESS_DAYS)

@@ -13,7 +13,7 @@ from vye_pipeline.alerting.links import affected_link
 from vye_pipeline.bdn.file_names import outbound_key
 from vye_pipeline.containment import contained
 from vye_pipeline.context import Context
-from vye_pipeline.errors import PipelineError, Postponed, defect, said
+from vye_pipeline.errors import PipelineError, Postponed, defect, failure_sentence
 from vye_pipeline.orchestration.partitions import partition_date
 from vye_pipeline.records import Kind
 from vye_pipeline.settings import Settings
@@ -153,7 +153,7 @@ def _of_a_file(
     return _failure(
         error,
         f"{kind.name} of {partition_date} ({object_key}): "
-        f"{said(error.cause, error.what)} "
+        f"{failure_sentence(error.cause, error.what)} "
         f"({error.cause}, {'transient' if error.is_transient else 'permanent'}); {waiting}. "
         f"Next: {error.next_step}",
         metadata,

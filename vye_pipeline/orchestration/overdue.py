@@ -80,7 +80,7 @@ def overdue_sensor(pipeline: Context) -> dg.SensorDefinition:
 def _overdue(pipeline: Context, clock: Clock) -> dict[str, list[str]]:
     """Returns for each kind the days whose file has failed or is late, in words."""
     from vye_pipeline.alerting.alarms import late_files
-    from vye_pipeline.ledger.news import failed_files
+    from vye_pipeline.ledger.open_work import failed_files
 
     found: dict[str, list[str]] = {kind.name: [] for kind in KINDS}
     for file in pipeline.ledger.read(failed_files):

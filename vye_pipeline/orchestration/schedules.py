@@ -92,7 +92,7 @@ def _why_nothing(
 ) -> str:
     """Says why no day is started."""
     from vye_pipeline.egress.processing import why_not_closed
-    from vye_pipeline.ledger.news import delivered_kinds, failed_files
+    from vye_pipeline.ledger.open_work import delivered_kinds, failed_files
 
     runs = {reason for reasons in begun.values() for reason in reasons.values()}
     if runs:
@@ -224,7 +224,7 @@ def _retired(pipeline: Context, today: date) -> str | None:
 
 def _unread(partitions: dg.TimeWindowPartitionsDefinition, pipeline: Context) -> set[str]:
     """Returns the partitions with an answer or a feed that was never read, however old."""
-    from vye_pipeline.ledger.news import known_inbound_keys
+    from vye_pipeline.ledger.open_work import known_inbound_keys
 
     known = pipeline.ledger.read(known_inbound_keys)
     unread = days_with_unknown(pipeline.objects.list(INBOUND), known)
@@ -234,7 +234,7 @@ def _unread(partitions: dg.TimeWindowPartitionsDefinition, pipeline: Context) ->
 
 
 def _unsettled(pipeline: Context) -> list[date]:
-    from vye_pipeline.ledger.news import unsettled_days
+    from vye_pipeline.ledger.open_work import unsettled_days
 
     return pipeline.ledger.read(unsettled_days)
 
@@ -245,7 +245,7 @@ def _begun(pipeline: Context, instance: dg.DagsterInstance, day: date) -> dict[s
     Dagster starts a run for each request of a schedule, whatever its run key. Of a run that has
     ended the ledger knows best, once it knows of it at all.
     """
-    from vye_pipeline.ledger.news import failed_kinds
+    from vye_pipeline.ledger.open_work import failed_kinds
 
     def is_known(run: dg.DagsterRun, kind: str) -> bool:
         failed = pipeline.ledger.read(lambda connection: failed_kinds(connection, run.run_id))

@@ -48,7 +48,7 @@ def acknowledgement_sensor(
     def acknowledgements_arrive(
         context: dg.SensorEvaluationContext, clock: dg.ResourceParam[Clock]
     ) -> dg.SensorResult | dg.SkipReason:
-        from vye_pipeline.ledger.news import known_inbound_keys
+        from vye_pipeline.ledger.open_work import known_inbound_keys
 
         try:
             listing = listing_of(pipeline, days_that_can_change(pipeline, clock.now()))
@@ -92,7 +92,7 @@ def failed_egress_sensor(pipeline: Context) -> dg.SensorDefinition:
     def reconcile_after_failed_egress(
         context: dg.SensorEvaluationContext, clock: dg.ResourceParam[Clock]
     ) -> dg.SensorResult:
-        from vye_pipeline.ledger.news import failed_files
+        from vye_pipeline.ledger.open_work import failed_files
 
         seen = json.loads(context.cursor or "{}")
         since = datetime.fromisoformat(seen["ended"]) if seen.get("ended") else None
@@ -123,7 +123,7 @@ def _record_if_silent(
     instance: dg.DagsterInstance, pipeline: Context, run: dg.DagsterRun, clock: Clock
 ) -> None:
     """Records the failure of a run that could not do so itself: it was killed, or never began."""
-    from vye_pipeline.ledger.news import delivered_kinds, failed_kinds
+    from vye_pipeline.ledger.open_work import delivered_kinds, failed_kinds
 
     day = day_of(run)
     if day is None:
@@ -152,7 +152,7 @@ def watch_sensor(pipeline: Context) -> dg.SensorDefinition:
         minimum_interval_seconds=EACH_MINUTE,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Each minute: failed and late days, new items of manual reconciliation, "
-        "holidays ahead. Each piece of news is told once, and its end.",
+        "holidays ahead. Each piece of news is sent once, and its end.",
     )
     def watch(
         context: dg.SensorEvaluationContext,
@@ -163,16 +163,16 @@ def watch_sensor(pipeline: Context) -> dg.SensorDefinition:
         from vye_pipeline.alerting import alarms
         from vye_pipeline.egress.clone_flags import look_at_clones
 
-        told = json.loads(context.cursor or "{}")
+        notified = json.loads(context.cursor or "{}")
         try:
             _, unseen = contained(lambda: look_at_clones(pipeline, clock.now()))
             holding = alarms.alarms(pipeline, clock.now(), unseen)
         except PipelineError as error:
-            told |= alarms.tell_new(notifier, [alarms.unreadable(error)], told)
+            notified |= alarms.notify_new(notifier, [alarms.unreadable(error)], notified)
         else:
-            told = alarms.tell(notifier, holding, told)
-        context.update_cursor(json.dumps(told))
-        metrics.gauge(OPEN_ALARMS, len(told))
-        return dg.SkipReason("; ".join(told) or "there is nothing that people have to know")
+            notified = alarms.notify(notifier, holding, notified)
+        context.update_cursor(json.dumps(notified))
+        metrics.gauge(OPEN_ALARMS, len(notified))
+        return dg.SkipReason("; ".join(notified) or "there is nothing that people have to know")
 
     return watch

@@ -25,7 +25,7 @@ from vye_pipeline.reconciliation.matching import (
     Mask,
     Numbers,
     indices,
-    lines_meant,
+    matched_lines,
     places_in,
 )
 from vye_pipeline.records import Kind
@@ -76,7 +76,7 @@ def compare(
     acknowledgements = sorted(acknowledgements, key=_by_place)
     lines = split_lines(sent)
     details = _details(acknowledgements)
-    meant, is_same = lines_meant(kind, lines, details)
+    meant, is_same = matched_lines(kind, lines, details)
     verdicts = pd.concat(
         [
             _verdicts(details, meant, is_same),
@@ -86,11 +86,13 @@ def compare(
     )
     unanswered = _unanswered(len(lines), acknowledgements, details, is_overdue=is_overdue)
     places = pa.array([one.place for one in acknowledgements], pa.string())
-    agreed, contradicted = _agreed(len(lines), verdicts)
+    agreed, contradicted = _unanimous(len(lines), verdicts)
     fields = _fields(kind, lines, details, verdicts, agreed)
     unexpected = details[meant == NOTHING]
     return Difference(
-        _pronounced(unanswered, verdicts, agreed, contradicted, places).assign(fields=fields),
+        _lines_with_verdicts(unanswered, verdicts, agreed, contradicted, places).assign(
+            fields=fields
+        ),
         unexpected[["line_number", "reason_code"]]
         .reset_index(drop=True)
         .assign(**{KEY: _taken(places, unexpected["acknowledgement"].to_numpy())}),
@@ -243,7 +245,7 @@ def _last_of(acknowledgements: Sequence[Acknowledgement]) -> int:
     )
 
 
-def _pronounced(
+def _lines_with_verdicts(
     unanswered: pd.DataFrame,
     verdicts: pd.DataFrame,
     agreed: Numbers,
@@ -268,7 +270,7 @@ def _pronounced(
     return pd.DataFrame(line_numbers | dict(zip(texts, taken, strict=True)))
 
 
-def _agreed(line_count: int, verdicts: pd.DataFrame) -> tuple[Numbers, pd.DataFrame]:
+def _unanimous(line_count: int, verdicts: pd.DataFrame) -> tuple[Numbers, pd.DataFrame]:
     """Finds for each line the verdict on it, of several the first, where all of them say the same.
 
     Returns:

@@ -58,7 +58,7 @@ class _Sent:
         return found[found != NOTHING]
 
 
-def lines_meant(kind: Kind, lines: pa.Array, details: pd.DataFrame) -> tuple[Numbers, Mask]:
+def matched_lines(kind: Kind, lines: pa.Array, details: pd.DataFrame) -> tuple[Numbers, Mask]:
     """Finds for each detail the line (from 0) that it speaks of, and whether the echo is that line.
 
     NOTHING where there is no such line. Where BDN lost a line nearly all numbers are wrong, but

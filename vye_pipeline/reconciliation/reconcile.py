@@ -20,7 +20,7 @@ from vye_pipeline.bdn.file_names import (
 from vye_pipeline.context import Context
 from vye_pipeline.egress.deliver import load_upload_file
 from vye_pipeline.ledger.models import LINE, QUARANTINED, REPLACED, SUPERSEDED
-from vye_pipeline.ledger.news import hours_behind
+from vye_pipeline.ledger.open_work import hours_behind
 from vye_pipeline.reconciliation.diff import compare
 from vye_pipeline.reconciliation.late import matched_by_number
 from vye_pipeline.reconciliation.remembered import remember_answer

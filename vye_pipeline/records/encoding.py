@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from vye_pipeline.columns.text import Characters
+    from vye_pipeline.columns.text import TextBytes
 
 SSN_WIDTH = 9
 TD_NUMBER = (7, 8, 0, 1, 2, 3, 4, 5, 6)  # which digits of an SSN, in order
@@ -28,9 +28,9 @@ def as_it_is(values: pa.Array) -> pa.Array:
 
 def compact_date(values: pa.Array) -> pa.Array:
     """Writes 2024-02-29 as 20240229."""
-    from vye_pipeline.columns.text import from_matrix, matrix
+    from vye_pipeline.columns.text import byte_rows, from_byte_rows
 
-    return from_matrix(matrix(values, DATE_WIDTH).take(COMPACT_DATE, axis=1))
+    return from_byte_rows(byte_rows(values, DATE_WIDTH).take(COMPACT_DATE, axis=1))
 
 
 def ssn(values: pa.Array) -> pa.Array:
@@ -42,9 +42,9 @@ def ssn(values: pa.Array) -> pa.Array:
 
 def td_number(values: pa.Array) -> pa.Array:
     """Moves the last two digits of an SSN to the front: 123456789 becomes 891234567."""
-    from vye_pipeline.columns.text import from_matrix, matrix
+    from vye_pipeline.columns.text import byte_rows, from_byte_rows
 
-    return from_matrix(matrix(ssn(values), SSN_WIDTH).take(TD_NUMBER, axis=1))
+    return from_byte_rows(byte_rows(ssn(values), SSN_WIDTH).take(TD_NUMBER, axis=1))
 
 
 def phone(values: pa.Array) -> pa.Array:
@@ -62,18 +62,18 @@ def phone(values: pa.Array) -> pa.Array:
     return pc.if_else(pa.array(is_long), dashed.view(pa.string()), bare)
 
 
-def digits(values: pa.Array) -> Characters:
+def digits(values: pa.Array) -> TextBytes:
     """Returns the ASCII digits of each value."""
     import numpy as np
 
-    from vye_pipeline.columns.text import Characters, characters
+    from vye_pipeline.columns.text import TextBytes, text_bytes
 
-    given = characters(values)
+    given = text_bytes(values)
     is_digit = (given.codes >= ord("0")) & (given.codes <= ord("9"))
     if is_digit.all():
         return given
     kept_before = np.concatenate([[0], np.cumsum(is_digit, dtype=np.int32)])
-    return Characters(given.codes[is_digit], kept_before[given.offsets])
+    return TextBytes(given.codes[is_digit], kept_before[given.offsets])
 
 
 def acct_type(values: pa.Array) -> pa.Array:
@@ -87,13 +87,13 @@ def acct_type(values: pa.Array) -> pa.Array:
 
 def routing_number_body(values: pa.Array) -> pa.Array:
     """Returns a routing number's first eight digits."""
-    from vye_pipeline.columns.text import from_matrix, matrix
+    from vye_pipeline.columns.text import byte_rows, from_byte_rows
 
-    return from_matrix(matrix(values, ROUTING_NUMBER_WIDTH)[:, :-1])
+    return from_byte_rows(byte_rows(values, ROUTING_NUMBER_WIDTH)[:, :-1])
 
 
 def routing_number_check_digit(values: pa.Array) -> pa.Array:
     """Returns a routing number's ninth digit."""
-    from vye_pipeline.columns.text import from_matrix, matrix
+    from vye_pipeline.columns.text import byte_rows, from_byte_rows
 
-    return from_matrix(matrix(values, ROUTING_NUMBER_WIDTH)[:, -1:])
+    return from_byte_rows(byte_rows(values, ROUTING_NUMBER_WIDTH)[:, -1:])

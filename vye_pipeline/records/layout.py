@@ -15,14 +15,14 @@ import pyarrow.compute as pc
 
 from vye_pipeline.columns.parallel import rows, side_by_side, whole_lines
 from vye_pipeline.columns.text import (
-    Characters,
     Codes,
-    characters,
-    from_matrix,
+    TextBytes,
+    byte_rows,
+    from_byte_rows,
     lines_with_ends,
-    matrix,
     rstripped,
     text_array,
+    text_bytes,
 )
 from vye_pipeline.records.kind import Kind
 
@@ -53,7 +53,7 @@ def _render_fixed_width(kind: Kind, columns: dict[str, pa.Array]) -> memoryview:
     lines = np.empty(len(columns[kind.columns[0].name]), dtype=line)
     for field in kind.fields:
         padded = _padded(field.encode(columns[field.column]), field.width)
-        lines[field.name] = matrix(padded, field.width).view(line[field.name]).ravel()
+        lines[field.name] = byte_rows(padded, field.width).view(line[field.name]).ravel()
     lines["end"] = b"\n"
     return lines.view(np.uint8).data
 
@@ -63,7 +63,7 @@ def _render_separated(kind: Kind, columns: dict[str, pa.Array]) -> memoryview:
     fields = [
         _padded(_spaced(field.encode(columns[field.column])), field.width) for field in kind.fields
     ]
-    lines = characters(pc.binary_join_element_wise(*fields, "", kind.separator))
+    lines = text_bytes(pc.binary_join_element_wise(*fields, "", kind.separator))
     codes = lines.codes.copy()
     codes[lines.offsets[1:] - 1] = ord("\n")
     return codes.data
@@ -71,13 +71,13 @@ def _render_separated(kind: Kind, columns: dict[str, pa.Array]) -> memoryview:
 
 def _spaced(values: pa.Array) -> pa.Array:
     """Writes a blank value as one space (bdn-interface.md, part 1)."""
-    given = characters(values)
+    given = text_bytes(values)
     if given.lengths.all() and not _begins_with_space(given):
         return values
     return pc.if_else(pc.equal(pc.ascii_trim(values, " "), ""), " ", values)
 
 
-def _begins_with_space(given: Characters) -> bool:
+def _begins_with_space(given: TextBytes) -> bool:
     """Says whether one of the values does, none of which is empty."""
     is_space = given.codes == ord(" ")
     return bool(is_space.any() and is_space[given.offsets[:-1]].any())
@@ -85,7 +85,7 @@ def _begins_with_space(given: Characters) -> bool:
 
 def _padded(values: pa.Array, width: int) -> pa.Array:
     """Pads values with spaces to a width."""
-    if characters(values).lengths.min(initial=width) >= width:
+    if text_bytes(values).lengths.min(initial=width) >= width:
         return values
     return pc.ascii_rpad(values, width, " ")
 
@@ -127,7 +127,7 @@ def parse(kind: Kind, lines: pa.Array, names: Collection[str] | None = None) -> 
 
 
 def _parse_fixed_width(kind: Kind, lines: pa.Array, names: Collection[str]) -> dict[str, pa.Array]:
-    given = characters(lines)
+    given = text_bytes(lines)
     width = sum(field.width for field in kind.fields)
     take = _take_whole if (given.lengths == width).all() else _take_ragged
     fields, start = {}, 0
@@ -140,8 +140,8 @@ def _parse_fixed_width(kind: Kind, lines: pa.Array, names: Collection[str]) -> d
 
 def _take_whole(lines: pa.Array, start: int, stop: int, width: int) -> pa.Array:
     """Takes a field out of lines that are all as wide as they should be."""
-    field = characters(lines).codes.reshape(-1, width)[:, start:stop].view(f"V{stop - start}")
-    return from_matrix(field.copy().view(np.uint8))  # copied by the field, not by the character
+    field = text_bytes(lines).codes.reshape(-1, width)[:, start:stop].view(f"V{stop - start}")
+    return from_byte_rows(field.copy().view(np.uint8))  # copied by the field, not by the character
 
 
 def _take_ragged(lines: pa.Array, start: int, stop: int, width: int) -> pa.Array:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from vye_pipeline.columns.text import Characters, characters
+from vye_pipeline.columns.text import TextBytes, text_bytes
 from vye_pipeline.records.encoding import digits
 from vye_pipeline.records.kind import Content
 
@@ -83,7 +83,7 @@ def normalise(values: pa.Array, content: Content, separator: str) -> tuple[pa.Ar
     if content == "phone":
         return _reduced(values)
     changes: list[Change] = []
-    odd = _odd_rows(characters(values))
+    odd = _odd_rows(text_bytes(values))
     if len(odd):  # mostly few, and nothing below is done to the others
         readable = values.take(odd)
         for code, step in _steps(content):
@@ -105,7 +105,7 @@ def _apply(code: str, step: Step, values: pa.Array, rows: Rows, changes: list[Ch
     return changed
 
 
-def _odd_rows(given: Characters) -> Rows:
+def _odd_rows(given: TextBytes) -> Rows:
     """Returns which values hold anything but printable ASCII, or a grave for an apostrophe."""
     codes = given.codes
     odd = np.flatnonzero((codes >= BEYOND_ASCII) | (codes < ord(" ")) | (codes == GRAVE))
@@ -127,7 +127,7 @@ def _steps(content: Content) -> Iterator[tuple[str, Step]]:
 
 def _endings(values: pa.Array, content: Content, separator: str) -> Iterator[tuple[str, Step]]:
     """Yields what is done to all values, where the characters of the column tell that it must."""
-    codes = characters(values).codes
+    codes = text_bytes(values).codes
     if separator and content != "email" and (codes == ord(separator)).any():
         yield COMMA_REPLACED, partial(pc.replace_substring, pattern=separator, replacement=" ")
     if content != "text" and ((codes == ord(" ")) | (codes == ord(separator or " "))).any():

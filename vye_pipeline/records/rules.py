@@ -55,9 +55,9 @@ def _is_printable_ascii(values: Text) -> Mask:
     """Looks at all characters at once, and at each value only where some character is bad."""
     import pandas as pd
 
-    from vye_pipeline.columns.text import characters, text_array
+    from vye_pipeline.columns.text import text_array, text_bytes
 
-    codes = characters(text_array(values)).codes
+    codes = text_bytes(text_array(values)).codes
     if ((codes >= ord(" ")) & (codes <= ord("~"))).all():
         return pd.Series(True, index=values.index)
     return values.str.fullmatch("[ -~]*")
@@ -68,10 +68,10 @@ def _has_valid_check_digit(values: Text) -> Mask:
     import numpy as np
     import pandas as pd
 
-    from vye_pipeline.columns.text import matrix, text_array
+    from vye_pipeline.columns.text import byte_rows, text_array
 
     nine_digits = values.str.fullmatch("[0-9]{9}")
-    digits = matrix(text_array(values.where(nine_digits, "000000000")), 9) - ord("0")
+    digits = byte_rows(text_array(values.where(nine_digits, "000000000")), 9) - ord("0")
     is_valid = digits @ np.array([3, 7, 1] * 3) % 10 == 0
     return pd.Series(is_valid, index=values.index)
 

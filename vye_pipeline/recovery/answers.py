@@ -6,7 +6,7 @@ from datetime import date, datetime
 
 from vye_pipeline.context import Context
 from vye_pipeline.ledger.models import ACKNOWLEDGEMENTS
-from vye_pipeline.ledger.recovering import plain_rows
+from vye_pipeline.ledger.recovery import plain_rows
 from vye_pipeline.reconciliation.reconcile import load_acknowledgements, reconcile
 from vye_pipeline.reconciliation.remembered import remembered_answers
 from vye_pipeline.records import Kind

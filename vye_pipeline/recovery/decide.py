@@ -26,7 +26,7 @@ from vye_pipeline.ledger.models import (
     WAS_DELIVERED,
     WAS_NOT_DELIVERED,
 )
-from vye_pipeline.ledger.recovering import plain_rows
+from vye_pipeline.ledger.recovery import plain_rows
 from vye_pipeline.records import KINDS, Kind
 
 

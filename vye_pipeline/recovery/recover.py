@@ -24,7 +24,7 @@ from vye_pipeline.ledger.models import (
     TRIES,
     UNKNOWN,
 )
-from vye_pipeline.ledger.recovering import plain_rows
+from vye_pipeline.ledger.recovery import plain_rows
 from vye_pipeline.ledger.rows import Receipt
 from vye_pipeline.records import KINDS, Kind
 from vye_pipeline.recovery.answers import recall_answers

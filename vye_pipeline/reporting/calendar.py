@@ -26,13 +26,13 @@ from vye_pipeline.ledger.models import (
     OWNERS,
     REPLACED,
 )
-from vye_pipeline.ledger.rows import Orphan
-from vye_pipeline.ledger.standing import (
+from vye_pipeline.ledger.record_status import (
     NOW,
     records,
     same_partition,
     unexpected,
 )
+from vye_pipeline.ledger.rows import Orphan
 from vye_pipeline.records import KINDS
 from vye_pipeline.records.statuses import (
     MANUAL,

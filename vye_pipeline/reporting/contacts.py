@@ -17,8 +17,8 @@ from sqlalchemy import Connection, exists, or_, select
 from vye_pipeline.context import Context
 from vye_pipeline.egress.export import snapshot_records
 from vye_pipeline.errors import UsageError
-from vye_pipeline.ledger.reaching import ContactClaim, contact_claims
-from vye_pipeline.ledger.standing import records
+from vye_pipeline.ledger.contacts import ContactClaim, contact_claims
+from vye_pipeline.ledger.record_status import records
 from vye_pipeline.ledger.views import open_items
 from vye_pipeline.records.direct_deposit_change import DIRECT_DEPOSIT_CHANGES
 from vye_pipeline.records.statuses import Status

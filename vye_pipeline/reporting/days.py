@@ -7,7 +7,7 @@ from datetime import date, datetime
 from sqlalchemy import Connection
 
 from vye_pipeline.ledger.days import days_on_record, newest_on_record
-from vye_pipeline.ledger.news import failed_files, open_items, unsettled_days
+from vye_pipeline.ledger.open_work import failed_files, open_items, unsettled_days
 from vye_pipeline.settings import Settings
 
 DAYS_SHOWN = 20

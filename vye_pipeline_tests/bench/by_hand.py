@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from vye_pipeline.columns.text import characters, text_array
+from vye_pipeline.columns.text import text_array, text_bytes
 from vye_pipeline.records import Kind
 
 PATTERNS = {
@@ -58,7 +58,7 @@ def _kept(code: str, kind: Kind, column: str, values: pa.Array) -> Any:
 def _fits(values: pa.Array) -> Any:
     is_whole = pc.match_substring_regex(values, r"\A[0-9]{9}\z")
     whole = pc.if_else(is_whole, values, "000000000")
-    digits = characters(whole).codes.reshape(-1, len(WEIGHTS)) - ord("0")
+    digits = text_bytes(whole).codes.reshape(-1, len(WEIGHTS)) - ord("0")
     return digits @ WEIGHTS % 10 == 0
 
 
@@ -72,7 +72,7 @@ def is_normal(kind: Kind, records: pd.DataFrame) -> bool:
 
 
 def _is_plain(kind: Kind, values: pa.Array) -> bool:
-    given = characters(values).codes
+    given = text_bytes(values).codes
     if not len(given):
         return True
     if given.min() < SPACE or given.max() > LAST_PRINTABLE:

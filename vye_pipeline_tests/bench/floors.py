@@ -24,7 +24,7 @@ import pyarrow.csv as pa_csv
 from cryptography.fernet import Fernet
 from sqlalchemy import select
 
-from vye_pipeline.columns.text import characters
+from vye_pipeline.columns.text import text_bytes
 from vye_pipeline.records import KINDS, Kind
 from vye_pipeline.records.checking import check
 from vye_pipeline.records.layout import split_lines
@@ -268,7 +268,7 @@ def _joined(kind: Kind, fields: list[Any]) -> bytes:
     if kind.is_fixed_width:
         return np.concatenate(fields, axis=1).tobytes()
     lines = pc.binary_join_element_wise(*fields, kind.separator)
-    return characters(pc.binary_join_element_wise(lines, "\n", "")).codes.tobytes()
+    return text_bytes(pc.binary_join_element_wise(lines, "\n", "")).codes.tobytes()
 
 
 def parse(rows: Rows) -> Callable[[], object]:

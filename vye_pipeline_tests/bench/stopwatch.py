@@ -25,8 +25,8 @@ FUNCTIONS = {
     "read": ("vye_pipeline.egress.claim.read_candidates",),
     "normalise": ("vye_pipeline.records.checking._normalise",),
     "validate": ("vye_pipeline.records.checking._faults",),
-    "claim": ("vye_pipeline.ledger.claiming.ClaimingVerbs.claim",),
-    "read claims": ("vye_pipeline.ledger.claiming.ClaimingVerbs.claims",),
+    "claim": ("vye_pipeline.ledger.claims.ClaimsMixin.claim",),
+    "read claims": ("vye_pipeline.ledger.claims.ClaimsMixin.claims",),
     "render": ("vye_pipeline.egress.deliver.render",),
     "snapshot": (
         "vye_pipeline.storage.snapshots.SnapshotStore.put",
@@ -35,7 +35,7 @@ FUNCTIONS = {
     "put": ("vye_pipeline.storage.object_store.ObjectStore.put_once",),
     "parse": ("vye_pipeline.reconciliation.reconcile.parse_acknowledgement",),
     "diff": ("vye_pipeline.reconciliation.reconcile.compare",),
-    "write results": ("vye_pipeline.ledger.answering.AnsweringVerbs.reconcile",),
+    "write results": ("vye_pipeline.ledger.answers.AnswersMixin.reconcile",),
 }
 DIGEST = "digest"
 THE_REST = "the rest"

@@ -15,7 +15,7 @@ from vye_pipeline.egress.membership import owner_of, record_closings
 from vye_pipeline.egress.unclaimed import find_unclaimed
 from vye_pipeline.errors import Cause, PipelineError, Postponed
 from vye_pipeline.ledger.models import CLAIMS, FAILURES, OWNERS, RELEASES
-from vye_pipeline.ledger.news import failed_files
+from vye_pipeline.ledger.open_work import failed_files
 from vye_pipeline.records import KINDS, VERIFICATIONS, kind_named
 from vye_pipeline.reporting.calendar import CLOSED, FAILED, MISSING
 from vye_pipeline.settings import Settings, load_settings

@@ -15,7 +15,7 @@ import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import Connection, Engine, event
 
-from vye_pipeline.ledger import news
+from vye_pipeline.ledger import open_work
 from vye_pipeline.records import KINDS
 from vye_pipeline.settings import Settings
 from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
@@ -136,7 +136,7 @@ def test_what_is_asked_each_minute_reads_no_history(
 ) -> None:
     engine = rehearsal.pipeline.ledger.engine
     with asked(engine, monkeypatch) as statements:
-        for question in (news.failed_files, news.open_items, news.unsettled_days):
+        for question in (open_work.failed_files, open_work.open_items, open_work.unsettled_days):
             rehearsal.pipeline.ledger.read(question)
     assert len(statements) >= len(("failed_files", "open_items", "unsettled_days"))
     assert scanned(engine, statements, OF_THE_LEDGER) == {}
@@ -149,7 +149,7 @@ def test_what_is_open_is_found_by_its_index_on_sqlite_too(embedded: Settings) ->
     statements: list[Statement] = []
     event.listen(engine, "before_cursor_execute", lambda *given: statements.append(given[2:4]))
     with engine.connect() as connection:
-        news.open_items(connection)
+        open_work.open_items(connection)
         asked_for = list(statements)
         plans = [
             connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()

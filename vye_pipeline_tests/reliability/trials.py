@@ -54,7 +54,7 @@ class Points:
             patch.setattr(os, "fsync", self._around(os.fsync))
             for verb in ("create", "put"):
                 patch.setattr(FolderStore, verb, self._around(getattr(FolderStore, verb)))
-            for verb in ("claim", "render", "deliver", "fail"):
+            for verb in ("claim", "announce", "deliver", "fail"):
                 patch.setattr(Ledger, verb, self._around(getattr(Ledger, verb)))
             event.listen(Engine, "commit", self.pass_one)
             try:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, and_, func, select, text
 
 from vye_pipeline.business_days import NEW_YORK, BusinessCalendar, cut_off
 from vye_pipeline.ledger.models import ACKNOWLEDGEMENTS, CLAIMS, DELIVERIES, RESOLUTIONS
-from vye_pipeline.ledger.standing import records
+from vye_pipeline.ledger.record_status import records
 from vye_pipeline.ledger.views import open_items
 from vye_pipeline.records import KINDS
 from vye_pipeline.records.statuses import Status

@@ -26,13 +26,13 @@ from vye_pipeline.ledger.models import (
     ORPHANED_ACKNOWLEDGEMENTS,
     RECONCILIATIONS,
 )
-from vye_pipeline.ledger.rows import Orphan
-from vye_pipeline.ledger.standing import (
+from vye_pipeline.ledger.record_status import (
     is_resolved,
     needs_a_person,
     newest_evidence,
     same_partition,
 )
+from vye_pipeline.ledger.rows import Orphan
 from vye_pipeline.records import Kind
 from vye_pipeline.records.statuses import Status
 
@@ -86,7 +86,7 @@ def failed_files(connection: Connection) -> list[FailedFile]:
     return [FailedFile(**row._mapping) for row in connection.execute(query)]
 
 
-def waiting(
+def undelivered_counts(
     connection: Connection, partition_date: date, kind: Kind | None = None
 ) -> tuple[int, int]:
     """Counts the records of a day that were to be sent and were not, and their user profiles."""

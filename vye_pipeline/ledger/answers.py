@@ -1,4 +1,4 @@
-"""The verbs by which BDN's answers and people's closings are kept."""
+"""BDN's answers and people's resolutions, as the ledger keeps them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from vye_pipeline.retries import retried
 from vye_pipeline.sql.frames import append_frame, read_frame
 
 
-class AnsweringVerbs(LedgerConnection):
+class AnswersMixin(LedgerConnection):
     """Acknowledgements, feeds, statuses, resolutions."""
 
     @retried

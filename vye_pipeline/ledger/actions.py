@@ -1,4 +1,4 @@
-"""The verb by which it is remembered who set something going that the pipeline does by itself."""
+"""Who set something going that the pipeline does by itself."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from vye_pipeline.ledger.models import ACTIONS
 from vye_pipeline.retries import retried
 
 
-class ActingVerbs(LedgerConnection):
+class ActionsMixin(LedgerConnection):
     """What people have set going."""
 
     @retried

@@ -1,4 +1,4 @@
-"""The verbs by which a partition takes its records, and what is known of them."""
+"""How a partition claims its records, and what is known of the claims."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ from vye_pipeline.ledger.models import (
     REPLACED,
 )
 from vye_pipeline.ledger.rows import FileRow, Receipt
-from vye_pipeline.ledger.superseding import supersede
+from vye_pipeline.ledger.supersession import supersede
 from vye_pipeline.records import Kind
 from vye_pipeline.retries import retried
 from vye_pipeline.sql.engines import Query
 from vye_pipeline.sql.frames import append_frame, read_frame, read_ids
 
 
-class ClaimingVerbs(LedgerConnection):
+class ClaimsMixin(LedgerConnection):
     """Files, claims, findings, clones."""
 
     @retried

@@ -1,4 +1,4 @@
-"""The verbs by which a ledger takes up again what it has forgotten."""
+"""How a ledger takes up again what it has forgotten."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 from sqlalchemy import Connection, Table, delete, exists, func, insert, select, update
 
-from vye_pipeline.ledger.claiming import receipt_of
+from vye_pipeline.ledger.claims import receipt_of
 from vye_pipeline.ledger.connection import (
     LedgerConnection,
     insert_once,
@@ -31,7 +31,7 @@ from vye_pipeline.ledger.models import (
     TRIES,
 )
 from vye_pipeline.ledger.rows import Receipt
-from vye_pipeline.ledger.superseding import supersede, take_back
+from vye_pipeline.ledger.supersession import supersede, take_back
 from vye_pipeline.records import Kind
 from vye_pipeline.retries import retried
 from vye_pipeline.sql.frames import append_frame, read_frame
@@ -39,7 +39,7 @@ from vye_pipeline.sql.frames import append_frame, read_frame
 IDS_A_STATEMENT = 900  # no SQLite takes fewer than 999 parameters
 
 
-class RecoveringVerbs(LedgerConnection):
+class RecoveryMixin(LedgerConnection):
     """What was remembered elsewhere comes back."""
 
     @retried

@@ -1,4 +1,4 @@
-"""The verbs that hold the ledger against its second memory, the snapshots and the object store."""
+"""The ledger beside its second memory, the snapshots and the object store."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Known:
     disowned: set[tuple[str, str]]
 
 
-class RememberingVerbs(LedgerConnection):
+class SecondMemoryMixin(LedgerConnection):
     """What is remembered elsewhere too."""
 
     @retried

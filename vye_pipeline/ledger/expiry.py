@@ -1,4 +1,4 @@
-"""The verbs by which a file's content expires: the ledger says so before anything is removed."""
+"""How a file's content expires: the ledger says so before anything is removed."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from sqlalchemy import Connection, insert, select
 from vye_pipeline.errors import source_error
 from vye_pipeline.ledger.connection import LedgerConnection, of_partition
 from vye_pipeline.ledger.models import CLAIMS, DELIVERIES, EXPIRIES
-from vye_pipeline.ledger.news import open_items, unsettled_days
+from vye_pipeline.ledger.open_work import open_items, unsettled_days
 from vye_pipeline.records import Kind
 from vye_pipeline.retries import retried
 
 File = tuple[date, str]  # partition date and kind
 
 
-class ExpiringVerbs(LedgerConnection):
+class ExpiryMixin(LedgerConnection):
     """Expiries."""
 
     @retried

@@ -1,4 +1,4 @@
-"""The verbs by which every try of a put is remembered, begun before anything leaves the process."""
+"""Every try of a put, recorded before anything leaves the process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vye_pipeline.records import Kind
 from vye_pipeline.retries import retried
 
 
-class TryingVerbs(LedgerConnection):
+class TriesMixin(LedgerConnection):
     """Tries of a put."""
 
     @retried

@@ -1,4 +1,4 @@
-"""The verbs by which a file goes out: rendered, delivered, failed, delivered again."""
+"""How a file goes out: announced, delivered, failed, delivered again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sqlalchemy import (
 
 from vye_pipeline.bdn.file_names import outbound_key
 from vye_pipeline.errors import PipelineError, source_error
-from vye_pipeline.ledger.claiming import file_query, receipt_of
+from vye_pipeline.ledger.claims import file_query, receipt_of
 from vye_pipeline.ledger.connection import (
     LedgerConnection,
     insert_once,
@@ -27,20 +27,20 @@ from vye_pipeline.ledger.models import (
     FILES,
     REDELIVERIES,
 )
-from vye_pipeline.ledger.news import waiting
+from vye_pipeline.ledger.open_work import undelivered_counts
 from vye_pipeline.ledger.rows import FileRow, Receipt, RedeliveryRow, SentObject
-from vye_pipeline.ledger.superseding import supersede
+from vye_pipeline.ledger.supersession import supersede
 from vye_pipeline.records import Kind
 from vye_pipeline.retries import retried
 
 FIRST_REVISION_AGAIN = 2
 
 
-class DeliveringVerbs(LedgerConnection):
+class DeliveriesMixin(LedgerConnection):
     """Deliveries, failures, redeliveries."""
 
     @retried
-    def render(
+    def announce(
         self,
         partition_date: date,
         kind: Kind,
@@ -130,7 +130,7 @@ class DeliveringVerbs(LedgerConnection):
     ) -> tuple[int, int]:
         """Records a failed step and returns how many records and profiles it holds back."""
         with self.transaction() as connection:
-            records, profiles = waiting(connection, partition_date, kind)
+            records, profiles = undelivered_counts(connection, partition_date, kind)
             insert_once(
                 connection,
                 FAILURES,
