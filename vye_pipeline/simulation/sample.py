@@ -336,7 +336,8 @@ def _oddities(random: Random, tables: Tables, infos: Sequence[Listed], day: date
         address1=f"{day:%d}88 Old Post Road at the Northern Crossing",
     )
     direct_deposit_change(random, tables, next(at), moment, full_name="Renée Étoile")
-    verification(random, tables, next(at), moment, user_info_id=None)
+    long_ago = moment - timedelta(weeks=5)  # VYE cuts the reference after two weeks
+    verification(random, tables, next(at), long_ago, user_info_id=None)
     bad: tuple[tuple[Any, Row], ...] = (
         (direct_deposit_change, {"routing_no": "991234567"}),
         (address_change, {"city": "Großstadt"}),
