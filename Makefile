@@ -19,7 +19,7 @@ test: $(READY) ## run all tests
 	@$(VENV)/bin/pytest -n 2 --dist loadfile
 
 trials: $(READY) ## kill runs at every point and set them against each other; writes docs/reliability.md and docs/compatibility.md
-	@$(VENV)/bin/pytest -m long -n 2 --dist loadfile $(if $(TRIED),$(TRIED),--write-page)
+	@$(VENV)/bin/pytest -m long -n 2 --dist loadfile $(if $(TRIED),$(TRIED),--write-page --sequences 200)
 
 bench: $(READY) ## time days of 10,000 to 1,000,000 users beside their floors; writes docs/performance.md
 	@$(VENV)/bin/python -W ignore -m vye_pipeline_tests.bench --write-page $(ASKED)

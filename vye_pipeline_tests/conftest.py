@@ -56,6 +56,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Lets `make trials` and `make docs` ask for pages."""
     parser.addoption(OPTION, action="store_true", help="write the pages that trials write")
+    parser.addoption("--sequences", type=int, default=10, help="how many random sequences to try")
     parser.addoption("--write-docs", action="store_true", help="write what commands print")
 
 

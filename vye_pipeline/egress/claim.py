@@ -16,7 +16,6 @@ from vye_pipeline.bdn.file_names import file_name, outbound_key
 from vye_pipeline.columns.text import text_array
 from vye_pipeline.context import Context
 from vye_pipeline.egress.clone_flags import settle_clones
-from vye_pipeline.egress.deliver import finish_interrupted
 from vye_pipeline.egress.export import (
     KNOWN_COLUMNS,
     ExportReady,
@@ -26,6 +25,7 @@ from vye_pipeline.egress.export import (
     snapshot_records,
 )
 from vye_pipeline.egress.gap import refuse_gap
+from vye_pipeline.egress.interrupted import finish_interrupted
 from vye_pipeline.egress.membership import (
     clones_to_read,
     record_closings,

@@ -8,10 +8,7 @@ finds the object with the fingerprint that the ledger expects, and writes the re
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from datetime import date, datetime
-
-import pandas as pd
 
 from vye_pipeline.context import Context
 from vye_pipeline.egress.changes import FileChanged
@@ -19,10 +16,11 @@ from vye_pipeline.egress.clone_flags import settle_clones
 from vye_pipeline.egress.due import refuse_before_its_time
 from vye_pipeline.egress.export import ExportReady, egress_command, load_export_ready
 from vye_pipeline.egress.gap import refuse_gap
-from vye_pipeline.egress.memory import DELIVERED, Memory, Rows, memories, remember
+from vye_pipeline.egress.interrupted import finish_interrupted
+from vye_pipeline.egress.memory import memory_of, record_of
 from vye_pipeline.egress.put import put_file
 from vye_pipeline.errors import PipelineError, source_error
-from vye_pipeline.ledger.models import DELIVERIES, LINE
+from vye_pipeline.ledger.models import LINE
 from vye_pipeline.ledger.rows import FileRow, Receipt
 from vye_pipeline.records import Kind
 from vye_pipeline.records.layout import render
@@ -127,9 +125,9 @@ def deliver(
                 context,
                 kind,
                 content,
-                file=_remembered(file),
+                file=memory_of(file),
                 announcement=context.ledger.to_remember(partition_date, kind),
-                record=_record(file, now),
+                record=record_of(file.receipt(now)),
                 now=now,
             )
             receipt = context.ledger.deliver(file, kind, now)
@@ -149,36 +147,6 @@ def _file_to_deliver(context: Context, partition_date: date, kind: Kind, content
     export = _read_again(context, partition_date, kind, content)
     keep_upload_file(context, partition_date, kind, export, content)
     return _file_to_deliver(context, partition_date, kind, content)
-
-
-def finish_interrupted(context: Context, kind: Kind, file: FileRow, now: datetime) -> None:
-    """Writes the receipt of a file that was put as announced, and has none."""
-    has_receipt = context.ledger.receipt(file.partition_date, kind) is not None
-    if file.fingerprint is None or has_receipt or not _was_put(context, kind, file):
-        return
-    remember(context, replace(_remembered(file), state=DELIVERED), _record(file, now))
-    context.ledger.deliver(file, kind, now)
-
-
-def _was_put(context: Context, kind: Kind, file: FileRow) -> bool:
-    """Says whether a file was put: BDN may have read and removed it since."""
-    fingerprint = file.fingerprint or ""
-    if context.ledger.is_put(file.partition_date, kind, 1, fingerprint):
-        return True
-    if context.fingerprint_at(file.object_key) == fingerprint:
-        return True
-    return any(
-        (one.revision, one.state, one.fingerprint) == (1, DELIVERED, fingerprint)
-        for one in memories(context, kind.name, file.partition_date.isoformat())
-    )
-
-
-def _remembered(file: FileRow) -> Memory:
-    return Memory(file.partition_date, file.kind, 1, file.claims_version, file.fingerprint or "")
-
-
-def _record(file: FileRow, delivered_at: datetime) -> Rows:
-    return {DELIVERIES.name: pd.DataFrame([vars(file.receipt(delivered_at))])}
 
 
 def _upload_name(partition_date: date, kind: Kind, fingerprint: str) -> str:

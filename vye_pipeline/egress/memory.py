@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from io import BytesIO
 from zipfile import ZipFile
 
@@ -20,6 +20,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vye_pipeline.context import Context
+from vye_pipeline.ledger.models import DELIVERIES, TRIES
+from vye_pipeline.ledger.rows import FileRow, Receipt
 
 FOLDER = "deliveries"
 ANNOUNCED, REFUSED, DELIVERED, DISOWNED = "announced", "refused", "delivered", "disowned"
@@ -58,6 +60,16 @@ class Memory:
             f"{FOLDER}/{self.kind}/{self.partition_date}/"
             f"r{self.revision}-v{self.version}-{self.state}.{self.fingerprint}"
         )
+
+
+def memory_of(file: FileRow) -> Memory:
+    """Returns the announcement of a rendered file as it is delivered first."""
+    return Memory(file.partition_date, file.kind, 1, file.claims_version, file.fingerprint or "")
+
+
+def record_of(receipt: Receipt) -> Rows:
+    """Returns the rows of a delivery's record."""
+    return {DELIVERIES.name: pd.DataFrame([vars(receipt)])}
 
 
 def memories(context: Context, kind: str, days: str = "") -> list[Memory]:
@@ -105,14 +117,40 @@ def keep_rows(context: Context, name: str, rows: Rows) -> bool:
     return is_new
 
 
-def forget(context: Context, memory: Memory) -> None:
-    """Takes back what doesn't hold any more: a refusal, before the next try."""
-    context.snapshots.delete(memory.name)
-
-
 def recall(context: Context, memory: Memory) -> dict[str, pd.DataFrame]:
     """Returns the rows that were remembered, by table."""
     return kept_rows(context, memory.name)
+
+
+def begun_at(context: Context, announced: Memory) -> datetime:
+    """Returns when the first put of an announced file began that was not refused (UTC)."""
+    return _moment(recall(context, announced)[TRIES.name], "begun_at")
+
+
+def delivered_at(context: Context, delivered: Memory) -> datetime:
+    """Returns when a file was delivered (UTC), by the record of it."""
+    return _moment(recall(context, delivered)[DELIVERIES.name], "delivered_at")
+
+
+def _moment(rows: pd.DataFrame, column: str) -> datetime:
+    moment: datetime = rows[column].iloc[0].to_pydatetime().astimezone(UTC)
+    return moment
+
+
+def announce(context: Context, memory: Memory, rows: Rows) -> None:
+    """Remembers that a put is about to begin: once, but after a refusal anew.
+
+    Args:
+        context: the snapshots.
+        memory: of the file.
+        rows: of tables of the ledger, by table, with the try.
+    """
+    refusal = replace(memory, state=REFUSED)
+    if context.snapshots.exists(refusal.name):
+        context.snapshots.put(memory.name, _packed(rows))
+        context.snapshots.delete(refusal.name)
+    else:
+        remember(context, memory, rows)
 
 
 def kept_rows(context: Context, name: str) -> dict[str, pd.DataFrame]:

@@ -15,7 +15,7 @@ from vye_pipeline.bdn.file_names import outbound_key
 from vye_pipeline.context import Context
 from vye_pipeline.egress import memory
 from vye_pipeline.egress.comparison import refuse_if_older
-from vye_pipeline.egress.memory import Memory, Rows, remember
+from vye_pipeline.egress.memory import Memory, Rows, announce, remember
 from vye_pipeline.errors import PipelineError, upload_error
 from vye_pipeline.ledger.models import REFUSED, SUCCEEDED, TRIES, UNKNOWN
 from vye_pipeline.records import Kind
@@ -71,8 +71,8 @@ def _try(
     )
     key = outbound_key(kind, file.partition_date, file.revision)
     try:
-        if not remember(context, file, {**announcement, TRIES.name: _row(file, now)}):
-            memory.forget(context, replace(file, state=memory.REFUSED))  # of an earlier try
+        first = context.ledger.first_try(file.partition_date, kind, file.revision)
+        announce(context, file, {**announcement, TRIES.name: _row(file, first or now)})
         context.objects.put_once(key, content)
     except PipelineError as error:
         is_refused = _is_refused(context, key, error)

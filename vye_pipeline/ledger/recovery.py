@@ -28,7 +28,9 @@ from vye_pipeline.ledger.models import (
     OWNERS,
     PARTITION_CLONES,
     REDELIVERIES,
+    SUCCEEDED,
     TRIES,
+    UNKNOWN,
 )
 from vye_pipeline.ledger.rows import Receipt
 from vye_pipeline.ledger.supersession import supersede, take_back
@@ -106,11 +108,12 @@ class RecoveryMixin(LedgerConnection):
         begun_at: datetime,
         outcome: str,
     ) -> None:
-        """Takes up a try of a put, if none of these bytes is known."""
+        """Takes up a try of a put, if no other that may have succeeded is known of these bytes."""
         same = (
             *of_partition(TRIES, partition_date, kind),
             TRIES.c.revision == revision,
             TRIES.c.fingerprint == fingerprint,
+            TRIES.c.outcome.in_((outcome, SUCCEEDED, UNKNOWN)),
         )
         row = {
             "partition_date": partition_date,

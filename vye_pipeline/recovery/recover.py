@@ -14,10 +14,18 @@ import pandas as pd
 from vye_pipeline.bdn.file_names import OUTBOUND, outbound_key, outbound_place
 from vye_pipeline.context import Context
 from vye_pipeline.egress import memory
-from vye_pipeline.egress.memory import Memory, memories, recall, remember
+from vye_pipeline.egress.memory import (
+    Memory,
+    begun_at,
+    delivered_at,
+    memories,
+    memory_of,
+    recall,
+    record_of,
+    remember,
+)
 from vye_pipeline.ledger.models import (
     DECISIONS,
-    DELIVERIES,
     REDELIVERIES,
     REFUSED,
     SUCCEEDED,
@@ -194,23 +202,11 @@ def _take_up_receipt(
     file = context.ledger.file(remains.partition_date, remains.kind)
     if file is None:
         return
-    record = recall(context, delivered[0]).get(DELIVERIES.name) if delivered else None
-    at = (
-        plain_rows(record)[0]["delivered_at"]
-        if record is not None
-        else _begun_at(context, announced)
-    )
+    at = delivered_at(context, delivered[0]) if delivered else begun_at(context, announced)
     receipt = context.ledger.deliver(file, remains.kind, at)
     if not delivered:
-        rows = {DELIVERIES.name: pd.DataFrame([vars(receipt)])}
-        remember(context, replace(announced, state=memory.DELIVERED), rows)
+        remember(context, replace(announced, state=memory.DELIVERED), record_of(receipt))
     done.taken_up.append(f"{remains.key}: delivered, {receipt.line_count} lines")
-
-
-def _begun_at(context: Context, announced: Memory) -> datetime:
-    """Returns when the first try of an announced file began."""
-    begun: datetime = plain_rows(recall(context, announced)[TRIES.name])[0]["begun_at"]
-    return begun
 
 
 def _take_up_tries(context: Context, remains: Remains) -> None:
@@ -229,7 +225,7 @@ def _take_up_tries(context: Context, remains: Remains) -> None:
             remains.kind,
             FIRST,
             one.fingerprint,
-            _begun_at(context, one),
+            begun_at(context, one),
             outcome,
         )
 
@@ -256,14 +252,14 @@ def _take_up_redelivery(context: Context, remains: Remains, revision: int, done:
         return
     (row,) = plain_rows(recall(context, newest[-1])[REDELIVERIES.name])
     announced = remains.of(revision, memory.ANNOUNCED)
-    begun_at = _begun_at(context, announced[0]) if announced else row["requested_at"]
+    began = begun_at(context, announced[0]) if announced else row["requested_at"]
     has_arrived = newest[-1].state == memory.DELIVERED or revision in remains.objects
     if has_arrived and row["redelivered_at"] is None:
-        row["redelivered_at"] = begun_at
+        row["redelivered_at"] = began
     is_new = (day, revision) not in known.sent
     context.ledger.take_up_redelivery(row)
     context.ledger.take_up_try(
-        day, kind, revision, row["fingerprint"], begun_at, SUCCEEDED if has_arrived else UNKNOWN
+        day, kind, revision, row["fingerprint"], began, SUCCEEDED if has_arrived else UNKNOWN
     )
     if is_new:
         done.taken_up.append(f"{key}: delivered again")
@@ -282,11 +278,10 @@ def _remember_receipt(context: Context, receipt: Receipt, kind: Kind) -> bool:
     file = context.ledger.file(day, kind)
     if file is None:
         return False
-    this = Memory(day, kind.name, FIRST, file.claims_version, receipt.fingerprint)
+    this = memory_of(file)
     tried = pd.DataFrame(
         [{"begun_at": context.ledger.first_try(day, kind) or receipt.delivered_at}]
     )
     remember(context, this, {**context.ledger.to_remember(day, kind), TRIES.name: tried})
-    record = {DELIVERIES.name: pd.DataFrame([vars(receipt)])}
-    remember(context, replace(this, state=memory.DELIVERED), record)
+    remember(context, replace(this, state=memory.DELIVERED), record_of(receipt))
     return True

@@ -22,9 +22,14 @@ def back_up(settings: Settings, *names: str) -> Path:
 
 def restore(settings: Settings, *names: str) -> Rehearsal:
     """Puts databases back, or removes those without a backup, and opens the pipeline anew."""
+    put_back(settings, *names)
+    return Rehearsal.open(settings)
+
+
+def put_back(settings: Settings, *names: str) -> None:
+    """Puts databases back, or removes those without a backup."""
     for name in names or ("ledger.db",):
         for part in settings.folder.glob(f"{name}*"):
             part.unlink()
         for part in (settings.folder / "backup").glob(f"{name}*"):
             shutil.copy(part, settings.folder / part.name)
-    return Rehearsal.open(settings)

@@ -1,10 +1,9 @@
-"""Days, failures, corrections and repairs in any order: the end is always right."""
+"""Days, failures, restores, gaps and repairs in any order: the end is always right."""
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,87 +11,139 @@ import pandas as pd
 import pytest
 from sqlalchemy import select
 
-from vye_pipeline.bdn.file_names import outbound_key
-from vye_pipeline.errors import PipelineError, Postponed
+from vye_pipeline.bdn.file_names import acknowledgement_key, outbound_key
+from vye_pipeline.business_days import FEDERAL_CALENDAR
 from vye_pipeline.ledger.models import CLAIMS, FAILURES
 from vye_pipeline.records import KINDS, Kind
+from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
 from vye_pipeline.sql.frames import read_frame
-from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
+from vye_pipeline_tests.integration.rehearsal import Rehearsal
 from vye_pipeline_tests.reliability.page import Row
+from vye_pipeline_tests.reliability.sequences import LATER, Sequence
 from vye_pipeline_tests.reliability.trials import is_delivered
 from vye_pipeline_tests.reliability.worlds import Worlds
 
 pytestmark = pytest.mark.long
 
-SEQUENCES = {"SQLite": 12, "SQLite, encrypted columns": 3, "PostgreSQL": 5}
-ADDRESS_CHANGES_AT_MOST = 1_000
-STEPS = 8
-LATER = at(DAYS[-1], hours=1)
+STEPS = 10
+SHARES = {"SQLite": 1, "PostgreSQL": 1, "SQLite, encrypted columns": 0.2}
+COLUMNS = (
+    "kind", "record_id", "user_profile_id", "bdn_clone_id", "partition_date", "created_at",
+    "transact_date", "disposition",
+)  # fmt: skip
+UNSENT = ("replaced", "quarantined")
 
 
-class Sequence:
-    """A pipeline to which things happen, and the order in which its files were delivered."""
+def test_whatever_happens_each_record_is_sent_once_or_overtaken(
+    worlds: Worlds, tmp_path: Path, rows: list[Row], pytestconfig: pytest.Config
+) -> None:
+    row = Row(
+        "random sequences of days, outages, corrections, restores, gaps, narrow views, late "
+        f"commits and early answers ({worlds.name})"
+    )
+    rows.append(row)
+    count = pytestconfig.getoption("--sequences") * SHARES[worlds.name]
+    for seed in range(round(count)):
+        with worlds.copy(tmp_path / f"trial{seed}") as settings:
+            sequence = Sequence(worlds, settings, seed)
+            try:
+                for _ in range(STEPS):
+                    sequence.step()
+                sequence.heal()
+                look_at(sequence, row)
+            except BaseException as error:
+                error.add_note(f"seed {seed}: {', '.join(sequence.happened)}")
+                raise
+            sequence.close()
+            row.trials += 1
+    assert (row.lost, row.twice) == (0, 0)
 
-    def __init__(self, rehearsal: Rehearsal, seed: int) -> None:
-        """Takes a pipeline whose first day is ready."""
-        self.rehearsal = rehearsal
-        self.random = random.Random(seed)
-        self.dawned = 1
-        self.delivered: list[tuple[date, str]] = []
-        self.failed: set[tuple[date, str]] = set()
 
-    def step(self) -> None:
-        """Lets something happen."""
-        self.random.choice([self.dawn, self.run, self.run, self.correct])()
+def look_at(sequence: Sequence, row: Row) -> None:
+    """Compares ledger, store and source after everything was healed."""
+    claims = sequence.rehearsal.pipeline.ledger.read(
+        lambda one: read_frame(one, select(*(CLAIMS.c[name] for name in COLUMNS)))
+    )
+    assert not claims.duplicated(["kind", "record_id"]).any()
+    look_at_files(sequence, claims, row)
+    look_at_source(sequence, claims)
+    look_at_answers(sequence)
+    if not sequence.restores:
+        failures = sequence.rehearsal.pipeline.ledger.read(
+            lambda one: one.execute(select(FAILURES.c.partition_date, FAILURES.c.kind)).all()
+        )
+        assert {(day, kind) for day, kind in failures} == sequence.failed, "they stay in history"
 
-    def dawn(self) -> None:
-        """VYE activates its next clone, unless it is jammed."""
-        active = [self.rehearsal.flag(clone) for clone in range(1, self.dawned + 1)]
-        if self.dawned < len(DAYS) and True not in active:
-            self.rehearsal.dawn()
-            self.dawned += 1
 
-    def run(self) -> None:
-        """A day runs, while some uploads are refused."""
-        day = self.random.choice(DAYS[: self.dawned])
-        kinds = [kind for kind in KINDS if self.random.random() < 0.4]
-        self.rehearsal.outage.refused = frozenset(outbound_key(kind, day) for kind in kinds)
-        self.egress(day)
+def look_at_files(sequence: Sequence, claims: pd.DataFrame, row: Row) -> None:
+    """Compares what was sent with what the ledger has of each record."""
+    rehearsal, days = sequence.rehearsal, sequence.dawned_days
+    sent = [(day, kind) for day in days for kind in KINDS if not is_closed(rehearsal, day, kind)]
+    assert all(is_delivered(rehearsal, day, kind) for day, kind in sent)
+    for kind in KINDS:
+        mine = claims[claims["kind"] == kind.name]
+        assert set(mine.loc[mine["disposition"] == "superseded", "record_id"]) == {
+            record
+            for record in overtaken(claims, sequence.delivered, kind)
+            if record not in set(mine.loc[mine["disposition"].isin(UNSENT), "record_id"])
+        }
+        keys = [outbound_key(kind, day) for day, other in sent if other is kind]
+        lines = sum(rehearsal.outage.get(key).count(b"\n") for key in keys)
+        expected = int((mine["disposition"] == "line").sum())
+        row.lost += max(expected - lines, 0)
+        row.twice += max(lines - expected, 0)
 
-    def correct(self) -> None:
-        """Somebody corrects the source."""
-        some = range(self.random.randrange(3), ADDRESS_CHANGES_AT_MOST, 3)
-        self.rehearsal.correct("vye_address_changes", "address2", "Corrected", some)
 
-    def egress(self, day: date) -> list[PipelineError]:
-        """Runs a day, looks at how the days stand after it, and returns what failed."""
-        errors = []
+def look_at_source(sequence: Sequence, claims: pd.DataFrame) -> None:
+    """Every record of a clone is claimed or waits, listed, for the next day; VYE goes on."""
+    rehearsal, clones = sequence.rehearsal, range(1, sequence.dawned + 1)
+    rehearsal.look_later()
+    for clone in clones:
+        waits = any(rehearsal.unclaimed(kind, clone) for kind in KINDS)
+        assert rehearsal.flag(clone) is (False if waits else None)
+    for kind in KINDS:
+        mine = claims[(claims["kind"] == kind.name) & claims["bdn_clone_id"].notna()]
+        waiting = rehearsal.unclaimed(kind, *clones)
+        assert set(waiting) <= sequence.late
+        assert {*waiting, *mine["record_id"]} == ids_in_clones(sequence, kind)
+
+
+def ids_in_clones(sequence: Sequence, kind: Kind) -> set[int]:
+    """Returns the ids of the records of the clones that VYE has activated, from the source."""
+    tables = sequence.rehearsal.pipeline.vye_shape.tables
+    record, info = tables[kind.table], tables["vye_user_infos"]
+    query = (
+        select(record.c.id)
+        .join(info, info.c.id == record.c.user_info_id)
+        .where(info.c.bdn_clone_id <= sequence.dawned)
+    )
+    if kind.origin is not None:
+        query = query.where(record.c.origin == kind.origin)
+    with sequence.engine.connect() as connection:
+        return set(connection.scalars(query))
+
+
+def look_at_answers(sequence: Sequence) -> None:
+    """Early answers prove nothing; those that come after the delivery settle every line."""
+    rehearsal = sequence.rehearsal
+    for day in sequence.dawned_days:
+        is_overdue = FEDERAL_CALENDAR.deadline(day) <= LATER
         for kind in KINDS:
-            was = self.rehearsal.day(day, kind).delivery
-            failures = self.rehearsal.egress(day, kind, now=LATER)
-            row = self.rehearsal.day(day, kind)
-            if any(isinstance(failure, Postponed) for failure in failures):
-                assert row.delivery == "closed"
-                continue
-            errors += failures
-            if failures:
-                self.failed.add((day, kind.name))
-                assert row.delivery == "failed"
-            else:
-                assert row.delivery == "delivered"
-                if was != "delivered":
-                    self.delivered.append((day, kind.name))
-        for other in DAYS[: self.dawned]:
+            found = statuses(rehearsal, day, kind, 1)
+            assert found <= {"missing" if is_overdue else "pending"}
+        if any(not is_closed(rehearsal, day, kind) for kind in KINDS):
+            received_at = LATER + timedelta(hours=2)
             for kind in KINDS:
-                if (other, kind.name) in self.failed and (other, kind.name) not in self.delivered:
-                    assert self.rehearsal.day(other, kind).delivery in {"failed", "closed"}
-        return errors
+                rehearsal.outage.delete(acknowledgement_key(kind, day))
+            answer_partition(rehearsal.outage, day, Faults(), received_at=received_at)
+        for kind in KINDS:
+            assert statuses(rehearsal, day, kind, 3) <= {"acknowledged"}
 
-    def heal(self) -> None:
-        """The cause is gone; everything that is missing or failed runs, oldest first."""
-        self.rehearsal.refuse_nothing()
-        for day in DAYS[: self.dawned]:
-            assert self.egress(day) == []
+
+def statuses(rehearsal: Rehearsal, day: date, kind: Kind, hours: int) -> set[str]:
+    """Reconciles some hours later, and returns what became of the lines."""
+    records = rehearsal.reconcile(day, kind, LATER + timedelta(hours=hours))
+    return set(records["status"]) - {*UNSENT, "superseded"}
 
 
 def rank(record: Mapping[Any, Any]) -> tuple[Any, ...]:
@@ -121,62 +172,6 @@ def overtaken(claims: pd.DataFrame, delivered: list[tuple[date, str]], kind: Kin
     return found
 
 
-def test_whatever_happens_each_record_is_sent_once_or_overtaken(
-    worlds: Worlds, tmp_path: Path, rows: list[Row]
-) -> None:
-    row = Row(f"random sequences of days, failures, corrections and repairs ({worlds.name})")
-    rows.append(row)
-    for seed in range(SEQUENCES[worlds.name]):
-        with worlds.copy(tmp_path / f"trial{seed}") as settings:
-            sequence = Sequence(Rehearsal.open(settings), seed)
-            for _ in range(STEPS):
-                sequence.step()
-            sequence.heal()
-            row.trials += 1
-            look_at(sequence, row)
-    assert (row.lost, row.twice) == (0, 0)
-
-
-def look_at(sequence: Sequence, row: Row) -> None:
-    """Compares ledger, store and source after everything was healed."""
-    look_at_records(sequence, row)
-    failures = sequence.rehearsal.pipeline.ledger.read(
-        lambda one: one.execute(select(FAILURES.c.partition_date, FAILURES.c.kind)).all()
-    )
-    assert {(day, kind) for day, kind in failures} == sequence.failed, "failures stay in history"
-
-
-def look_at_records(sequence: Sequence, row: Row) -> None:
-    """Compares what was sent with what the ledger and VYE have of each record and clone."""
-    rehearsal, days = sequence.rehearsal, DAYS[: sequence.dawned]
-    sent = [(day, kind) for day in days for kind in KINDS if not is_closed(rehearsal, day, kind)]
-    assert all(is_delivered(rehearsal, day, kind) for day, kind in sent)
-    rehearsal.look_later()
-    assert {rehearsal.flag(clone) for clone in range(1, sequence.dawned + 1)} == {None}
-    columns = [CLAIMS.c[name] for name in COLUMNS]
-    claims = rehearsal.pipeline.ledger.read(lambda one: read_frame(one, select(*columns)))
-    assert not claims.duplicated(["kind", "record_id"]).any()
-    for kind in KINDS:
-        mine = claims[claims["kind"] == kind.name]
-        assert set(mine.loc[mine["disposition"] == "superseded", "record_id"]) == {
-            record
-            for record in overtaken(claims, sequence.delivered, kind)
-            if record not in set(mine.loc[mine["disposition"].isin(UNSENT), "record_id"])
-        }
-        keys = [outbound_key(kind, day) for day, other in sent if other is kind]
-        lines = sum(rehearsal.outage.get(key).count(b"\n") for key in keys)
-        expected = int((mine["disposition"] == "line").sum())
-        row.lost += max(expected - lines, 0)
-        row.twice += max(lines - expected, 0)
-
-
 def is_closed(rehearsal: Rehearsal, day: date, kind: Kind) -> bool:
     """Says whether a later day has taken up a day's records."""
     return rehearsal.day(day, kind).delivery == "closed"
-
-
-COLUMNS = (
-    "kind", "record_id", "user_profile_id", "bdn_clone_id", "partition_date", "created_at",
-    "transact_date", "disposition",
-)  # fmt: skip
-UNSENT = ("replaced", "quarantined")

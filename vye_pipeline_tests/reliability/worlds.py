@@ -5,16 +5,21 @@ from __future__ import annotations
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from functools import cached_property
 from pathlib import Path
 
+import psycopg
 from cryptography.fernet import Fernet
+from sqlalchemy.engine import make_url
 
 from vye_pipeline.settings import Settings, load_settings
 from vye_pipeline.vye_database.insecure_test_key import INSECURE_KEY_ID
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal
 from vye_pipeline_tests.integration.servers import PostgreSQL
+from vye_pipeline_tests.reliability.restores import back_up, put_back
+
+READER = "reader"
 
 
 class Worlds(ABC):
@@ -23,6 +28,7 @@ class Worlds(ABC):
     name: str
     stride: int  # of how many points one is tried: copies of a server's databases take longer
     concurrent_stride = 1  # the same, where two runs are interleaved
+    has_row_security = False
 
     def __init__(self, original: Settings) -> None:
         """Prepares the original."""
@@ -34,6 +40,18 @@ class Worlds(ABC):
     @abstractmethod
     def copy(self, folder: Path) -> AbstractContextManager[Settings]:
         """Yields the settings of a copy, whose objects lie in a folder; then it is gone."""
+
+    @abstractmethod
+    def back_up(self, settings: Settings) -> None:
+        """Copies a closed ledger as it is now."""
+
+    @abstractmethod
+    def restore(self, settings: Settings) -> Settings:
+        """Puts a closed ledger back as it was, and returns the settings to open it with."""
+
+    def narrow(self, settings: Settings) -> Settings:
+        """Returns settings that read VYE's database as a role under row-level security."""
+        raise NotImplementedError(f"{self.name} has no row-level security")
 
     @cached_property
     def reference(self) -> dict[str, bytes]:
@@ -61,6 +79,15 @@ class SQLiteWorlds(Worlds):
         yield self.original.model_copy(update={"local_dir": folder})
         shutil.rmtree(folder)
 
+    def back_up(self, settings: Settings) -> None:
+        """See Worlds."""
+        back_up(settings)
+
+    def restore(self, settings: Settings) -> Settings:
+        """See Worlds."""
+        put_back(settings)
+        return settings
+
 
 class EncryptedWorlds(SQLiteWorlds):
     """The same in production's shape: encrypted columns, identities in a database of their own."""
@@ -86,10 +113,13 @@ class PostgreSQLWorlds(Worlds):
 
     name = "PostgreSQL"
     stride = 2
+    has_row_security = True
 
     def __init__(self, folder: Path, server: PostgreSQL) -> None:
-        """Prepares the original."""
+        """Prepares the original, and a role that may read and sees what policies show it."""
         self.server = server
+        self._copies: list[str] = []
+        self._backup = ""
         source = server.database()
         super().__init__(
             load_settings(
@@ -105,8 +135,8 @@ class PostgreSQLWorlds(Worlds):
     def copy(self, folder: Path) -> Iterator[Settings]:
         """See Worlds."""
         shutil.copytree(self.original.folder, folder)
-        source = self.server.database(self.original.vye_database_url)
-        ledger = self.server.database(self.original.ledger_database_url)
+        source = self._copy_of(self.original.vye_database_url)
+        ledger = self._copy_of(self.original.ledger_database_url)
         yield self.original.model_copy(
             update={
                 "local_dir": folder,
@@ -115,6 +145,28 @@ class PostgreSQLWorlds(Worlds):
                 "ledger_url": ledger,
             }
         )
-        self.server.drop(source)
-        self.server.drop(ledger)
+        while self._copies:
+            self.server.drop(self._copies.pop())
         shutil.rmtree(folder)
+
+    def back_up(self, settings: Settings) -> None:
+        """See Worlds."""
+        self._backup = self._copy_of(settings.ledger_database_url)
+
+    def restore(self, settings: Settings) -> Settings:
+        """See Worlds."""
+        return settings.model_copy(update={"ledger_url": self._copy_of(self._backup)})
+
+    def narrow(self, settings: Settings) -> Settings:
+        """See Worlds."""
+        url = make_url(settings.vye_database_url)
+        with closing(psycopg.connect(settings.vye_database_url, autocommit=True)) as connection:
+            if not connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [READER]).rowcount:
+                connection.execute(f"CREATE ROLE {READER} LOGIN")
+            connection.execute(f"GRANT pg_read_all_data TO {READER}")
+        reader = url.set(username=READER).render_as_string(hide_password=False)
+        return settings.model_copy(update={"database_url": reader})
+
+    def _copy_of(self, url: str) -> str:
+        self._copies.append(self.server.database(url))
+        return self._copies[-1]
