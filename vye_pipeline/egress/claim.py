@@ -109,12 +109,9 @@ def read_export_ready(
     candidates = read_candidates(
         context.vye, context.vye_engine, kind, to_read.clone_ids, context.vye_shape, since
     )
+    candidates, taken = _without_cut(context, kind, candidates)
     taken = pd.concat(
-        [
-            context.ledger.claims_in_clones(kind, to_read.clone_ids),
-            context.ledger.claims_without_clone(kind, since.date()),
-        ],
-        ignore_index=True,
+        [context.ledger.claims_in_clones(kind, to_read.clone_ids), taken], ignore_index=True
     )
     before = snapshot_records(context, file)
     records = _eligible(candidates, taken, before, partition_date)
@@ -172,6 +169,21 @@ def _opened_and_checked(
     stays = earlier["code"].isin(UNOPENED) & earlier["record_id"].isin(vanished)
     found = pd.concat([opened.findings, earlier[stays]], ignore_index=True)
     return check(kind, opened.records).with_findings(found)
+
+
+def _without_cut(
+    context: Context, kind: Kind, candidates: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Leaves out what was claimed before VYE cut its reference: its snapshot is what counts.
+
+    Returns:
+        The candidates that remain; and the claims on those without a user_info: record_id,
+        partition_date.
+    """
+    is_unattached = candidates["user_info_id"].isna()
+    claims = context.ledger.claims_on(kind, candidates.loc[is_unattached, "record_id"])
+    was_cut = candidates["record_id"].isin(claims.loc[claims["bdn_clone_id"].notna(), "record_id"])
+    return candidates[~(is_unattached & was_cut)], claims.drop(columns="bdn_clone_id")
 
 
 def _eligible(

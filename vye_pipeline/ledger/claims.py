@@ -22,6 +22,7 @@ from sqlalchemy import (
 
 from vye_pipeline.ledger.connection import (
     LedgerConnection,
+    batched_ids,
     of_partition,
 )
 from vye_pipeline.ledger.models import (
@@ -80,15 +81,18 @@ class ClaimsMixin(LedgerConnection):
             return read_frame(connection, query)
 
     @retried
-    def claims_without_clone(self, kind: Kind, since: date) -> pd.DataFrame:
-        """Returns record_id and partition_date (ISO text) of claims from a day on, of no clone."""
-        query = select(CLAIMS.c.record_id, CLAIMS.c.partition_date).where(
-            CLAIMS.c.kind == kind.name,
-            CLAIMS.c.partition_date >= since,
-            CLAIMS.c.bdn_clone_id.is_(None),
-        )
+    def claims_on(self, kind: Kind, record_ids: pd.Series[Any]) -> pd.DataFrame:
+        """Returns record_id, partition_date (ISO text), bdn_clone_id of the claims on records."""
+        columns = (CLAIMS.c.record_id, CLAIMS.c.partition_date, CLAIMS.c.bdn_clone_id)
+        query = select(*columns).where(CLAIMS.c.kind == kind.name)
         with self.transaction() as connection:
-            return read_frame(connection, query)
+            return pd.concat(
+                [
+                    read_frame(connection, query.where(CLAIMS.c.record_id.in_(ids)))
+                    for ids in batched_ids(record_ids) or [[]]
+                ],
+                ignore_index=True,
+            )
 
     @retried
     def claimed_ids(self, kind: Kind, clone_ids: Sequence[int]) -> NDArray[np.int64]:

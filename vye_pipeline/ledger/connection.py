@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import date
 from functools import cached_property, partial
@@ -31,6 +31,7 @@ from vye_pipeline.sql.engines import Database
 from vye_pipeline.storage.snapshots import SnapshotStore, open_snapshots
 
 Answer = TypeVar("Answer")
+IDS_A_STATEMENT = 900  # no SQLite takes fewer than 999 parameters
 
 
 class LedgerConnection:
@@ -136,3 +137,11 @@ def has_receipt(rows: FromClause) -> ColumnElement[bool]:
 
 def _receipt_of(rows: FromClause) -> tuple[ColumnElement[bool], ...]:
     return (DELIVERIES.c.partition_date == rows.c.partition_date, DELIVERIES.c.kind == rows.c.kind)
+
+
+def batched_ids(ids: Iterable[Any]) -> list[list[int]]:
+    """Returns ids in groups that a statement can take."""
+    listed = [int(one) for one in ids]
+    return [
+        listed[start : start + IDS_A_STATEMENT] for start in range(0, len(listed), IDS_A_STATEMENT)
+    ]

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Table, delete, exists, func, insert, select, 
 from vye_pipeline.ledger.claims import receipt_of
 from vye_pipeline.ledger.connection import (
     LedgerConnection,
+    batched_ids,
     insert_once,
     is_delivered,
     of_partition,
@@ -37,8 +38,6 @@ from vye_pipeline.ledger.supersession import supersede, take_back
 from vye_pipeline.records import Kind
 from vye_pipeline.retries import retried
 from vye_pipeline.sql.frames import append_frame, read_frame
-
-IDS_A_STATEMENT = 900  # no SQLite takes fewer than 999 parameters
 
 
 class RecoveryMixin(LedgerConnection):
@@ -178,14 +177,6 @@ def _claimed_elsewhere(
         for some in batched_ids(ids) or [[]]
     ]
     return pd.concat(parts, ignore_index=True)
-
-
-def batched_ids(ids: pd.Series[Any]) -> list[list[int]]:
-    """Returns ids in groups that a statement can take."""
-    listed = [int(one) for one in ids]
-    return [
-        listed[start : start + IDS_A_STATEMENT] for start in range(0, len(listed), IDS_A_STATEMENT)
-    ]
 
 
 def _give_back(connection: Connection, kind: Kind, others: pd.DataFrame) -> None:

@@ -72,9 +72,8 @@ def read_candidates(
     """
     with database.errors(), engine.connect() as connection:
         records = read_frame(connection, _of_clones(kind, clone_ids, shape))
-        if shape.tables[kind.table].c.user_info_id.nullable:
-            unattached = read_frame(connection, _unattached(kind, unattached_since, shape))
-            records = _with_unattached(records, unattached)
+        unattached = read_frame(connection, _unattached(kind, unattached_since, shape))
+    records = _with_unattached(records, unattached)
     _refuse_repeated(kind, records["record_id"])
     return records
 
@@ -84,10 +83,10 @@ def _of_clones(kind: Kind, clone_ids: Sequence[int], shape: Shape) -> Query:
 
 
 def _unattached(kind: Kind, since: datetime, shape: Shape) -> Query:
-    """Selects records that hang from no user_info: VYE cuts that reference after two weeks."""
-    record = shape.tables[kind.table]
+    """Selects records without a user_info: VYE cuts a verification's after two weeks."""
+    record, info = shape.tables[kind.table], shape.tables[USER_INFOS]
     moment = since.astimezone(UTC).replace(tzinfo=None)
-    return _query(kind, shape).where(record.c.user_info_id.is_(None), record.c.created_at >= moment)
+    return _query(kind, shape).where(info.c.id.is_(None), record.c.created_at >= moment)
 
 
 def _with_unattached(records: pd.DataFrame, unattached: pd.DataFrame) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from contextlib import closing, nullcontext
 from functools import partial
 
 import pytest
+from pandas.testing import assert_frame_equal
 from sqlalchemy import text
 
 from vye_pipeline.context import Context
@@ -16,7 +17,7 @@ from vye_pipeline.egress.deliver import deliver, keep_upload_file, make_upload_f
 from vye_pipeline.egress.gap import accept_gap, refuse_gap
 from vye_pipeline.errors import Cause, PipelineError, UsageError
 from vye_pipeline.ledger.gaps import Caught
-from vye_pipeline.records import KINDS
+from vye_pipeline.records import KINDS, Kind
 from vye_pipeline.reporting.calendar import affected
 from vye_pipeline.settings import Settings
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
@@ -48,8 +49,8 @@ def without_foreign_keys(rehearsal: Rehearsal, statement: str) -> None:
         connection.execute(text(statement))
 
 
-def findings(rehearsal: Rehearsal) -> set[tuple[int, str, str]]:
-    found = rehearsal.pipeline.ledger.findings(DAYS[0], VERIFICATIONS)
+def findings(rehearsal: Rehearsal, kind: Kind = VERIFICATIONS) -> set[tuple[int, str, str]]:
+    found = rehearsal.pipeline.ledger.findings(DAYS[0], kind)
     found = found[found["is_quarantining"]]
     return set(found[["record_id", "field", "code"]].itertuples(index=False, name=None))
 
@@ -93,6 +94,45 @@ def test_a_verification_without_user_info_is_quarantined_once_by_the_next_day(
         "names no row of vye_user_infos" in one.reason for one in items if one.record_id == record
     ] == [True]
     assert not set(others) & {one.record_id for one in items}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_record_whose_user_info_is_absent_is_quarantined(
+    rehearsal: Rehearsal, kind: Kind
+) -> None:
+    query = f"SELECT max(each.id) FROM {kind.table} AS each JOIN vye_user_infos AS info"
+    with rehearsal.pipeline.vye_engine.connect() as connection:
+        record = connection.scalar(
+            text(f"{query} ON info.id = each.user_info_id WHERE info.bdn_clone_id = 1")
+        )
+    without_foreign_keys(
+        rehearsal, f"UPDATE {kind.table} SET user_info_id = 987654321 WHERE id = {record}"
+    )
+    rehearsal.dawn()
+    assert rehearsal.egress(DAYS[0]) == []
+    found = findings(rehearsal, kind)
+    assert "user_info_id" in {field for one, field, _ in found if one == record}
+
+
+def test_a_reference_that_is_cut_after_the_claim_changes_nothing(rehearsal: Rehearsal) -> None:
+    rehearsal.dawn()
+    rehearsal.refuse(DAYS[0])
+    assert rehearsal.egress(DAYS[0])
+    claimed = rehearsal.pipeline.ledger.claims(DAYS[0], VERIFICATIONS)
+    rehearsal.change(
+        "UPDATE vye_verifications SET user_info_id = NULL WHERE user_info_id IN"
+        " (SELECT id FROM vye_user_infos WHERE bdn_clone_id = 1)"
+    )
+    rehearsal.refuse_nothing()
+    assert rehearsal.egress(DAYS[0]) == []
+    again = rehearsal.pipeline.ledger.claims(DAYS[0], VERIFICATIONS)
+    assert_frame_equal(
+        again.drop(columns="is_vanished"), claimed.drop(columns="is_vanished"), check_dtype=False
+    )
+    rehearsal.dawn()
+    assert [error for error in rehearsal.egress(DAYS[1]) if error.cause == Cause.DEFECT] == []
+    later = rehearsal.pipeline.ledger.claims(DAYS[1], VERIFICATIONS)
+    assert not set(later["record_id"]) & set(claimed["record_id"])
 
 
 @pytest.mark.parametrize("gap", ["NULL", "987654321"])
