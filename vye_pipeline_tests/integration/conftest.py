@@ -93,15 +93,11 @@ def instance() -> Iterator[dg.DagsterInstance]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leaves the servers' half of tests that say so to `make trials`, and encrypted columns' too.
-
-    Of a module in production's shape the tests that are central run in `make test` as well.
-    """
+    """Leaves servers and encrypted columns to `make trials`, but for tests that are central."""
     items[:] = [item for item in items if "[encrypted" not in item.name or _is_encrypted(item)]
     for item in items:
-        takes_long = item.get_closest_marker("servers_take_long")
-        is_encrypted = "[encrypted" in item.name and not item.get_closest_marker("central")
-        if is_encrypted or (takes_long and "[production" in item.name):
+        is_elsewhere = "[encrypted" in item.name or "[production" in item.name
+        if is_elsewhere and not item.get_closest_marker("central"):
             item.add_marker("long")
 
 

@@ -57,7 +57,6 @@ def test_a_file_of_which_a_line_was_overtaken_is_sent_only_when_rendered_anew(
     assert set(content.splitlines()) < set(rendered.splitlines())
 
 
-@pytest.mark.servers_take_long
 def test_a_file_is_announced_for_records_that_were_claimed_again_alike(
     rehearsal: Rehearsal,
 ) -> None:
@@ -78,7 +77,6 @@ def test_a_file_is_announced_for_records_that_were_claimed_again_alike(
     assert not rehearsal.outage.list(outbound_key(kind, day))
 
 
-@pytest.mark.servers_take_long
 def test_records_that_are_claimed_again_while_they_are_read_are_read_again(
     rehearsal: Rehearsal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,7 +99,6 @@ def test_records_that_are_claimed_again_while_they_are_read_are_read_again(
     assert set(export.records.loc[attached, "stub_nm"]) == {"CHANGED"}
 
 
-@pytest.mark.servers_take_long
 def test_a_receipt_is_written_only_for_the_file_that_is_announced(rehearsal: Rehearsal) -> None:
     ledger, day, now = rehearsal.pipeline.ledger, DAYS[0], at(DAYS[0], minutes=1)
     rehearsal.refuse(day)

@@ -28,6 +28,8 @@ from vye_pipeline_tests.bench.processes import in_a_process
 from vye_pipeline_tests.bench.stopwatch import STAGES, THE_REST
 from vye_pipeline_tests.bench.targets import TARGETS, outcomes, usual_size
 
+pytestmark = pytest.mark.long
+
 USERS = 1_000
 SPAWNING = (bench, dagster_runs, history, production, rivals, start_up)
 
@@ -105,12 +107,10 @@ def test_what_was_not_measured_is_said(measured: dict[str, Any]) -> None:
     )
 
 
-@pytest.mark.long
 def test_history_is_put_and_days_run_beside_it() -> None:
     assert history.measure(users=100, records=1_000, times=0)["with"] > 0
 
 
-@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::dagster.PreviewWarning")
 def test_dagster_runs_succeed() -> None:
     figures = dagster_runs.measure(large=100, small=50, backfill=1, times=0)
@@ -118,13 +118,11 @@ def test_dagster_runs_succeed() -> None:
     assert dagster_runs.days_from(DAY, 2) == [DAY, FEDERAL_CALENDAR.business_days_after(DAY, 1)]
 
 
-@pytest.mark.long
 def test_a_day_in_productions_shape_asks_kms_once_a_row() -> None:
     figures = production.measure(rows=60, latency=0)
     assert figures["KMS calls"] == figures["rows"] == 60
 
 
-@pytest.mark.long
 def test_imports_and_commands_are_timed() -> None:
     assert set(start_up.measure(times=1)) == set(start_up.PROCESSES)
 

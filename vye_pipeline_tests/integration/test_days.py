@@ -72,7 +72,6 @@ def test_a_day_is_delivered_with_every_record_accounted_for(rehearsal: Rehearsal
     assert sums_hold(rehearsal)
 
 
-@pytest.mark.servers_take_long
 def test_a_failed_upload_keeps_no_other_kind_and_no_later_day_back(rehearsal: Rehearsal) -> None:
     rehearsal.refuse(DAYS[0], VERIFICATIONS)
     rehearsal.dawn()
@@ -85,7 +84,6 @@ def test_a_failed_upload_keeps_no_other_kind_and_no_later_day_back(rehearsal: Re
     assert rehearsal.egress(DAYS[1]) == []
 
 
-@pytest.mark.servers_take_long
 def test_an_older_day_that_fails_again_leaves_the_next_days_clone_alone(
     rehearsal: Rehearsal,
 ) -> None:
@@ -125,7 +123,6 @@ def test_a_backfill_sends_each_record_once_and_nothing_that_was_overtaken(
     assert rehearsal.flag(1) is None, "everything of the clone is delivered"
 
 
-@pytest.mark.servers_take_long
 def test_a_delivered_day_is_frozen_and_a_repeat_puts_nothing(rehearsal: Rehearsal) -> None:
     rehearsal.dawn()
     rehearsal.egress(DAYS[0])
@@ -139,7 +136,6 @@ def test_a_delivered_day_is_frozen_and_a_repeat_puts_nothing(rehearsal: Rehearsa
     assert export.is_frozen
 
 
-@pytest.mark.servers_take_long
 def test_a_corrected_row_goes_out_corrected_and_a_vanished_one_as_it_was(
     rehearsal: Rehearsal,
 ) -> None:
@@ -161,7 +157,6 @@ def test_a_corrected_row_goes_out_corrected_and_a_vanished_one_as_it_was(
     assert again.loc[int(vanished), "is_vanished"]
 
 
-@pytest.mark.servers_take_long
 def test_a_process_that_died_between_put_and_receipt_is_recovered(rehearsal: Rehearsal) -> None:
     rehearsal.dawn()
     export = take_export_ready(rehearsal.pipeline, DAYS[0], VERIFICATIONS, at(DAYS[0], minutes=1))
@@ -174,7 +169,6 @@ def test_a_process_that_died_between_put_and_receipt_is_recovered(rehearsal: Reh
     assert rehearsal.outage.get(outbound_key(VERIFICATIONS, DAYS[0])) == content
 
 
-@pytest.mark.servers_take_long
 def test_other_bytes_under_the_key_are_a_conflict_and_stay(rehearsal: Rehearsal) -> None:
     key = outbound_key(VERIFICATIONS, DAYS[0])
     rehearsal.outage.put_once(key, b"somebody else's\n")
@@ -190,7 +184,6 @@ def test_other_bytes_under_the_key_are_a_conflict_and_stay(rehearsal: Rehearsal)
 
 
 @pytest.mark.parametrize("moment", ["2025-04-01 09:45:02", "2025-05-01 09:45:02"])
-@pytest.mark.servers_take_long
 def test_a_record_belongs_where_its_clone_belongs_whenever_it_was_created(
     rehearsal: Rehearsal, moment: str
 ) -> None:
@@ -208,7 +201,6 @@ def test_a_record_belongs_where_its_clone_belongs_whenever_it_was_created(
     assert rehearsal.flag(1) is None
 
 
-@pytest.mark.servers_take_long
 def test_a_morning_without_activation_is_a_failure_of_the_source(rehearsal: Rehearsal) -> None:
     failures = rehearsal.egress(DAYS[0])
     assert {failure.cause for failure in failures} == {Cause.SOURCE}
@@ -217,7 +209,6 @@ def test_a_morning_without_activation_is_a_failure_of_the_source(rehearsal: Rehe
     assert rehearsal.egress(DAYS[0]) == []
 
 
-@pytest.mark.servers_take_long
 def test_a_day_reads_before_its_cut_off_and_is_put_after_it(rehearsal: Rehearsal) -> None:
     (early,) = rehearsal.egress(DAYS[0], VERIFICATIONS, now=at(DAYS[0], hours=-2))
     assert isinstance(early, Postponed)
@@ -231,7 +222,6 @@ def test_a_day_reads_before_its_cut_off_and_is_put_after_it(rehearsal: Rehearsal
     assert rehearsal.egress(DAYS[0]) == []
 
 
-@pytest.mark.servers_take_long
 def test_a_day_without_records_sends_an_empty_file(rehearsal: Rehearsal) -> None:
     rehearsal.change("DELETE FROM vye_address_changes")
     rehearsal.dawn()
@@ -239,7 +229,6 @@ def test_a_day_without_records_sends_an_empty_file(rehearsal: Rehearsal) -> None
     assert rehearsal.outage.get(outbound_key(ADDRESS_CHANGES, DAYS[0])) == b""
 
 
-@pytest.mark.servers_take_long
 def test_of_one_users_submissions_only_the_newest_goes_out(rehearsal: Rehearsal) -> None:
     rehearsal.dawn()
     export = take_export_ready(rehearsal.pipeline, DAYS[0], VERIFICATIONS, at(DAYS[0], minutes=1))
@@ -312,7 +301,6 @@ def test_bdns_answers_become_statuses_and_a_late_one_replaces_missing(rehearsal:
     assert sums_hold(rehearsal)
 
 
-@pytest.mark.servers_take_long
 def test_a_malformed_acknowledgement_stays_and_nothing_of_it_is_recorded(
     rehearsal: Rehearsal,
 ) -> None:
@@ -325,7 +313,6 @@ def test_a_malformed_acknowledgement_stays_and_nothing_of_it_is_recorded(
     assert rehearsal.outage.get(key) == b"Hnonsense\n"
 
 
-@pytest.mark.servers_take_long
 def test_an_unreachable_source_is_one_line_and_changes_nothing(rehearsal: Rehearsal) -> None:
     rehearsal.change("ALTER TABLE vye_verifications RENAME TO elsewhere")
     rehearsal.dawn()
@@ -345,7 +332,6 @@ def test_a_delivered_day_run_a_hundred_times_is_put_once(embedded: Settings) -> 
         assert rehearsal.egress(DAYS[0], VERIFICATIONS) == []
 
 
-@pytest.mark.servers_take_long
 def test_a_day_of_which_everything_was_overtaken_ends_delivered_with_an_empty_file(
     rehearsal: Rehearsal,
 ) -> None:

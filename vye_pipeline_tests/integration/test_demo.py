@@ -23,6 +23,8 @@ from vye_pipeline.orchestration.partitions import business_day_partitions
 from vye_pipeline.settings import load_settings
 from vye_pipeline.simulation.sample import SAMPLE_FOLDER, STREETS
 
+pytestmark = pytest.mark.long
+
 VERIFICATIONS, REASON = ("--kind", "verifications"), ("--reason", "BDN lost it")
 MAY_HOLD = {"vye.db", "vye.db-wal", "vye.db-shm", "objects", "snapshots"}
 

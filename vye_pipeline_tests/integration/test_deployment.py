@@ -245,7 +245,6 @@ def is_allowed(role: str, action: str, place: str) -> bool:
     return any(action in listed(one["Action"]) and covers(one) for one in statements(role))
 
 
-@pytest.mark.servers_take_long
 def test_the_bucket_policy_allows_a_day_and_no_more(
     s3_bucket: str, embedded: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,8 +22,6 @@ from vye_pipeline.storage.snapshots import open_snapshots
 from vye_pipeline_tests.integration.listeners import SlackListener
 from vye_pipeline_tests.integration.rehearsal import Rehearsal
 
-pytestmark = pytest.mark.servers_take_long
-
 NOW = datetime(2025, 7, 4, 12, tzinfo=UTC)
 
 
@@ -71,12 +69,15 @@ def test_nothing_there_is_bad_with_a_remedy(embedded: Settings) -> None:
     assert "VYE_SNAPSHOT_KEY must be set" in found(without)["snapshots"].words
 
 
-def test_without_a_write_url_the_flag_is_a_warning(embedded: Settings) -> None:
+def test_without_a_write_url_the_flag_is_a_warning(
+    embedded: Settings, waits: list[float]
+) -> None:
     Rehearsal.prepare(embedded)
     url = "postgresql://nobody@localhost:1/none"
     flag = found(embedded.model_copy(update={"database_url": url}))["clone's flag"]
     assert flag.health == Health.WARNING
     assert "VYE_DATABASE_WRITE_URL" in flag.remedy
+    assert waits, "it is asked again before that is said"
 
 
 def test_a_store_that_overwrites_is_found(

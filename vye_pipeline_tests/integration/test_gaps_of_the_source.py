@@ -22,8 +22,6 @@ from vye_pipeline.reporting.calendar import affected
 from vye_pipeline.settings import Settings
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
 
-pytestmark = pytest.mark.servers_take_long
-
 VERIFICATIONS = KINDS[0]
 OF_CLONE_1 = (
     "SELECT min(id) FROM vye_user_infos WHERE bdn_clone_id = 1 "

@@ -21,6 +21,8 @@ from vye_pipeline.records import KINDS
 from vye_pipeline.settings import Settings
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal
 
+pytestmark = pytest.mark.long
+
 KIND = KINDS[0]
 PATIENCE = 2
 

@@ -23,8 +23,6 @@ from vye_pipeline.settings import Settings
 from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
 
-pytestmark = pytest.mark.servers_take_long
-
 DAY = DAYS[0]
 KNOWN = end_of_day(DAY)
 

@@ -25,6 +25,8 @@ from vye_pipeline.settings import Settings
 from vye_pipeline.sql.engines import Database
 from vye_pipeline.storage.snapshots import SnapshotStore, open_snapshots
 
+pytestmark = pytest.mark.long
+
 Rows = dict[str, list[dict[str, Any]]]
 
 CONFIG = Config()

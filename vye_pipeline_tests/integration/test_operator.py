@@ -21,7 +21,8 @@ from vye_pipeline_tests.integration.daemon import Daemon, open_history
 from vye_pipeline_tests.integration.listeners import SlackListener, StatsdListener
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal
 
-pytestmark = pytest.mark.servers_take_long
+pytestmark = pytest.mark.long
+
 
 DAY, NEXT_DAY = DAYS[0], DAYS[1]
 

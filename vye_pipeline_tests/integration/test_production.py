@@ -34,6 +34,8 @@ from vye_pipeline_tests.integration.rehearsal import Rehearsal, at
 from vye_pipeline_tests.integration.servers import PostgreSQL
 from vye_pipeline_tests.integration.stand_in_kms import MODELS, Refused, StandInKms
 
+pytestmark = pytest.mark.long
+
 POLICY = CHECKOUT / "docs" / "deployment" / "kms-policy.json"
 
 
