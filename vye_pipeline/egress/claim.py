@@ -31,6 +31,7 @@ from vye_pipeline.egress.membership import (
     record_closings,
     unattached_since,
 )
+from vye_pipeline.egress.size import refuse_too_large
 from vye_pipeline.errors import PipelineError
 from vye_pipeline.ledger.models import LINE, QUARANTINED, REPLACED
 from vye_pipeline.ledger.rows import FileRow
@@ -116,6 +117,7 @@ def read_export_ready(
     before = snapshot_records(context, file)
     records = _eligible(candidates, taken, before, partition_date)
     checked = _opened_and_checked(context, partition_date, kind, records)
+    refuse_too_large(partition_date, kind, checked.records)
     claims = _dispositions(checked)
     return Reading(
         sorted({*to_read.own, *claims["bdn_clone_id"].dropna().tolist()}),

@@ -69,9 +69,7 @@ def test_nothing_there_is_bad_with_a_remedy(embedded: Settings) -> None:
     assert "VYE_SNAPSHOT_KEY must be set" in found(without)["snapshots"].words
 
 
-def test_without_a_write_url_the_flag_is_a_warning(
-    embedded: Settings, waits: list[float]
-) -> None:
+def test_without_a_write_url_the_flag_is_a_warning(embedded: Settings, waits: list[float]) -> None:
     Rehearsal.prepare(embedded)
     url = "postgresql://nobody@localhost:1/none"
     flag = found(embedded.model_copy(update={"database_url": url}))["clone's flag"]

@@ -10,10 +10,12 @@ import pytest
 from pandas.testing import assert_frame_equal
 from sqlalchemy import text
 
+from vye_pipeline.bdn.file_names import outbound_key
 from vye_pipeline.context import Context
-from vye_pipeline.egress import gap
+from vye_pipeline.egress import gap, size
 from vye_pipeline.egress.claim import take_export_ready
 from vye_pipeline.egress.deliver import deliver, keep_upload_file, make_upload_file
+from vye_pipeline.egress.export import load_export_ready
 from vye_pipeline.egress.gap import accept_gap, refuse_gap
 from vye_pipeline.errors import Cause, PipelineError, UsageError
 from vye_pipeline.ledger.gaps import Caught
@@ -259,3 +261,23 @@ def test_an_icn_that_stands_there_twice_is_the_sources_fault(rehearsal: Rehearsa
     assert [failure.cause for failure in failures] == [Cause.SOURCE] * len(KINDS)
     assert "an ICN stands twice in mpi_identities" in failures[0].what
     assert rehearsal.sent() == {}
+
+
+def test_a_day_that_makes_too_large_a_file_is_refused_before_it_is_claimed(
+    rehearsal: Rehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rehearsal.dawn()
+    with monkeypatch.context() as patching:
+        patching.setattr(size, "MOST_BYTES", 100)
+        failures = rehearsal.egress(DAYS[0], VERIFICATIONS)
+    assert [error.cause for error in failures] == [Cause.SOURCE]
+    assert "100 is the most" in failures[0].what
+    assert rehearsal.pipeline.ledger.record_count(DAYS[0], VERIFICATIONS) == 0
+    assert rehearsal.egress(DAYS[0], VERIFICATIONS) == []
+    key = outbound_key(VERIFICATIONS, DAYS[0])
+    sent = len(rehearsal.outage.get(key))
+    export = load_export_ready(rehearsal.pipeline, DAYS[0], VERIFICATIONS)
+    with monkeypatch.context() as patching:
+        patching.setattr(size, "MOST_BYTES", sent - 1)
+        with pytest.raises(PipelineError):
+            size.refuse_too_large(DAYS[0], VERIFICATIONS, export.records)
