@@ -131,6 +131,7 @@ def alarms(context: Context, now: datetime, unseen: BaseException | None = None)
         *failed,
         *_late(context, now),
         *_unclaimed(context, now, unseen),
+        *_unowned(context),
         *items,
         *answers,
         *_holiday(context.settings.calendar, now),
@@ -271,6 +272,22 @@ def _unclaimed(context: Context, now: datetime, unseen: BaseException | None) ->
             f"Records became visible after their clone was read: {listed}. The next day that runs "
             "claims them. Whose they are: `vye affected`.",
             "All clear: no record is unclaimed.",
+        )
+    ]
+
+
+def _unowned(context: Context) -> list[Alarm]:
+    """Says that VYE closed clones after the last partition."""
+    clones = context.ledger.unowned_clones()
+    if not clones:
+        return []
+    listed = _and([str(clone) for clone in clones])
+    return [
+        Alarm(
+            "clones after the last day",
+            frozenset(map(str, clones)),
+            f"VYE closed BDN clones ({listed}) after VYE_END_DATE: they belong to no day, and "
+            "nothing of them is sent. Ask VYE whether their records reach BDN's successor.",
         )
     ]
 

@@ -46,6 +46,9 @@ def recover(
     reason = delivered or not_delivered
     if (delivered and not_delivered) or (reason and disown) or bool(day) != bool(reason):
         raise UsageError('decide by DATE --kind K --delivered "why" or --not-delivered "why"')
+    context.ledger.record_action(
+        "recover", actor=actor(), acted_at=now, partition_date=day, kind=kind, reason=reason
+    )
     if day and reason:
         if kind is None:
             raise UsageError("--kind is needed: each kind's file is decided on by itself")

@@ -86,3 +86,7 @@ class Note(click.ParamType[str]):
 
 
 DATE = click.argument("partition_date", metavar="DATE", type=PartitionDate())
+KIND = click.option("--kind", type=KindName(), help="only this kind")
+FROM = click.option("--from", "first", type=IsoDate(), help="the first day")
+TO = click.option("--to", "last", type=IsoDate(), help="the last day")
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="print JSON")

@@ -146,6 +146,13 @@ class MembershipMixin(LedgerConnection):
                 connection.execute(insert(OWNERS), rows)
 
     @retried
+    def unowned_clones(self) -> list[int]:
+        """Returns the clones that no partition owns: they were closed after the last one."""
+        query = select(OWNERS.c.bdn_clone_id).where(OWNERS.c.partition_date.is_(None)).distinct()
+        with self.transaction() as connection:
+            return sorted(connection.scalars(query))
+
+    @retried
     def owned_clones(self, kind: Kind, first: date, last: date) -> list[OwnedClone]:
         """Returns the clones of the partitions from first to last, in the order of closing."""
         with self.transaction() as connection:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from vye_pipeline.egress.redeliver import Verified
 
-INTACT, ACCEPTED, HELD_BACK, SETTLED, USUAL, ATTENDED, CLAIMED, ORPHANS = (
+INTACT, ACCEPTED, HELD_BACK, SETTLED, USUAL, ATTENDED, CLAIMED, ORPHANS, FLAG = (
     "objects_lie_there_unaltered",
     "bdn_accepted_every_line",
     "few_records_are_held_back",
@@ -30,6 +30,7 @@ INTACT, ACCEPTED, HELD_BACK, SETTLED, USUAL, ATTENDED, CLAIMED, ORPHANS = (
     "nobody_waits_too_long",
     "every_record_has_a_partition",
     "no_orphaned_acknowledgement",
+    "vye_gets_its_flag_back",
 )
 DAYS_COMPARED = 20
 FEW = 3  # records of a kind that our own rules may hold back on any day
@@ -55,6 +56,7 @@ MEANINGS = {
     ATTENDED: "No user profile of the worklist has waited for more than five business days.",
     CLAIMED: "No record of the day's clones is unclaimed.",
     ORPHANS: "Each acknowledgement answers to a file that was sent.",
+    FLAG: "The pipeline may write the flag without which VYE can't activate its next clone.",
 }
 
 
@@ -246,6 +248,19 @@ def every_record_claimed(pipeline: Context, partition_date: date) -> dg.AssetChe
         "became visible after their clone was read and belong to no partition yet: the next day "
         "that runs claims them",
         metadata={"records": len(orphans), "user_profiles": metadata.profiles(orphans)},
+    )
+
+
+def flag_is_writable(pipeline: Context) -> dg.AssetCheckResult:
+    """Says whether there is a credential with which a clone is handed back (vye-database.md)."""
+    return dg.AssetCheckResult(
+        check_name=FLAG,
+        passed=pipeline.settings.vye_database_write_url is not None,
+        severity=dg.AssetCheckSeverity.WARN,
+        description="VYE_DATABASE_WRITE_URL is not set: VYE is refused its next activation until "
+        "somebody resets the clone's flag by other means"
+        if pipeline.settings.vye_database_write_url is None
+        else None,
     )
 
 

@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
+from sqlalchemy import Connection, func, select
+
 from vye_pipeline.errors import UsageError
 from vye_pipeline.ledger.ledger import Ledger
+from vye_pipeline.ledger.models import RESOLUTIONS
 from vye_pipeline.personal_data import checked_note
 from vye_pipeline.records import KINDS
 from vye_pipeline.reporting.calendar import affected
@@ -85,6 +88,30 @@ def _open_kinds(ledger: Ledger, one: Resolution) -> list[str]:
             f"vye affected --date {day}"
         )
     return sorted(kinds)
+
+
+def in_force(ledger: Ledger) -> list[Resolution]:
+    """Returns the resolutions that keep something closed, oldest partition first.
+
+    They are what a ledger that has to be rebuilt can't get from anywhere else.
+
+    Args:
+        ledger: which is asked.
+    """
+    return ledger.read(_in_force)
+
+
+def _in_force(connection: Connection) -> list[Resolution]:
+    place = [RESOLUTIONS.c[name] for name in ("partition_date", "kind", "user_profile_id")]
+    newest = select(func.max(RESOLUTIONS.c.id)).group_by(*place)
+    query = select(*(RESOLUTIONS.c[name] for name in COLUMNS)).where(RESOLUTIONS.c.id.in_(newest))
+    known = [Resolution(**row._mapping) for row in connection.execute(query.order_by(*place))]
+    closed = {
+        (item.user_profile_id, item.partition_date, item.kind)
+        for item in affected(connection, sorted({one.partition_date for one in known}))
+        if item.needs_manual_reconciliation and item.resolved_at
+    }
+    return [one for one in known if (one.user_profile_id, one.partition_date, one.kind) in closed]
 
 
 def read_resolutions(path: Path) -> list[Resolution]:

@@ -20,6 +20,8 @@ from vye_pipeline.storage.folder_store import FolderStore
 from vye_pipeline.storage.object_store import StoredObject
 from vye_pipeline_tests.integration.daemon import Daemon, open_history
 
+pytestmark = pytest.mark.long
+
 YEARS = list(FEDERAL_CALENDAR.business_days(date(2015, 1, 2), date(2024, 12, 31)))
 TODAY = YEARS[-1]
 STRAYS = 20_000

@@ -9,8 +9,10 @@ import dagster as dg
 import pytest
 
 from vye_pipeline.business_days import FEDERAL_CALENDAR, cut_off, end_of_day
+from vye_pipeline.context import Context
 from vye_pipeline.definitions import build_definitions
 from vye_pipeline.ledger.rows import FileRow
+from vye_pipeline.orchestration.checks import flag_is_writable
 from vye_pipeline.orchestration.jobs import RECONCILE
 from vye_pipeline.orchestration.resources import Clock
 from vye_pipeline.records import KINDS, VERIFICATIONS
@@ -65,6 +67,15 @@ def test_on_a_good_day_every_check_passes(
     assert red == set()
     quarantined = sum(rehearsal.day(DAY, kind).counts["quarantined"] for kind in KINDS)
     assert quarantined > 0, "what is held back is no incident while it is little"
+
+
+def test_without_the_credential_for_the_flag_a_check_warns(embedded: Settings) -> None:
+    on_a_server = embedded.model_copy(update={"database_url": "postgresql://a@localhost:1/b"})
+    pipeline = Context(on_a_server)
+    found = flag_is_writable(pipeline)
+    assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert "VYE_DATABASE_WRITE_URL" in (found.description or "")
+    assert flag_is_writable(Context(embedded)).passed
 
 
 @pytest.mark.parametrize(

@@ -323,12 +323,12 @@ def test_an_unreachable_source_is_one_line_and_changes_nothing(rehearsal: Rehear
     assert rehearsal.pipeline.ledger.file(DAYS[0], VERIFICATIONS) is None
 
 
-def test_a_delivered_day_run_a_hundred_times_is_put_once(embedded: Settings) -> None:
+def test_a_delivered_day_run_again_and_again_is_put_once(embedded: Settings) -> None:
     rehearsal = Rehearsal.prepare(embedded)
     rehearsal.dawn()
     assert rehearsal.egress(DAYS[0], VERIFICATIONS) == []
     rehearsal.refuse(DAYS[0], VERIFICATIONS)  # any further put would fail
-    for _ in range(100):
+    for _ in range(20):
         assert rehearsal.egress(DAYS[0], VERIFICATIONS) == []
 
 

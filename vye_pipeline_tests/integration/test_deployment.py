@@ -25,6 +25,8 @@ from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
 from vye_pipeline_tests.integration.servers import PostgreSQL
 
+pytestmark = pytest.mark.long
+
 FOLDER = CHECKOUT / "docs" / "deployment"
 UNITS = sorted(FOLDER.glob("*.service"))
 ACTIONS = {
@@ -176,7 +178,6 @@ def test_only_the_code_location_has_the_pipelines_secrets() -> None:
         assert service.get("ports", []) == (["443:443"] if name == "proxy" else [])
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
 def test_systemd_finds_little_that_a_unit_is_exposed_to(unit: Path) -> None:
     options = ["--offline=true", "--no-pager", "--threshold=29"]  # tenths

@@ -42,6 +42,8 @@ from vye_pipeline_tests.integration.stand_in_mpi import (
     found,
 )
 
+pytestmark = pytest.mark.long
+
 ICN, SSN, ANOTHER = "1000000000V100000", "000100000", "1000007919V100001"
 BOMB = (
     b'<?xml version="1.0"?><!DOCTYPE b [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]>'

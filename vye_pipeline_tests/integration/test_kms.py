@@ -27,6 +27,8 @@ from vye_pipeline_tests.integration.production_shape import (
 from vye_pipeline_tests.integration.rehearsal import Rehearsal
 from vye_pipeline_tests.integration.stand_in_kms import OTHER_KEY_ID, Refused, StandInKms
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def production(kms: StandInKms, tmp_path: Path) -> Settings:

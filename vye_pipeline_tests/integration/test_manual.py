@@ -6,6 +6,7 @@ import os
 import pty
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select, text
@@ -15,7 +16,7 @@ from vye_pipeline.cli import commands
 from vye_pipeline.errors import UsageError
 from vye_pipeline.ledger.models import CONTACT_LOOKUPS
 from vye_pipeline.records import KINDS
-from vye_pipeline.reporting.calendar import affected
+from vye_pipeline.reporting.calendar import Affected, affected
 from vye_pipeline.reporting.contacts import look_up, reachable
 from vye_pipeline.reporting.resolutions import Resolution, resolve
 from vye_pipeline.reporting.worklist import worklist
@@ -30,6 +31,10 @@ KNOWN = end_of_day(DAY)
 @pytest.fixture
 def rehearsal(settings: Settings) -> Rehearsal:
     """A delivered day of which BDN refuses every file."""
+    return refused(settings)
+
+
+def refused(settings: Settings) -> Rehearsal:
     prepared = Rehearsal.prepare(settings)
     prepared.dawn()
     assert prepared.egress(DAY) == []
@@ -37,6 +42,47 @@ def rehearsal(settings: Settings) -> Rehearsal:
     for kind in KINDS:
         prepared.reconcile(DAY, kind, KNOWN)
     return prepared
+
+
+def test_resolutions_survive_the_loss_of_the_ledger_as_a_file(
+    embedded: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rehearsal = refused(embedded)
+    closed = {one.user_profile_id for one in open_items(rehearsal)[:5] if one.user_profile_id}
+    ledger = rehearsal.pipeline.ledger
+    resolve(
+        ledger,
+        [Resolution(profile, DAY, None, f"called, case {profile}") for profile in closed],
+        resolved_by="analyst",
+        now=KNOWN,
+    )
+    before = open_items(rehearsal)
+    monkeypatch.setenv("VYE_LOCAL_DIR", str(embedded.folder))
+    monkeypatch.setenv("VYE_START_DATE", str(embedded.start_date))
+    file = tmp_path / "resolutions.csv"
+    assert commands.run(["export", "resolutions", "--out", str(file)]) == commands.SUCCESS
+    ledger.engine.dispose()
+    for part in embedded.folder.glob("ledger.db*"):
+        part.unlink()
+    assert commands.run(["recover"]) == commands.SUCCESS
+    anew = Rehearsal.open(embedded)
+    for kind in KINDS:
+        anew.reconcile(DAY, kind, KNOWN)
+    assert len(open_items(anew)) > len(before)
+    assert commands.run(["resolve", "--from-csv", str(file)]) == commands.SUCCESS
+    assert open_items(anew) == before
+    assert commands.run(["export", "resolutions", "--out", str(file)]) == commands.SUCCESS
+    assert file.read_text().count("called, case") == len(
+        {(one.kind, one.user_profile_id) for one in everything(anew) if one.resolved_at}
+    )
+
+
+def everything(rehearsal: Rehearsal) -> list[Affected]:
+    return rehearsal.pipeline.ledger.read(lambda connection: affected(connection, [DAY]))
+
+
+def open_items(rehearsal: Rehearsal) -> list[Affected]:
+    return [item for item in everything(rehearsal) if item.is_open]
 
 
 def test_the_worklist_is_one_row_a_profile_with_what_there_is_to_know(

@@ -46,15 +46,13 @@ def commit_late(rehearsal: Rehearsal, clone: int) -> None:
 
 def owners(rehearsal: Rehearsal) -> set[tuple[int, date | None]]:
     query = select(OWNERS.c.bdn_clone_id, OWNERS.c.partition_date)
-    return set(rehearsal.pipeline.ledger.read(lambda one: one.execute(query).tuples().all()))
+    return set(rehearsal.pipeline.ledger.read(lambda one: one.execute(query).all()))
 
 
 def releases(rehearsal: Rehearsal) -> list[tuple[int, bool | None, str]]:
     query = select(RELEASES.c.bdn_clone_id, RELEASES.c.export_ready, RELEASES.c.reason)
     return list(
-        rehearsal.pipeline.ledger.read(
-            lambda one: one.execute(query.order_by(RELEASES.c.id)).tuples().all()
-        )
+        rehearsal.pipeline.ledger.read(lambda one: one.execute(query.order_by(RELEASES.c.id)).all())
     )
 
 
@@ -247,6 +245,27 @@ def test_a_clone_at_false_counts_as_one_at_true_once_anything_was_ever_read(
     rehearsal.change("UPDATE vye_bdn_clones SET is_active = NULL, export_ready = false WHERE id=3")
     record_closings(rehearsal.pipeline, at(DAYS[2], minutes=1))
     assert {clone for clone, day in owners(rehearsal) if day is not None} == {1, 3}
+
+
+def test_a_clone_that_is_closed_after_the_last_day_is_said_and_left_alone(
+    settings: Settings,
+) -> None:
+    rehearsal = Rehearsal.prepare(settings.model_copy(update={"end_date": DAYS[0]}))
+    rehearsal.dawn()
+    assert rehearsal.egress(DAYS[0]) == []
+    assert not unowned(rehearsal)
+    rehearsal.look_later()
+    rehearsal.dawn()
+    rehearsal.look_later()
+    (text,) = unowned(rehearsal)
+    assert "BDN clones (2) after VYE_END_DATE" in text
+    assert rehearsal.flag(2) is True
+
+
+def unowned(rehearsal: Rehearsal) -> list[str]:
+    now = at(DAYS[-1], hours=12)
+    found = alarms(rehearsal.pipeline, now)
+    return [alarm.text for alarm in found if alarm.subject == "clones after the last day"]
 
 
 def test_what_the_source_holds_back_is_said(rehearsal: Rehearsal) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +19,7 @@ from vye_pipeline.records.rules import in_words
 from vye_pipeline.records.statuses import Status
 from vye_pipeline.reporting.calendar import affected, calendar
 from vye_pipeline.reporting.resolutions import Resolution, resolve
-from vye_pipeline.settings import CHECKOUT, Settings
+from vye_pipeline.settings import CHECKOUT, Settings, load_settings
 from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
 
@@ -26,9 +28,24 @@ QUESTIONS = re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)
 Rows = list[dict[str, Any]]
 
 
+@pytest.fixture(scope="module")
+def embedded_days(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an embedded pipeline with the four days."""
+    folder = tmp_path_factory.mktemp("days") / "local"
+    four_days(load_settings(local_dir=folder)).pipeline.ledger.engine.dispose()
+    return folder
+
+
 @pytest.fixture
-def rehearsal(settings: Settings) -> Rehearsal:
+def rehearsal(settings: Settings, request: pytest.FixtureRequest) -> Rehearsal:
     """Four days: one upload fails, BDN rejects, garbles, loses and leaves open."""
+    if settings.database_url is not None:
+        return four_days(settings)
+    shutil.copytree(request.getfixturevalue("embedded_days"), settings.folder)
+    return Rehearsal.open(settings)
+
+
+def four_days(settings: Settings) -> Rehearsal:
     rehearsal = Rehearsal.prepare(settings)
     for number, day in enumerate(DAYS):
         rehearsal.dawn()

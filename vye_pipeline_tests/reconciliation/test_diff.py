@@ -139,7 +139,7 @@ def answered_days(draw: st.DrawFn) -> tuple[list[str], list[Acknowledgement], bo
 
 
 @given(answered_days(), st.randoms(use_true_random=False), st.booleans())
-@settings(max_examples=300)
+@settings(max_examples=100)
 def test_the_diff_says_what_the_oracle_says_in_any_order(
     day: tuple[list[str], list[Acknowledgement], bool], random: Random, in_parts: bool
 ) -> None:

@@ -149,6 +149,12 @@ class Sequence:
         assert {key: after[key] for key in before} == before
         done = recover(self.rehearsal.pipeline, DAYS[0], DAYS[-1], LATER)
         assert done.left == []
+        self.failed = {  # a failure since the backup that announced nothing is forgotten
+            (day, kind.name)
+            for day in self.dawned_days
+            for kind in KINDS
+            if (day, kind.name) in self.failed and self.rehearsal.day(day, kind).cause
+        }
 
     def run_unaware(self, day: date) -> None:
         """Runs a day on a ledger that may have forgotten what it delivered."""

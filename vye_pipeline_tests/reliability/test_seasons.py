@@ -14,7 +14,7 @@ from vye_pipeline_tests.integration.servers import PostgreSQL
 from vye_pipeline_tests.reliability.page import Row
 from vye_pipeline_tests.reliability.seasons import SETTINGS, Season, prepare
 
-SHORT = 2
+SHORT = 1
 SEASONS = 3
 
 

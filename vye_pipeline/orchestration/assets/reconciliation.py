@@ -179,7 +179,7 @@ def manual_reconciliation_asset(
         "DATE` lists the records with next steps, `vye resolve` closes them.",
         check_specs=[
             checks.spec(name, ["manual_reconciliation"], partitions)
-            for name in (checks.ATTENDED, checks.CLAIMED, checks.ORPHANS)
+            for name in (checks.ATTENDED, checks.CLAIMED, checks.ORPHANS, checks.FLAG)
         ],
     )
     @reported("manual_reconciliation")
@@ -204,6 +204,7 @@ def manual_reconciliation_asset(
                 checks.attended(day, profiles),
                 claimed,
                 checks.no_orphans(orphans),
+                checks.flag_is_writable(pipeline),
             ],
         )
 
