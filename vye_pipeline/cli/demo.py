@@ -70,8 +70,12 @@ PLANS = {
 }
 
 
-def run_demo(settings: Settings) -> None:
+def run_demo(settings: Settings, *, until_repair: bool = False) -> None:
     """Runs the sample days, shows what an operator would see, repairs them and shows that again.
+
+    Args:
+        settings: where the demo is made.
+        until_repair: whether the failed days are left as they are.
 
     Raises:
         UsageError: the settings name a context that the demo must not overwrite.
@@ -85,24 +89,37 @@ def run_demo(settings: Settings) -> None:
         _show_calendar(context)
         _head("Who is affected", " (vye affected), the first of them")
         _show_affected(context)
-        before = _objects(outage)
-        outage.refused = frozenset()
-        _head(
-            "The bucket's policy is repaired.",
-            " One command sends what was held back: vye backfill --failed",
-        )
-        for day, problems in session.backfill(SAMPLE_DAYS, only_failed=True):
-            show_text(f"{day} {RED('failed') if problems else GREEN('delivered')}", "  ")
-            answer_partition(outage, day, Faults(), received_at=time.now)
-            session.reconcile(day, NAMES)
-        _show_calendar(context)
-        _show_nothing_sent_twice(context, before, _objects(outage))
+        if not until_repair:
+            _repair(session, outage, time)
     publish(context, SAMPLE_DAYS, time.now)
+    _show_what_next(until_repair=until_repair)
+
+
+def _repair(session: Session, outage: Outage, time: Time) -> None:
+    """Takes the cause away, and sends what was held back."""
+    context, before = session.pipeline, _objects(outage)
+    outage.refused = frozenset()
     _head(
-        "make dev",
-        " shows the same in the Dagster UI: under Runs the failed ones of 3 and 8 April, under "
-        "each delivery the day that was red and is delivered now.",
+        "The bucket's policy is repaired.",
+        " One command sends what was held back: vye backfill --failed",
     )
+    for day, problems in session.backfill(SAMPLE_DAYS, only_failed=True):
+        show_text(f"{day} {RED('failed') if problems else GREEN('delivered')}", "  ")
+        answer_partition(outage, day, Faults(), received_at=time.now)
+        session.reconcile(day, NAMES)
+    _show_calendar(context)
+    _show_nothing_sent_twice(context, before, _objects(outage))
+
+
+def _show_what_next(*, until_repair: bool) -> None:
+    if until_repair:
+        _head("The cause is gone.", " vye backfill --failed sends what was held back.")
+    else:
+        _head(
+            "make dev",
+            " shows the same in the Dagster UI: under Runs the failed ones of 3 and 8 April, under "
+            "each delivery the day that was red and is delivered now.",
+        )
     show_text(
         BOLD("vye affected")
         + " lists whose records still need a person, and why; the analysts' page with all of it is "

@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
 
 @click.command()
-def demo() -> int:
+@click.option("--until-repair", is_flag=True, help="leave the failed days as they are")
+def demo(until_repair: bool) -> int:
     """Run ten sample days with failures, and repair them."""
     from vye_pipeline.cli.demo import run_demo
 
-    run_demo(load_settings())
+    run_demo(load_settings(), until_repair=until_repair)
     return SUCCESS
 
 

@@ -132,15 +132,16 @@ class Rehearsal:
         ].tolist()
 
     def correct(
-        self, table: str, column: str, value: str, record_ids: Sequence[int] | None = None
+        self, table: str, column: str, value: str | None, record_ids: Sequence[int] | None = None
     ) -> None:
         """Changes a personal column of some rows, or of all, in the shape that the database has."""
         shape = self.pipeline.vye_shape
         stored = shape.tables[table]
         mine = true() if record_ids is None else stored.c.id.in_(record_ids)
-        if not shape.is_encrypted:
+        if not value or not shape.is_encrypted:  # nothing is stored in the clear, and as it is
+            name = ciphertext(column) if shape.is_encrypted else column
             with self.pipeline.vye.engine().begin() as connection:
-                connection.execute(update(stored).where(mine).values({column: value}))
+                connection.execute(update(stored).where(mine).values({name: value}))
             return
         keys = DataKeys(self.pipeline.settings.column_kms_key_id)
         with self.pipeline.vye.engine().begin() as connection:
@@ -152,6 +153,13 @@ class Rehearsal:
                 assert opened is not None
                 sealed = {ciphertext(column): seal_value(AESGCM(opened), value)}
                 connection.execute(update(stored).where(stored.c.id == row_id).values(sealed))
+
+    def change_identities(self, statement: str) -> None:
+        """Changes the identities, wherever they are."""
+        url = self.pipeline.settings.identities_url
+        database = identity_database(url) if url else self.pipeline.vye
+        with database.engine().begin() as connection:
+            connection.execute(text(statement))
 
     def flag(self, clone_id: int) -> bool | None:
         """Returns a clone's export_ready."""

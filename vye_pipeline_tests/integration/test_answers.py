@@ -34,6 +34,8 @@ from vye_pipeline.settings import Settings
 from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
 
+IN_PRODUCTIONS_SHAPE = True
+
 DAY = DAYS[0]
 SOON, LATE = at(DAY, hours=3), at(DAY, days=20)
 KEY = acknowledgement_key(VERIFICATIONS, DAY)
@@ -208,12 +210,15 @@ def test_a_name_that_is_nearly_right_is_an_orphan_everywhere(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     whole = answer(lines_of(rehearsal), len(lines_of(rehearsal)))
-    for key in NEARLY_RIGHT:
+    on_s3 = rehearsal.pipeline.settings.objects_url.startswith("s3://")
+    # moto's own routes take no line feed in a key, though S3 does.
+    keys = [key for key in NEARLY_RIGHT if not (on_s3 and "\n" in key)]
+    for key in keys:
         put_as_anybody(rehearsal, key, whole)
     assert statuses(rehearsal) == {"pending": len(lines_of(rehearsal))}
     found = find_orphans(rehearsal.pipeline, DAY, SOON)
     assert {orphan.reason for orphan in found} == {NEARLY}
-    assert {orphan.object_key for orphan in found} == {shown(key) for key in NEARLY_RIGHT}
+    assert {orphan.object_key for orphan in found} == {shown(key) for key in keys}
     with rehearsal.pipeline.ledger.transaction() as connection:
         told = timeline(connection, DAY, FEDERAL_CALENDAR)
     for orphan in found:

@@ -20,6 +20,8 @@ from vye_pipeline.settings import Settings
 from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
 
+IN_PRODUCTIONS_SHAPE = True
+
 DAY = DAYS[0]
 PROFILES = ("user_profiles", "open_user_profiles", "rejected_user_profiles")
 

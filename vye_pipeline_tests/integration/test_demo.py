@@ -22,6 +22,7 @@ from vye_pipeline.orchestration.instance import open_instance
 from vye_pipeline.orchestration.partitions import business_day_partitions
 from vye_pipeline.settings import load_settings
 from vye_pipeline.simulation.sample import SAMPLE_FOLDER, STREETS
+from vye_pipeline.vye_database.insecure_test_key import INSECURE_KEY_ID
 
 pytestmark = pytest.mark.long
 
@@ -41,10 +42,10 @@ class Result:
 class Demo:
     """A demo that has run in a folder of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         """Runs it, as its user would."""
         self.folder = folder
-        self.result = self.vye("demo")
+        self.result = self.vye("demo", *options)
 
     def vye(self, *arguments: str) -> Result:
         """Runs a command on the demo's pipeline."""
@@ -87,6 +88,33 @@ def test_the_demo_repairs_what_failed_and_sends_nothing_twice(demo: Demo) -> Non
     assert demo.result.returncode == 0, demo.result.stderr
     assert "26 of the 26 files sent before lie there unchanged, 4 were added" in demo.result.stdout
     assert "Traceback" not in demo.result.stdout + demo.result.stderr
+
+
+def test_in_productions_shape_the_demo_sends_the_same_files(
+    demo: Demo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VYE_COLUMN_KMS_KEY_ID", INSECURE_KEY_ID)
+    monkeypatch.setenv("VYE_IDENTITY_URL", f"sqlite:///{tmp_path / 'identities.db'}")
+    encrypted = Demo(tmp_path / "local")
+    assert encrypted.result.returncode == 0, encrypted.result.stderr
+    assert sent_by(encrypted) == sent_by(demo)
+    assert len(sent_by(demo)) == 30
+
+
+def test_one_can_stop_where_the_days_have_failed(demo: Demo, tmp_path: Path) -> None:
+    stopped = Demo(tmp_path / "local", "--until-repair")
+    assert stopped.result.returncode == 0, stopped.result.stderr
+    rows = json.loads(stopped.vye("status", "--json", "--to", "2025-04-14").stdout)
+    assert {row["partition_date"] for row in rows if row["delivery"] == "failed"} == {
+        "2025-04-03",
+        "2025-04-08",
+    }
+    assert stopped.vye("backfill", "--failed").returncode == 0
+    assert sent_by(stopped) == sent_by(demo)
+
+
+def sent_by(demo: Demo) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in demo.folder.rglob("objects/outbound/*/*")}
 
 
 def test_every_status_but_the_rarest_shows_in_the_calendar(demo: Demo) -> None:

@@ -16,6 +16,8 @@ from vye_pipeline.settings import Settings
 from vye_pipeline.simulation.feed import write_feed
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal
 
+IN_PRODUCTIONS_SHAPE = True
+
 DAY, NEXT = DAYS[:2]
 LATE = end_of_day(FEDERAL_CALENDAR.business_days_after(DAY, 5))
 

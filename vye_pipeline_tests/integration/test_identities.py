@@ -54,6 +54,24 @@ FILE_READER = (
     b'<env:Envelope xmlns:env="http://schemas.xmlsoap.org/soap/envelope/">&a;</env:Envelope>'
 )
 
+NO_ANSWERS: tuple[bytes | int, ...] = (
+    acknowledged("AR", "Environment Database Error"),
+    acknowledged("AE", "Internal System Error"),
+    acknowledged("XX", "Who knows"),
+    found(ICN, SSN).replace(b"urn:hl7-org:v3", b"urn:hl7-org:v2"),
+    found(ICN, SSN).replace(b"vaww.oed.oit.va.gov", b"example.org"),
+    found(ICN, SSN).replace(b'code="OK"', b'code="QE"'),
+    found(ICN, SSN)[:-40],
+    BOMB,
+    FILE_READER,
+    b"<html>sign in</html>",
+    b"",
+    302,
+    401,
+    404,
+    429,
+)
+
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
@@ -108,23 +126,7 @@ def test_what_mpi_says_of_somebody(mpi: StandInMpi, answer: bytes | None, said: 
 
 @pytest.mark.parametrize(
     "answer",
-    [
-        acknowledged("AR", "Environment Database Error"),
-        acknowledged("AE", "Internal System Error"),
-        acknowledged("XX", "Who knows"),
-        found(ICN, SSN).replace(b"urn:hl7-org:v3", b"urn:hl7-org:v2"),
-        found(ICN, SSN).replace(b"vaww.oed.oit.va.gov", b"example.org"),
-        found(ICN, SSN).replace(b'code="OK"', b'code="QE"'),
-        found(ICN, SSN)[:-40],
-        BOMB,
-        FILE_READER,
-        b"<html>sign in</html>",
-        b"",
-        302,
-        401,
-        404,
-        429,
-    ],
+    NO_ANSWERS,
     ids=lambda answer: str(answer)[:40] if isinstance(answer, int) else None,
 )
 def test_what_is_no_answer_is_never_taken_for_unknown(mpi: StandInMpi, answer: bytes | int) -> None:

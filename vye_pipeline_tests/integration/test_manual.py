@@ -24,6 +24,8 @@ from vye_pipeline.settings import Settings
 from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
 
+IN_PRODUCTIONS_SHAPE = True
+
 DAY = DAYS[0]
 KNOWN = end_of_day(DAY)
 
@@ -132,13 +134,13 @@ def test_reachable_are_those_who_have_given_a_way_and_the_newest_is_shown(
 ) -> None:
     pipeline = rehearsal.pipeline
     profiles = worklist(pipeline, DAY, KNOWN)["user_profile_id"].tolist()
-    rehearsal.change("UPDATE vye_direct_deposit_changes SET phone = ' ', phone2 = '', email = NULL")
+    for column, value in {"phone": " ", "phone2": "", "email": None}.items():
+        rehearsal.correct("vye_direct_deposit_changes", column, value)
     assert reachable(pipeline, profiles) == frozenset()
     assert not worklist(pipeline, DAY, KNOWN)["is_reachable"].any()
-    rehearsal.change(
-        "UPDATE vye_direct_deposit_changes SET email = 'first@example.org' WHERE id ="
-        " (SELECT min(id) FROM vye_direct_deposit_changes)"
-    )
+    with pipeline.vye_engine.connect() as connection:
+        first = connection.scalar(text("SELECT min(id) FROM vye_direct_deposit_changes"))
+    rehearsal.correct("vye_direct_deposit_changes", "email", "first@example.org", [first])
     with pipeline.vye_engine.connect() as connection:
         owner = connection.scalar(
             text(

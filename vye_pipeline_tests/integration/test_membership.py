@@ -22,6 +22,8 @@ from vye_pipeline.settings import Settings, load_settings
 from vye_pipeline.vye_database.tables import BdnClone
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
 
+IN_PRODUCTIONS_SHAPE = True
+
 DEPOSITS = kind_named("direct_deposit_changes")
 LATE_RECORD = 999_999
 FRIDAY, MONDAY, TUESDAY = date(2025, 4, 4), date(2025, 4, 7), date(2025, 4, 8)

@@ -21,6 +21,8 @@ from vye_pipeline_tests.integration.daemon import Daemon, open_history
 from vye_pipeline_tests.integration.listeners import SlackListener, StatsdListener
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal
 
+IN_PRODUCTIONS_SHAPE = True
+
 pytestmark = pytest.mark.long
 
 

@@ -33,6 +33,8 @@ from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
 from vye_pipeline.storage.stores import open_object_store
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
 
+IN_PRODUCTIONS_SHAPE = True
+
 FACTS = re.compile(r'<script type="application/json" id="facts">(.*?)</script>', re.DOTALL)
 COLUMNS = list(Affected.__dataclass_fields__)
 NOW = end_of_day(DAYS[-1])

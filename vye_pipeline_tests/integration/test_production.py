@@ -28,7 +28,6 @@ from vye_pipeline_tests.integration.production_shape import (
     GOLDEN_DAY,
     SENT_AT,
     prepare_golden,
-    rows_of,
 )
 from vye_pipeline_tests.integration.rehearsal import Rehearsal, at
 from vye_pipeline_tests.integration.servers import PostgreSQL
@@ -197,78 +196,6 @@ def test_productions_shape_has_no_foreign_keys_and_integer_references(
         assert {types[name] for name in references} <= {"INTEGER"}
         assert not set(types) & set(PERSONAL[table].columns if table in PERSONAL else ())
     assert not inspector.has_table("mpi_identities")
-
-
-@pytest.fixture
-def planted() -> set[bytes]:
-    """Personal values of the golden day that stand out: SSNs, accounts, e-mail, streets."""
-    folder = GOLDEN / "input"
-    ssns = {row["ssn"] for row in rows_of(folder / "mpi_identities.csv")}
-    changes = rows_of(folder / "vye_direct_deposit_changes.csv")
-    addresses = rows_of(folder / "vye_address_changes.csv")
-    values = ssns | {row[name] for row in changes for name in ("acct_no", "email")}
-    values |= {row["address1"] for row in addresses} | {
-        row["icn"] for row in rows_of(folder / "vye_user_profiles.csv")
-    }
-    return {value.encode() for value in values if len(value) > 8}
-
-
-FAULTS = ("ThrottlingException", "AccessDeniedException", "KMSInternalException", "cut")
-
-
-@pytest.fixture(params=FAULTS)
-def failing(
-    request: pytest.FixtureRequest, kms: StandInKms, monkeypatch: pytest.MonkeyPatch
-) -> str:
-    """A KMS that fails after a while in one of the documented ways."""
-    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
-
-    def fail(number: int) -> bool:
-        if number <= 60:
-            return False
-        if request.param == "cut":
-            return True
-        raise Refused(request.param)
-
-    kms.fault = fail
-    return str(request.param)
-
-
-def test_nothing_personal_is_left_behind_by_a_failing_kms(
-    surroundings: Settings,
-    failing: str,
-    planted: set[bytes],
-    waits: list[float],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    code, printed, complained = vye("egress", str(GOLDEN_DAY))
-    assert code == 1
-    assert "KMS" in complained
-    assert "source" in complained
-    assert_nothing_planted(surroundings, printed + complained, planted)
-
-
-def test_nothing_personal_is_left_behind_by_a_day_of_unreadable_rows(
-    surroundings: Settings, planted: set[bytes]
-) -> None:
-    rehearsal = Rehearsal.open(surroundings)
-    for table, column in (("vye_user_infos", "stub_nm"), ("vye_address_changes", "city")):
-        rehearsal.change(f"UPDATE {table} SET {column}_ciphertext = 'AAAA' WHERE id % 20 = 0")
-    code, printed, complained = vye("egress", str(GOLDEN_DAY))
-    assert code == 0, complained
-    assert_nothing_planted(surroundings, printed + complained, planted)
-
-
-def assert_nothing_planted(settings: Settings, told: str, planted: set[bytes]) -> None:
-    """Looks into all that a run has left, but VYE's own database and the files for BDN."""
-    pattern = re.compile(
-        b"|".join(re.escape(value) for value in sorted(planted, key=len, reverse=True))
-    )
-    assert not pattern.search(told.encode())
-    for path in sorted(settings.folder.rglob("*")):
-        top = path.relative_to(settings.folder).parts[0]
-        if path.is_file() and not top.startswith("vye.db") and top != "objects":
-            assert not pattern.search(path.read_bytes()), path
 
 
 def test_a_database_is_made_in_productions_shape_from_the_sample(

@@ -19,6 +19,8 @@ from vye_pipeline_tests.integration.daemon import Daemon, open_history
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
 from vye_pipeline_tests.integration.years import put_days
 
+IN_PRODUCTIONS_SHAPE = True
+
 pytestmark = pytest.mark.long
 
 DAY = DAYS[0]

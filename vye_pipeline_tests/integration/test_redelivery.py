@@ -20,6 +20,8 @@ from vye_pipeline.settings import Settings
 from vye_pipeline.simulation.stand_in_bdn import Faults, answer, answer_partition
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
 
+IN_PRODUCTIONS_SHAPE = True
+
 DAY = DAYS[0]
 KEY, AGAIN = (outbound_key(VERIFICATIONS, DAY, revision) for revision in (1, 2))
 

@@ -20,6 +20,8 @@ from vye_pipeline.settings import Settings
 from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
 
+IN_PRODUCTIONS_SHAPE = True
+
 SETTLED, OPEN = DAYS[:2]
 YEARS_LATER = at(SETTLED, days=2_000)
 KEPT_DAYS = 1_000

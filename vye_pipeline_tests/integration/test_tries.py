@@ -15,6 +15,8 @@ from vye_pipeline.records import VERIFICATIONS
 from vye_pipeline.settings import Settings
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
 
+IN_PRODUCTIONS_SHAPE = True
+
 DAY, KEY = DAYS[0], outbound_key(VERIFICATIONS, DAYS[0])
 FIRST, SECOND, THIRD = (at(DAY, minutes=minutes) for minutes in (1, 30, 90))
 
@@ -94,7 +96,7 @@ def test_other_bytes_that_were_tried_before_are_not_these(
     with monkeypatch.context() as patching:
         patching.setattr(rehearsal.outage, "create", lost)
         assert rehearsal.egress(DAY, VERIFICATIONS, now=FIRST)
-    rehearsal.change("UPDATE vye_user_infos SET stub_nm = 'CHANGED'")
+    rehearsal.correct("vye_user_infos", "stub_nm", "CHANGED")
     assert rehearsal.egress(DAY, VERIFICATIONS, now=SECOND) == []
     assert rehearsal.pipeline.ledger.first_try(DAY, VERIFICATIONS) == SECOND
 

@@ -23,6 +23,8 @@ from vye_pipeline.settings import CHECKOUT, Settings, load_settings
 from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
 
+IN_PRODUCTIONS_SHAPE = True
+
 PAGE = (CHECKOUT / "docs" / "analysts.md").read_text(encoding="utf-8")
 QUESTIONS = re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)
 Rows = list[dict[str, Any]]
