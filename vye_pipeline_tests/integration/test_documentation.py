@@ -18,7 +18,16 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from vye_pipeline.cli import commands
+from vye_pipeline.cli import (
+    commands,
+    looking,
+    recovery,
+    retention,
+    running,
+    sandbox,
+    worklist,
+    writing,
+)
 from vye_pipeline.cli.demo import Time, prepare, run_days
 from vye_pipeline.orchestration import runs
 from vye_pipeline.orchestration.resources import Clock
@@ -96,8 +105,9 @@ def test_the_commands_print_what_the_page_says(
 ) -> None:
     monkeypatch.setenv("VYE_LOCAL_DIR", str(outage))
     monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setattr(commands, "actor", lambda: "operator (uid 1000)")
-    monkeypatch.setattr(commands, "datetime", Frozen)
+    for module in (looking, recovery, retention, running, sandbox, worklist, writing):
+        monkeypatch.setattr(module, "actor", lambda: "operator (uid 1000)", raising=False)
+        monkeypatch.setattr(module, "datetime", Frozen, raising=False)
     monkeypatch.setattr("vye_pipeline.definitions.Clock", lambda: Clock(lambda: NOW))
     text = path.read_text(encoding="utf-8")
     written = BLOCK.sub(lambda block: _run_again(block, outage), text)
