@@ -38,6 +38,7 @@ def status(
     from vye_pipeline.ledger.connection import open_as
     from vye_pipeline.ledger.membership import MembershipMixin
     from vye_pipeline.ledger.record_status import NOW
+    from vye_pipeline.ledger.rows import orphans_in_words
     from vye_pipeline.reporting.calendar import calendar, orphans, with_unclaimed
     from vye_pipeline.reporting.days import days_between, days_shown
 
@@ -64,7 +65,7 @@ def status(
     else:
         show_calendar(rows)
         found = ledger.read(lambda connection: orphans(connection, days))
-        show_lines(orphan.in_words() for orphan in found)
+        show_lines(orphans_in_words(found))
         if is_bounded and days:
             show_older(settings.start_date, days)
     return SUCCESS

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+
+MOST_LISTED = 20
 
 
 @dataclass(frozen=True)
@@ -123,3 +126,11 @@ class Orphan:
             f"{self.object_key} is an orphaned acknowledgement: {self.reason}; "
             "ask BDN which file it answers, and to put it again under that file's name"
         )
+
+
+def orphans_in_words(orphans: Sequence[Orphan]) -> list[str]:
+    """Returns a line an orphan; of many the first ones, and how many more there are."""
+    lines = [orphan.in_words() for orphan in orphans[:MOST_LISTED]]
+    if len(orphans) > MOST_LISTED:
+        lines.append(f"and {len(orphans) - MOST_LISTED:,} more orphaned acknowledgements")
+    return lines

@@ -10,7 +10,7 @@ import dagster as dg
 
 from vye_pipeline.context import Context
 from vye_pipeline.errors import PipelineError
-from vye_pipeline.ledger.rows import Orphan
+from vye_pipeline.ledger.rows import Orphan, orphans_in_words
 from vye_pipeline.orchestration import metadata
 from vye_pipeline.records import KINDS, Kind
 from vye_pipeline.records.statuses import OF_A_LINE, UNSETTLED, Status
@@ -270,7 +270,7 @@ def no_orphans(orphans: Sequence[Orphan]) -> dg.AssetCheckResult:
         check_name=ORPHANS,
         passed=not orphans,
         severity=dg.AssetCheckSeverity.WARN,
-        description="\n".join(orphan.in_words() for orphan in orphans) or None,
+        description="\n".join(orphans_in_words(orphans)) or None,
         metadata={"orphaned_acknowledgements": len(orphans)},
     )
 

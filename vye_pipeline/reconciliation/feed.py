@@ -11,7 +11,9 @@ from vye_pipeline.bdn.file_names import FEED_NAME, inbound_prefix
 from vye_pipeline.bdn.wave_feed import WaveFeed, parse_feed
 from vye_pipeline.context import Context
 from vye_pipeline.egress.deliver import load_upload_file
+from vye_pipeline.errors import source_error
 from vye_pipeline.reconciliation.evidence import evidence
+from vye_pipeline.reconciliation.limits import FEED_BYTES
 from vye_pipeline.records import kind_named
 from vye_pipeline.records.statuses import CONFIRMED, Status
 from vye_pipeline.storage.object_store import ObjectMissing
@@ -48,10 +50,11 @@ def take_feed(context: Context, feed_date: date, now: datetime) -> FeedOutcome |
         What became of it, None where there is none yet: a normal state.
 
     Raises:
-        PipelineError: it is incomplete (nothing of it is recorded), or a store or the ledger
-            failed.
+        PipelineError: it is incomplete or too large (nothing of it is recorded), or a store or the
+            ledger failed.
     """
     key = inbound_prefix(feed_date) + FEED_NAME
+    _refuse_too_large(context, key)
     try:
         content = context.objects.get(key)
     except ObjectMissing:
@@ -70,6 +73,16 @@ def take_feed(context: Context, feed_date: date, now: datetime) -> FeedOutcome |
     context.ledger.record_evidence(said, feed_date, now)
     confirmed = int((said["evidence"] == CONFIRMED).sum())
     return FeedOutcome(len(feed.lines), feed.unreadable, confirmed, len(said) - confirmed)
+
+
+def _refuse_too_large(context: Context, key: str) -> None:
+    size = max((one.size for one in context.objects.list(key) if one.key == key), default=0)
+    if size > FEED_BYTES:
+        raise source_error(
+            f"{key} has {size:,} bytes, a feed at most {FEED_BYTES:,}: it isn't read",
+            is_transient=False,
+            next_step="ask BDN what it put there",
+        )
 
 
 def _evidence(context: Context, feed_date: date, feed: WaveFeed) -> pd.DataFrame:

@@ -22,6 +22,7 @@ from vye_pipeline.bdn.file_names import (
 )
 from vye_pipeline.context import Context
 from vye_pipeline.ledger.rows import Orphan
+from vye_pipeline.reconciliation.limits import ORPHAN_BYTES
 from vye_pipeline.reconciliation.timeliness import Ignored
 from vye_pipeline.records import KINDS
 from vye_pipeline.storage.object_store import StoredObject
@@ -54,7 +55,7 @@ def find_orphans(context: Context, partition_date: date, now: datetime) -> list[
         lying += [(stored, NO_DAY) for stored in _of_no_day(context, partition_date)]
     found: dict[str, Orphan] = {}
     for stored, reason in lying:
-        orphan = _kept(context, partition_date, stored.key, reason, now)
+        orphan = _kept(context, partition_date, stored, reason, now)
         found[_distinct(orphan.object_key, found)] = orphan
     orphans = [replace(orphan, object_key=key) for key, orphan in found.items()]
     context.ledger.record_orphans(partition_date, orphans)
@@ -118,8 +119,14 @@ def _is_feed(day: date, key: str) -> bool:
     return key == inbound_prefix(day) + FEED_NAME
 
 
-def _kept(context: Context, partition_date: date, key: str, reason: str, now: datetime) -> Orphan:
-    kept = context.snapshots.keep(
-        f"{partition_date}/orphaned_acknowledgement", context.objects.get(key)
-    )
-    return Orphan(partition_date, shown(key), kept.fingerprint, kept.name, reason, now)
+def _kept(
+    context: Context, partition_date: date, stored: StoredObject, reason: str, now: datetime
+) -> Orphan:
+    """Keeps the bytes, unless they are too many: then that they were."""
+    if stored.size > ORPHAN_BYTES:
+        size = f"{stored.size:,} bytes, which were not read"
+        reason, content = f"{reason}; it has {size}", size.encode()
+    else:
+        content = context.objects.get(stored.key)
+    kept = context.snapshots.keep(f"{partition_date}/orphaned_acknowledgement", content)
+    return Orphan(partition_date, shown(stored.key), kept.fingerprint, kept.name, reason, now)

@@ -23,6 +23,7 @@ from vye_pipeline.ledger.models import LINE, QUARANTINED, REPLACED, SUPERSEDED
 from vye_pipeline.ledger.open_work import hours_behind
 from vye_pipeline.reconciliation.diff import compare
 from vye_pipeline.reconciliation.late import matched_by_number
+from vye_pipeline.reconciliation.limits import acknowledgement_bytes
 from vye_pipeline.reconciliation.remembered import remember_answer
 from vye_pipeline.reconciliation.timeliness import judge
 from vye_pipeline.records import Kind
@@ -51,9 +52,14 @@ def receive(context: Context, partition_date: date, kind: Kind, now: datetime) -
     """
     received = Received([], [])
     newest_revision = context.ledger.revision(partition_date, kind)
+    most = _most_bytes(context, partition_date, kind)
     for stored in context.objects.list(inbound_prefix(partition_date)):
         place = acknowledgement_place(kind, partition_date, stored.key)
         if place is None or place.revision > newest_revision:
+            continue
+        if stored.size > most:
+            fault = f"it has {stored.size:,} bytes, its file allows {most:,}: it isn't read"
+            received.malformed.append(MalformedAcknowledgement(stored.key, 1, fault))
             continue
         content = context.objects.get(stored.key)
         kept = context.snapshots.keep(f"{partition_date}/{kind.name}/acknowledgement", content)
@@ -88,6 +94,11 @@ def receive(context: Context, partition_date: date, kind: Kind, now: datetime) -
         )
         remember_answer(context, partition_date, kind, place, kept.fingerprint)
     return received
+
+
+def _most_bytes(context: Context, partition_date: date, kind: Kind) -> int:
+    file = context.ledger.file(partition_date, kind)
+    return acknowledgement_bytes(file.line_count or 0 if file else 0)
 
 
 def load_acknowledgements(

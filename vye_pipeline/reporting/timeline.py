@@ -16,6 +16,7 @@ from vye_pipeline.ledger.models import (
     FILES,
     REDELIVERIES,
 )
+from vye_pipeline.ledger.rows import orphans_in_words
 from vye_pipeline.reconciliation.orphans import IGNORED
 from vye_pipeline.reconciliation.timeliness import Ignored
 from vye_pipeline.records.statuses import MANUAL, Status
@@ -60,7 +61,7 @@ def timeline(
     return [
         *(event.in_words() for event in happened),
         *(as_it_stands(day, due_at) for day in days),
-        *(orphan.in_words() for orphan in orphans(connection, [partition_date])),
+        *orphans_in_words(orphans(connection, [partition_date])),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -10,11 +11,15 @@ import pytest
 from sqlalchemy import func, select
 
 from vye_pipeline.alerting.alarms import alarms
-from vye_pipeline.bdn.file_names import acknowledgement_key, file_name, shown
+from vye_pipeline.bdn.file_names import FEED_NAME, acknowledgement_key, file_name, shown
 from vye_pipeline.business_days import FEDERAL_CALENDAR
 from vye_pipeline.cli import commands
 from vye_pipeline.egress.redeliver import redeliver
+from vye_pipeline.errors import PipelineError
 from vye_pipeline.ledger.models import ACKNOWLEDGEMENTS, RECONCILIATIONS
+from vye_pipeline.ledger.rows import MOST_LISTED
+from vye_pipeline.reconciliation.feed import take_feed
+from vye_pipeline.reconciliation.limits import acknowledgement_bytes
 from vye_pipeline.reconciliation.orphans import (
     IN_THE_FUTURE,
     NEARLY,
@@ -366,3 +371,49 @@ def test_refusals_and_rejects_only_answers_are_of_the_whole_file(rehearsal: Rehe
     reject = f"D{1:09}RR001{lines_of(rehearsal)[0]}\n"
     rehearsal.outage.put(KEY, f"{head}{reject}T{count - 1:09}{1:09}\n".encode())
     assert statuses(rehearsal, LATE) == {"acknowledged": count - 1, "rejected": 1}
+
+
+def grown(rehearsal: Rehearsal, key: str, size: int) -> None:
+    """Puts an object of so many bytes, of which the disk holds none."""
+    put_as_anybody(rehearsal, key, b"H")
+    path = Path(rehearsal.pipeline.settings.objects_url.removeprefix("file://")) / key
+    os.truncate(path, size)
+
+
+def test_what_is_too_large_is_not_read(embedded: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    rehearsal = Rehearsal.prepare(embedded)
+    rehearsal.dawn()
+    assert rehearsal.egress(DAY) == []
+    feed, stray = f"inbound/{DAY}/{FEED_NAME}", f"inbound/{DAY}/stray"
+    for key in (KEY, feed, stray):
+        grown(rehearsal, key, 5 * 2**30)
+
+    def read(key: str) -> bytes:
+        raise AssertionError(f"{key} is read")
+
+    monkeypatch.setattr(rehearsal.outage, "get", read)
+    received = receive(rehearsal.pipeline, DAY, VERIFICATIONS, SOON)
+    assert ["5,368,709,120 bytes" in error.fault for error in received.malformed] == [True]
+    with pytest.raises(PipelineError, match=r"5,368,709,120 bytes.*isn't read"):
+        take_feed(rehearsal.pipeline, DAY, SOON)
+    (orphan,) = find_orphans(rehearsal.pipeline, DAY, SOON)
+    assert "5,368,709,120 bytes, which were not read" in orphan.in_words()
+
+
+def test_the_largest_honest_answer_is_read(rehearsal: Rehearsal) -> None:
+    lines = [line.ljust(400) for line in lines_of(rehearsal)]
+    assert len(answer(lines, len(lines))) < acknowledgement_bytes(len(lines))
+
+
+def test_a_flood_of_strays_is_summed_up(
+    embedded: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rehearsal = Rehearsal.prepare(embedded)
+    for number in range(60):
+        put_as_anybody(rehearsal, f"inbound/{DAY}/junk{number}", b"H")
+    assert len(find_orphans(rehearsal.pipeline, DAY, SOON)) == 60
+    monkeypatch.setenv("VYE_LOCAL_DIR", str(embedded.folder))
+    assert commands.run(["status", "--from", str(DAY), "--to", str(DAY)]) == commands.SUCCESS
+    printed = " ".join(capsys.readouterr().out.split())
+    assert printed.count("is an orphaned acknowledgement") == MOST_LISTED
+    assert "and 40 more orphaned acknowledgements" in printed
