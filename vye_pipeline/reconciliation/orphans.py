@@ -25,7 +25,7 @@ from vye_pipeline.ledger.rows import Orphan
 from vye_pipeline.reconciliation.limits import ORPHAN_BYTES
 from vye_pipeline.reconciliation.timeliness import Ignored
 from vye_pipeline.records import KINDS
-from vye_pipeline.storage.object_store import StoredObject
+from vye_pipeline.storage.object_store import StoredObject, is_readable
 
 NO_FILE = "its name is that of no file of this day"
 NEARLY = "its name is nearly that of an acknowledgement, but not quite"
@@ -119,14 +119,22 @@ def _is_feed(day: date, key: str) -> bool:
     return key == inbound_prefix(day) + FEED_NAME
 
 
+def _why_unread(stored: StoredObject) -> str | None:
+    if not is_readable(stored.key):
+        return "its key leads out of its folder, so it was not read"
+    if stored.size > ORPHAN_BYTES:
+        return f"it has {stored.size:,} bytes, which were not read"
+    return None
+
+
 def _kept(
     context: Context, partition_date: date, stored: StoredObject, reason: str, now: datetime
 ) -> Orphan:
-    """Keeps the bytes, unless they are too many: then that they were."""
-    if stored.size > ORPHAN_BYTES:
-        size = f"{stored.size:,} bytes, which were not read"
-        reason, content = f"{reason}; it has {size}", size.encode()
-    else:
+    """Keeps the bytes, or why they were not read."""
+    unread = _why_unread(stored)
+    if unread is None:
         content = context.objects.get(stored.key)
+    else:
+        reason, content = f"{reason}; {unread}", unread.encode()
     kept = context.snapshots.keep(f"{partition_date}/orphaned_acknowledgement", content)
     return Orphan(partition_date, shown(stored.key), kept.fingerprint, kept.name, reason, now)

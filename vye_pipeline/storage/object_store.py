@@ -280,9 +280,12 @@ def readable(key: str) -> str:
     Raises:
         PipelineError: defect: it leads out of the store.
     """
-    if not key or "\0" in key or key.startswith("/") or ".." in key.split("/"):
-        return checked(key)
-    return key
+    return key if is_readable(key) else checked(key)
+
+
+def is_readable(key: str) -> bool:
+    """Says whether a key, which may be somebody else's, leads nowhere but into the store."""
+    return bool(key) and "\0" not in key and not key.startswith("/") and ".." not in key.split("/")
 
 
 def is_folder_marker(stored: StoredObject) -> bool:

@@ -417,3 +417,14 @@ def test_a_flood_of_strays_is_summed_up(
     printed = " ".join(capsys.readouterr().out.split())
     assert printed.count("is an orphaned acknowledgement") == MOST_LISTED
     assert "and 40 more orphaned acknowledgements" in printed
+
+
+def test_a_key_that_leads_elsewhere_stops_nothing(s3_bucket: str, embedded: Settings) -> None:
+    url = f"s3://{s3_bucket}/exchange"
+    rehearsal = Rehearsal.prepare(embedded.model_copy(update={"object_store_url": url}))
+    rehearsal.dawn()
+    assert rehearsal.egress(DAY) == []
+    put_as_anybody(rehearsal, f"inbound/{DAY}/../../secret", b"H")
+    (orphan,) = find_orphans(rehearsal.pipeline, DAY, SOON)
+    assert "leads out of its folder" in orphan.reason
+    assert rehearsal.pipeline.snapshots.get(orphan.snapshot_name) != b"H"
