@@ -104,9 +104,22 @@ class BusinessCalendar:
         """Returns the cut-off before a partition's own: where the time it covers begins."""
         return cut_off(self.business_days_after(partition_date, -1))
 
-    def deadline(self, partition_date: date) -> datetime:
-        """Returns when BDN's answer is overdue: three business days after the cut-off."""
-        return cut_off(self.business_days_after(partition_date, DEADLINE_BUSINESS_DAYS))
+    def deadline(self, partition_date: date, delivered_at: datetime | None = None) -> datetime:
+        """Returns until when BDN has time to answer.
+
+        It is three business days after the cut-off or the delivery, whichever is later
+        (bdn-interface.md, part 3).
+
+        Args:
+            partition_date: of the file.
+            delivered_at: when it was delivered, with zone; None if it isn't yet.
+        """
+        due_at = cut_off(self.business_days_after(partition_date, DEADLINE_BUSINESS_DAYS))
+        if delivered_at is None:
+            return due_at
+        local = delivered_at.astimezone(NEW_YORK)
+        last = self.business_days_after(local.date(), DEADLINE_BUSINESS_DAYS)
+        return max(due_at, datetime.combine(last, local.time(), NEW_YORK))
 
     def latest_business_day(self, now: datetime) -> date:
         """Returns the newest partition whose cut-off has passed at an instant (any zone)."""

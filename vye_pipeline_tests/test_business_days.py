@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from vye_pipeline.business_days import (
     FEDERAL_CALENDAR,
+    NEW_YORK,
     BusinessCalendar,
     cut_off,
     federal_holidays,
@@ -116,6 +117,17 @@ def test_a_partition_covers_what_came_since_the_previous_cut_off() -> None:
 
 def test_the_deadline_skips_weekends_and_holidays() -> None:
     assert FEDERAL_CALENDAR.deadline(date(2025, 5, 22)) == cut_off(date(2025, 5, 28))
+
+
+def test_the_deadline_counts_from_a_late_delivery() -> None:
+    day = date(2025, 5, 22)
+    in_time, late = cut_off(day) + timedelta(minutes=5), datetime(2025, 6, 4, 15, tzinfo=NEW_YORK)
+    assert FEDERAL_CALENDAR.deadline(day, in_time) == cut_off(date(2025, 5, 28)) + timedelta(
+        minutes=5
+    )
+    assert FEDERAL_CALENDAR.deadline(day, late.astimezone(UTC)) == late + timedelta(days=5)
+    on_a_sunday = datetime(2025, 6, 8, 15, tzinfo=NEW_YORK)
+    assert FEDERAL_CALENDAR.deadline(day, on_a_sunday) == datetime(2025, 6, 11, 15, tzinfo=NEW_YORK)
 
 
 @given(DAYS, st.integers(1, 30))

@@ -141,14 +141,16 @@ def reconcile(
     """
     claims = context.ledger.claims(partition_date, kind)
     claims = claims[claims["disposition"] != REPLACED]
-    is_delivered = context.ledger.receipt(partition_date, kind) is not None
+    receipt = context.ledger.receipt(partition_date, kind)
+    is_delivered = receipt is not None
     unsent = _unsent(context, partition_date, kind, claims, is_delivered=is_delivered)
     parts = [unsent]
     if is_delivered and context.ledger.expired_at(partition_date, kind):
         parts = [matched_by_number(context.ledger.standing(partition_date, kind), acknowledgements)]
-    elif is_delivered:
+    elif receipt is not None:
         sent = load_upload_file(context, partition_date, kind)
-        is_late = now > context.settings.calendar.deadline(partition_date)
+        calendar = context.settings.calendar
+        is_late = now > calendar.deadline(partition_date, receipt.delivered_at)
         is_overdue = is_late and not _is_clock_wrong(context, partition_date)
         difference = compare(kind, sent, acknowledgements, is_overdue=is_overdue)
         lines = claims.loc[

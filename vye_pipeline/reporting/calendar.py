@@ -62,6 +62,7 @@ class Day:
     lines: int
     counts: dict[str, int] = field(default_factory=dict)
     unclaimed: int = 0
+    delivered_at: datetime | None = None
 
     @property
     def export_ready(self) -> int:
@@ -162,10 +163,10 @@ def _day(
     closed: _Closed,
     counts: dict[tuple[date, str, str], int],
     causes: dict[tuple[date, str], str],
-    files: dict[tuple[date, str], tuple[str, str | None]],
+    files: dict[tuple[date, str], tuple[str, str | None, datetime | None]],
 ) -> Day:
     key = (day, kind)
-    object_key, fingerprint = files.get(key, (None, None))
+    object_key, fingerprint, delivered_at = files.get(key, (None, None, None))
     by_status = {str(status): counts.get((day, kind, str(status)), 0) for status in Status}
     unsent = (Status.QUARANTINED, Status.SUPERSEDED, Status.UNEXPECTED)
     delivery = DELIVERED if fingerprint else FAILED if key in files or key in causes else MISSING
@@ -181,6 +182,7 @@ def _day(
         replaced=counts.get((day, kind, REPLACED), 0),
         lines=sum(by_status.values()) - sum(by_status[status] for status in unsent),
         counts=by_status,
+        delivered_at=delivered_at,
     )
 
 
@@ -228,17 +230,16 @@ def _last_causes(
 
 def _files(
     connection: Connection, days: Sequence[date], known_at: datetime
-) -> dict[tuple[date, str], tuple[str, str | None]]:
-    """Returns object key and delivered fingerprint of each file, null if undelivered."""
+) -> dict[tuple[date, str], tuple[str, str | None, datetime | None]]:
+    """Returns object key, and fingerprint and time of the delivery, null if undelivered."""
     delivered = and_(same_partition(DELIVERIES, FILES), DELIVERIES.c.delivered_at <= known_at)
+    sent = (DELIVERIES.c.fingerprint, DELIVERIES.c.delivered_at)
     query = (
-        select(FILES.c.partition_date, FILES.c.kind, FILES.c.object_key, DELIVERIES.c.fingerprint)
+        select(FILES.c.partition_date, FILES.c.kind, FILES.c.object_key, *sent)
         .outerjoin(DELIVERIES, delivered)
         .where(on_days(FILES.c.partition_date, days), FILES.c.first_claimed_at <= known_at)
     )
-    return {
-        (day, kind): (key, fingerprint) for day, kind, key, fingerprint in connection.execute(query)
-    }
+    return {(day, kind): (key, *sent) for day, kind, key, *sent in connection.execute(query)}
 
 
 def rejections(connection: Connection, kind: str, before: date, day_count: int) -> list[Rejections]:

@@ -56,11 +56,10 @@ def timeline(
 ) -> list[str]:
     """Returns what happened to a day, step by step, then how each kind stands and what is open."""
     days = calendar(connection, [partition_date])
-    due_at = business_calendar.deadline(partition_date)
     happened = events(connection, partition_date, partition_date)
     return [
         *(event.in_words() for event in happened),
-        *(as_it_stands(day, due_at) for day in days),
+        *(as_it_stands(day, business_calendar) for day in days),
         *orphans_in_words(orphans(connection, [partition_date])),
     ]
 
@@ -177,7 +176,7 @@ def _expired(connection: Connection, first: date, last: date) -> list[Event]:
     return [Event(day, at, kind, words) for day, at, kind in connection.execute(query)]
 
 
-def as_it_stands(day: Day, due_at: datetime) -> str:
+def as_it_stands(day: Day, business_calendar: BusinessCalendar) -> str:
     """Says how a kind stands and what there is to do."""
     if day.delivery == MISSING:
         return f"{day.kind}: never ran; vye egress {day.partition_date} --kind {day.kind}"
@@ -188,6 +187,7 @@ def as_it_stands(day: Day, due_at: datetime) -> str:
         return f"{day.kind}: not delivered, {waiting} records wait; vye backfill --failed"
     counts = ", ".join(f"{count} {status}" for status, count in day.counts.items() if count)
     manual = sum(day.counts[status] for status in MANUAL)
+    due_at = business_calendar.deadline(day.partition_date, day.delivered_at)
     due = f"; BDN has until {due_at:%Y-%m-%d %H:%M %Z}"
     return (
         f"{day.kind}: {DELIVERED}, {counts or 'no records'}"

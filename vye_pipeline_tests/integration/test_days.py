@@ -281,6 +281,22 @@ def test_the_database_itself_refuses_a_record_in_two_partitions(rehearsal: Rehea
         )
 
 
+def test_lines_delivered_late_are_not_missing_before_bdn_had_its_three_days(
+    rehearsal: Rehearsal,
+) -> None:
+    rehearsal.dawn()
+    rehearsal.refuse(DAYS[0])
+    rehearsal.egress(DAYS[0])
+    rehearsal.refuse_nothing()
+    rehearsal.egress(DAYS[0], now=at(DAYS[0], days=10))
+
+    def statuses(now: datetime) -> set[str]:
+        return set(rehearsal.reconcile(DAYS[0], VERIFICATIONS, now)["status"]) - {"quarantined"}
+
+    assert statuses(at(DAYS[0], days=11)) == {"pending"}
+    assert statuses(at(DAYS[0], days=16)) == {"missing"}
+
+
 def test_bdns_answers_become_statuses_and_a_late_one_replaces_missing(rehearsal: Rehearsal) -> None:
     rehearsal.dawn()
     rehearsal.egress(DAYS[0])

@@ -127,8 +127,10 @@ def look_at_answers(sequence: Sequence) -> None:
     """Early answers prove nothing; those that come after the delivery settle every line."""
     rehearsal = sequence.rehearsal
     for day in sequence.dawned_days:
-        is_overdue = FEDERAL_CALENDAR.deadline(day) <= LATER
         for kind in KINDS:
+            receipt = rehearsal.pipeline.ledger.receipt(day, kind)
+            due_at = FEDERAL_CALENDAR.deadline(day, receipt.delivered_at if receipt else None)
+            is_overdue = due_at < LATER + timedelta(hours=1)
             found = statuses(rehearsal, day, kind, 1)
             assert found <= {"missing" if is_overdue else "pending"}
         if any(not is_closed(rehearsal, day, kind) for kind in KINDS):

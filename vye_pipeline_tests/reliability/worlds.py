@@ -135,6 +135,7 @@ class PostgreSQLWorlds(Worlds):
     def copy(self, folder: Path) -> Iterator[Settings]:
         """See Worlds."""
         shutil.copytree(self.original.folder, folder)
+        others = len(self._copies)  # of a copy within which this one is made
         source = self._copy_of(self.original.vye_database_url)
         ledger = self._copy_of(self.original.ledger_database_url)
         yield self.original.model_copy(
@@ -145,7 +146,7 @@ class PostgreSQLWorlds(Worlds):
                 "ledger_url": ledger,
             }
         )
-        while self._copies:
+        while len(self._copies) > others:
             self.server.drop(self._copies.pop())
         shutil.rmtree(folder)
 

@@ -4,6 +4,7 @@ As on the way out, what carries records is loaded by the step that runs.
 """
 
 from contextlib import suppress
+from datetime import date, datetime
 
 import dagster as dg
 
@@ -151,12 +152,17 @@ def reconciliation_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.
                 ),
                 checks.accepted(rows),
                 checks.held_back(rows),
-                checks.settled(pipeline.settings.calendar.deadline(day), rows, now),
+                checks.settled(_due_at(pipeline, day, kind), rows, now),
                 usual,
             ],
         )
 
     return reconciliation
+
+
+def _due_at(pipeline: Context, day: date, kind: Kind) -> datetime:
+    receipt = pipeline.ledger.receipt(day, kind)
+    return pipeline.settings.calendar.deadline(day, receipt.delivered_at if receipt else None)
 
 
 def manual_reconciliation_asset(

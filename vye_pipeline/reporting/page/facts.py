@@ -95,7 +95,7 @@ def _days(
         {
             **day.as_json(),
             "minutes_after_cut_off": _minutes_late(day, delivered),
-            "standing": as_it_stands(day, business_calendar.deadline(day.partition_date))
+            "standing": as_it_stands(day, business_calendar)
             if day.delivery not in {MISSING, CLOSED}
             else None,
         }
