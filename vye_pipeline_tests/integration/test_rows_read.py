@@ -69,7 +69,7 @@ def test_a_day_behind_a_delivered_one_reads_its_own_records(pipeline: Context) -
 
 def test_a_worklist_of_a_whole_day_reads_its_own_records(pipeline: Context) -> None:
     run(pipeline, OLDER)
-    late = FEDERAL_CALENDAR.deadline(OLDER) + timedelta(minutes=1)
+    late = FEDERAL_CALENDAR.deadline(OLDER) + timedelta(days=1)  # it ran some minutes later
     for kind in KINDS:
         reconcile(pipeline, OLDER, kind, [], late)
     before = rows_read(pipeline)
