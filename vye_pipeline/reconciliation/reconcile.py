@@ -142,16 +142,13 @@ def reconcile(
     claims = context.ledger.claims(partition_date, kind)
     claims = claims[claims["disposition"] != REPLACED]
     receipt = context.ledger.receipt(partition_date, kind)
-    is_delivered = receipt is not None
-    unsent = _unsent(context, partition_date, kind, claims, is_delivered=is_delivered)
-    parts = [unsent]
-    if is_delivered and context.ledger.expired_at(partition_date, kind):
+    parts = [_unsent(context, partition_date, kind, claims, is_delivered=receipt is not None)]
+    if receipt is not None and context.ledger.expired_at(partition_date, kind):
         parts = [matched_by_number(context.ledger.standing(partition_date, kind), acknowledgements)]
     elif receipt is not None:
         sent = load_upload_file(context, partition_date, kind)
-        calendar = context.settings.calendar
-        is_late = now > calendar.deadline(partition_date, receipt.delivered_at)
-        is_overdue = is_late and not _is_clock_wrong(context, partition_date)
+        due_at = context.settings.calendar.deadline(partition_date, receipt.delivered_at)
+        is_overdue = now > due_at and not _is_clock_wrong(context, partition_date)
         difference = compare(kind, sent, acknowledgements, is_overdue=is_overdue)
         lines = claims.loc[
             claims["disposition"] == LINE,

@@ -71,7 +71,7 @@ def facts(
         "previous_at": _iso(previous),
         "kinds": KIND_NAMES,
         "statuses": [str(status) for status in Status],
-        "days": _days(connection, business_calendar, calendar_rows, first, last),
+        "days": _days(business_calendar, calendar_rows),
         "events": _events(connection, first, last),
         "items": items,
         "profiles": _profiles(connection, items),
@@ -83,18 +83,11 @@ def facts(
     }
 
 
-def _days(
-    connection: Connection,
-    business_calendar: BusinessCalendar,
-    rows: Sequence[Day],
-    first: date,
-    last: date,
-) -> list[dict[str, Any]]:
-    delivered = _delivered_at(connection, first, last)
+def _days(business_calendar: BusinessCalendar, rows: Sequence[Day]) -> list[dict[str, Any]]:
     return [
         {
             **day.as_json(),
-            "minutes_after_cut_off": _minutes_late(day, delivered),
+            "minutes_after_cut_off": _minutes_late(day),
             "standing": as_it_stands(day, business_calendar)
             if day.delivery not in {MISSING, CLOSED}
             else None,
@@ -103,17 +96,10 @@ def _days(
     ]
 
 
-def _minutes_late(day: Day, delivered: dict[tuple[date, str], datetime]) -> int | None:
-    at = delivered.get((day.partition_date, day.kind))
-    return None if at is None else round((at - cut_off(day.partition_date)).total_seconds() / 60)
-
-
-def _delivered_at(
-    connection: Connection, first: date, last: date
-) -> dict[tuple[date, str], datetime]:
-    columns = (DELIVERIES.c.partition_date, DELIVERIES.c.kind, DELIVERIES.c.delivered_at)
-    query = select(*columns).where(DELIVERIES.c.partition_date.between(first, last))
-    return {(day, kind): at for day, kind, at in connection.execute(query)}
+def _minutes_late(day: Day) -> int | None:
+    if day.delivered_at is None:
+        return None
+    return round((day.delivered_at - cut_off(day.partition_date)).total_seconds() / 60)
 
 
 def _events(connection: Connection, first: date, last: date) -> dict[str, list[list[Any]]]:
