@@ -229,13 +229,11 @@ def _is_transient(error: Exception, code: str, status: int) -> bool:
         return False
     if isinstance(error, exceptions.SSLError):
         return "certificate" not in str(error).lower()
-    if isinstance(error, OSError):
-        return not any(_unreadable_files(error)) and isinstance(
-            error, ConnectionError | TimeoutError
-        )
     return isinstance(
         error,
         NoListing
+        | ConnectionError
+        | TimeoutError
         | ResponseParserError
         | HTTPError
         | exceptions.ConnectionError
@@ -267,10 +265,7 @@ def _unreadable_files(error: Exception) -> list[str]:
     """Returns the file that could not be read, with the variable that names it, if any does."""
     from botocore.exceptions import SSLError
 
-    is_of_files = isinstance(error, OSError) and not isinstance(
-        error, ConnectionError | TimeoutError
-    )
-    if not is_of_files and not isinstance(error, SSLError):
+    if not isinstance(error, SSLError) and not _is_of_files(error):
         return []
     if isinstance(error, OSError) and error.filename is not None:
         named = [name for name in _set(FILE_VARIABLES) if os.environ[name] == error.filename]
@@ -280,6 +275,14 @@ def _unreadable_files(error: Exception) -> list[str]:
         for name in _set(ALWAYS_READ)
         if not os.access(os.environ[name], os.R_OK)
     ]
+
+
+def _is_of_files(error: Exception) -> bool:
+    """Says whether an error is of this machine's files: time-outs of botocore are OSErrors, too."""
+    from botocore.exceptions import BotoCoreError
+
+    of_the_network = ConnectionError | TimeoutError | BotoCoreError
+    return isinstance(error, OSError) and not isinstance(error, of_the_network)
 
 
 def _set(names: tuple[str, ...]) -> list[str]:

@@ -21,7 +21,15 @@ import boto3
 import botocore
 import pytest
 import urllib3
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    ProxyConnectionError,
+    ReadTimeoutError,
+)
 
 from vye_pipeline import retries
 from vye_pipeline.errors import Cause, PipelineError, UsageError
@@ -143,6 +151,28 @@ def test_every_class_of_exception_is_a_classified_line(
         assert "\n" not in str(caught.value)
         assert caught.value.next_step
         assert "s3://bucket/" in caught.value.what
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        ConnectTimeoutError,
+        ReadTimeoutError,
+        ConnectionClosedError,
+        EndpointConnectionError,
+        ProxyConnectionError,
+        ConnectionResetError,
+        TimeoutError,
+    ],
+)
+def test_what_the_network_does_passes_and_is_tried_again(
+    kind: type[Exception], monkeypatch: pytest.MonkeyPatch, waits: list[float]
+) -> None:
+    monkeypatch.setattr(S3Store, "_client", Failing(made(kind)))
+    with pytest.raises(PipelineError) as caught:
+        S3Store("bucket").put_once(KEY, CONTENT)
+    assert caught.value.is_transient
+    assert waits
 
 
 def test_the_classes_are_many() -> None:
@@ -362,7 +392,7 @@ def test_a_server_that_never_answers_holds_a_put_for_a_minute_at_most(
 
     def silence(*_: object, **__: object) -> None:
         spent.append(s3_store.CONNECT_TIMEOUT_SECONDS + s3_store.READ_TIMEOUT_SECONDS)
-        raise TimeoutError
+        raise ReadTimeoutError(endpoint_url="https://s3.example.invalid")
 
     begun = time.monotonic()
     monkeypatch.setattr(retries, "monotonic", lambda: begun + sum(spent) + sum(waits))

@@ -74,10 +74,10 @@ def by_the_schedule(session: Session) -> None:
     """What the next morning's schedule asks for."""
     tomorrow = FEDERAL_CALENDAR.business_days_after(DAYS[2], 1)
     morning = datetime.combine(tomorrow, datetime.min.time(), NEW_YORK) + timedelta(hours=5.25)
-    context = dg.build_schedule_context(scheduled_execution_time=morning)
-    requests = retry_schedule(business_day_partitions(session.pipeline.settings), session.pipeline)(
-        context
-    )
+    schedule = retry_schedule(business_day_partitions(session.pipeline.settings), session.pipeline)
+    with open_instance(session.pipeline.settings) as instance:
+        context = dg.build_schedule_context(instance, scheduled_execution_time=morning)
+        requests = schedule(context)
     assert isinstance(requests, list)
     for request in requests:
         day = date.fromisoformat(request.partition_key)
