@@ -51,8 +51,7 @@ def started(command: list[str], ready: str, folder: Path) -> Iterator[None]:
         assert process.stdout
         assert any(ready in line for line in process.stdout), f"{program} ended"
         yield
-        process.terminate()
-        process.stdout.close()
+        process.kill()  # it may take its time to end in order, and has nothing to lose
 
 
 def write_certificate(folder: Path) -> None:
