@@ -79,6 +79,9 @@ class Settings(BaseSettings):
     retry_business_days: int = Field(
         10, ge=0, description="how far back failed partitions are tried again each morning"
     )
+    hold_alert_days: int = Field(
+        7, ge=1, description="after how many days a profile that is still held back is an alert"
+    )
     report_url: SecretStr | None = Field(
         None, description="where the analysts' page is put: a folder or s3://bucket/prefix"
     )

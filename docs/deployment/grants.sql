@@ -53,15 +53,15 @@ GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO vye_pipeline_ledger, vye_pipeli
 -- VYE_LEDGER_URL of the three services. What people and failures have left takes inserts only.
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO vye_pipeline_ledger;
 REVOKE UPDATE, DELETE
-  ON actions, contact_lookups, decisions, deliveries, failures, redeliveries, resolutions
+  ON actions, contact_lookups, decisions, deliveries, failures, holds, redeliveries, resolutions
   FROM vye_pipeline_ledger;
 REVOKE INSERT, UPDATE, DELETE ON alembic_version, reason_codes FROM vye_pipeline_ledger;
 GRANT UPDATE (redelivered_at) ON redeliveries TO vye_pipeline_ledger;
 
 -- VYE_LEDGER_URL of an operator at a terminal: reads all of it (ids, no personal data), resolves,
--- looks contacts up. Whoever starts an egress at a terminal needs vye_pipeline_ledger, too.
+-- looks contacts up, holds back. Whoever starts an egress at a terminal needs vye_pipeline_ledger, too.
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO vye_pipeline_operator;
-GRANT INSERT ON actions, contact_lookups, resolutions TO vye_pipeline_operator;
+GRANT INSERT ON actions, contact_lookups, holds, resolutions TO vye_pipeline_operator;
 
 -- Analysts read their views and extend the reason codes.
 GRANT SELECT ON reconciliation_by_day, manual_reconciliation_open, manual_reconciliation_history,

@@ -29,6 +29,7 @@ from vye_pipeline.context import Context
 from vye_pipeline.egress.processing import why_not_closed
 from vye_pipeline.egress.unclaimed import find_unclaimed
 from vye_pipeline.errors import Cause, PipelineError, failure_sentence
+from vye_pipeline.ledger.holds import Hold, holds
 from vye_pipeline.ledger.open_work import (
     FailedFile,
     OpenItems,
@@ -114,7 +115,7 @@ def alarms(context: Context, now: datetime, unseen: BaseException | None = None)
     Raises:
         PipelineError: the ledger can't be read: `unreadable` says so.
     """
-    failed, items, answers = context.ledger.read(
+    failed, items, answers, held = context.ledger.read(
         lambda connection: (
             [
                 _failed(connection, context.settings, day, files, now)
@@ -125,6 +126,7 @@ def alarms(context: Context, now: datetime, unseen: BaseException | None = None)
                 for day, group in groupby(open_items(connection), lambda item: item.partition_date)
             ],
             of_answers(connection),
+            _held(holds(connection), context.settings, now),
         )
     )
     return [
@@ -134,6 +136,7 @@ def alarms(context: Context, now: datetime, unseen: BaseException | None = None)
         *_unowned(context),
         *items,
         *answers,
+        *held,
         *_holiday(context.settings.calendar, now),
     ]
 
@@ -303,6 +306,28 @@ def _manual(settings: Settings, day: date, items: list[OpenItems]) -> Alarm:
         f"{counts.total()} records of {day} need a person: {listed}. Which, why and what to do: "
         f"`vye affected --date {day}` or {worklist_link(settings, day)}",
     )
+
+
+def _held(held: list[Hold], settings: Settings, now: datetime) -> list[Alarm]:
+    """Says which user profiles have been held back for long."""
+    days = settings.hold_alert_days
+    old = [one for one in held if one.decided_at < now - timedelta(days=days)]
+    if not old:
+        return []
+    listed = "; ".join(
+        f"{one.kind} of user profile {one.user_profile_id} since {one.decided_at:%Y-%m-%d} "
+        f"({one.reason})"
+        for one in old
+    )
+    return [
+        Alarm(
+            "records held back",
+            frozenset(f"{one.kind} {one.user_profile_id}" for one in old),
+            f"Records have been held back for more than {days} days, and nobody is paid by them: "
+            f"{listed}. Find out whether they may go out, then `vye release PROFILE`.",
+            f"All clear: nothing has been held back for more than {days} days.",
+        )
+    ]
 
 
 def _holiday(calendar: BusinessCalendar, now: datetime) -> list[Alarm]:

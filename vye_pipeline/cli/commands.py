@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import click
 
+from vye_pipeline.cli.holding import hold, release
 from vye_pipeline.cli.looking import doctor, explain, status
 from vye_pipeline.cli.output import BAD_USAGE, FAILED, INTERRUPTED, SUCCESS, complain
 from vye_pipeline.cli.recovery import recover
@@ -27,7 +28,7 @@ __all__ = ["BAD_USAGE", "FAILED", "INTERRUPTED", "SUCCESS", "run", "vye"]
 
 COMMANDS = (
     demo, egress, reconcile, backfill, redeliver, status, doctor, explain, affected, resolve,
-    export, expire, report, database, recover, simulate, snapshots,
+    hold, release, export, expire, report, database, recover, simulate, snapshots,
 )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ A snapshot is kept before the claim that names it, so that a crash between the t
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -31,9 +32,10 @@ from vye_pipeline.egress.membership import (
     record_closings,
     unattached_since,
 )
+from vye_pipeline.egress.released import released_records
 from vye_pipeline.egress.size import refuse_too_large
 from vye_pipeline.errors import PipelineError
-from vye_pipeline.ledger.models import LINE, QUARANTINED, REPLACED
+from vye_pipeline.ledger.models import HELD, LINE, QUARANTINED, REPLACED
 from vye_pipeline.ledger.rows import FileRow
 from vye_pipeline.records import Kind
 from vye_pipeline.records.checking import Checked, check
@@ -80,12 +82,14 @@ class Reading:
         checked: its records, opened and checked. Personal.
         claims: what becomes of each.
         findings: what is recorded of them.
+        released: ids of those that a delivered partition had held back until now.
     """
 
     clones: list[int]
     checked: Checked
     claims: pd.DataFrame
     findings: pd.DataFrame
+    released: list[int]
 
 
 def read_export_ready(
@@ -114,16 +118,25 @@ def read_export_ready(
     taken = pd.concat(
         [context.ledger.claims_in_clones(kind, to_read.clone_ids), taken], ignore_index=True
     )
-    before = snapshot_records(context, file)
+    released = released_records(context, partition_date, kind)
+    released_ids = [record for one in released for record in one.records["record_id"].tolist()]
+    taken = taken[~taken["record_id"].isin(released_ids)]
+    before = [one.records for one in released]
+    if (own := snapshot_records(context, file)) is not None:
+        before.append(own)
     records = _eligible(candidates, taken, before, partition_date)
-    checked = _opened_and_checked(context, partition_date, kind, records)
+    earlier = pd.concat(
+        [context.ledger.findings(partition_date, kind), *(one.findings for one in released)]
+    )
+    checked = _opened_and_checked(context, partition_date, kind, records, earlier)
     refuse_too_large(partition_date, kind, checked.records)
-    claims = _dispositions(checked)
+    claims = _dispositions(checked, context.ledger.held_profiles(kind))
     return Reading(
         sorted({*to_read.own, *claims["bdn_clone_id"].dropna().tolist()}),
         checked,
         claims,
-        _with_earlier_normalisations(context, partition_date, kind, checked, claims),
+        _with_earlier_normalisations(checked, claims, earlier),
+        released_ids,
     )
 
 
@@ -149,6 +162,7 @@ def _claim(
         clone_ids=reading.clones,
         claims=claims,
         findings=reading.findings,
+        released=reading.released,
         claimed_at=now,
     )
     if overtaken:
@@ -162,11 +176,14 @@ def _claim(
 
 
 def _opened_and_checked(
-    context: Context, partition_date: date, kind: Kind, records: pd.DataFrame
+    context: Context,
+    partition_date: date,
+    kind: Kind,
+    records: pd.DataFrame,
+    earlier: pd.DataFrame,
 ) -> Checked:
     """Opens what is personal and checks it; what couldn't be opened before it vanished stays so."""
     opened = context.personal.open(partition_date, kind, records)
-    earlier = context.ledger.findings(partition_date, kind)
     vanished = records.loc[records["is_vanished"], "record_id"]
     stays = earlier["code"].isin(UNOPENED) & earlier["record_id"].isin(vanished)
     found = pd.concat([opened.findings, earlier[stays]], ignore_index=True)
@@ -191,21 +208,22 @@ def _without_cut(
 def _eligible(
     candidates: pd.DataFrame,
     taken: pd.DataFrame,
-    before: pd.DataFrame | None,
+    before: Sequence[pd.DataFrame],
     partition_date: date,
 ) -> pd.DataFrame:
     """Returns the partition's records, each with is_newest and is_vanished, by user_info_id.
 
-    Of a record that this partition has claimed and that is gone at the source, the row of the
-    snapshot is kept. A record that another partition has claimed still counts when it is decided
-    which of a user_info's records is the newest.
+    Of a record that this partition has claimed, or gets from one that held it back, and that is
+    gone at the source, the row of the snapshot is kept. A record that another partition has claimed
+    still counts when it is decided which of a user_info's records is the newest.
     """
     elsewhere = taken["record_id"][taken["partition_date"] != partition_date.isoformat()]
     records = candidates.assign(is_vanished=False)
-    if before is not None:
-        gone = ~before["record_id"].isin(records["record_id"])
-        kept = before[gone].assign(is_vanished=True)
+    for rows in before:
+        gone = ~rows["record_id"].isin(records["record_id"])
+        kept = rows[gone].assign(is_vanished=True)
         records = pd.concat([records, kept], ignore_index=True)
+    if before:
         records = records.sort_values(
             ["user_info_id", "created_at", "record_id"], ascending=[True, False, False]
         )
@@ -224,10 +242,11 @@ def _is_newest(records: pd.DataFrame) -> pd.Series[bool]:
     return ~is_replaced.reindex(records.index, fill_value=False)
 
 
-def _dispositions(checked: Checked) -> pd.DataFrame:
+def _dispositions(checked: Checked, held_profiles: Collection[int]) -> pd.DataFrame:
     """Decides what becomes of each record, and numbers the lines."""
     records = checked.records
     disposition = pd.Series(LINE, index=records.index, dtype="str")
+    disposition[records["user_profile_id"].isin(held_profiles)] = HELD
     disposition[records["record_id"].isin(checked.quarantined_ids)] = QUARANTINED
     disposition[~records["is_newest"]] = REPLACED
     is_line = disposition == LINE
@@ -250,14 +269,9 @@ def _dates(records: pd.DataFrame) -> pd.Series:
 
 
 def _with_earlier_normalisations(
-    context: Context,
-    partition_date: date,
-    kind: Kind,
-    checked: Checked,
-    claims: pd.DataFrame,
+    checked: Checked, claims: pd.DataFrame, earlier: pd.DataFrame
 ) -> pd.DataFrame:
     """Returns the findings of the newest records; of a vanished one also what was found then."""
-    earlier = context.ledger.findings(partition_date, kind)
     vanished = claims.loc[claims["is_vanished"], "record_id"]
     findings = pd.concat([checked.findings, earlier[earlier["record_id"].isin(vanished)]])
     replaced = claims.loc[claims["disposition"] == REPLACED, "record_id"]

@@ -16,6 +16,7 @@ from datetime import date, datetime
 from vye_pipeline.bdn.file_names import OUTBOUND, outbound_key, outbound_place
 from vye_pipeline.business_days import NEW_YORK
 from vye_pipeline.context import Context
+from vye_pipeline.egress.hold import forgotten_holds
 from vye_pipeline.egress.memory import DELIVERED, DISOWNED, Memory, memories
 from vye_pipeline.errors import ledger_error
 from vye_pipeline.ledger.second_memory import Known
@@ -68,7 +69,12 @@ def all_forgotten(context: Context, now: datetime) -> list[str]:
     Raises:
         PipelineError: a store can't be listed, or the ledger can't be read.
     """
-    return sorted({one.object_key for kind in KINDS for one in forgotten(context, kind, now)})
+    return sorted({key for kind in KINDS for key in _forgotten_keys(context, kind, now)})
+
+
+def _forgotten_keys(context: Context, kind: Kind, now: datetime) -> set[str]:
+    objects = {one.object_key for one in forgotten(context, kind, now)}
+    return objects.union(forgotten_holds(context, kind))
 
 
 def refuse_if_older(context: Context, kind: Kind, now: datetime) -> None:
@@ -77,9 +83,8 @@ def refuse_if_older(context: Context, kind: Kind, now: datetime) -> None:
     Raises:
         PipelineError: ledger: it is older than the store; or a store or the ledger failed.
     """
-    found = forgotten(context, kind, now)
-    if found:
-        keys = sorted({one.object_key for one in found})
+    keys = sorted(_forgotten_keys(context, kind, now))
+    if keys:
         more = f" and {len(keys) - MOST_NAMED} more" if len(keys) > MOST_NAMED else ""
         raise ledger_error(
             f"the ledger is older than the store: it doesn't know {', '.join(keys[:MOST_NAMED])}"

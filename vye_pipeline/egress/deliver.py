@@ -120,6 +120,7 @@ def deliver(
         if receipt is None:
             refuse_before_its_time(context, partition_date, kind, now)
             refuse_gap(context, partition_date, kind)
+            context.ledger.hold_back(partition_date, kind)
             file = _file_to_deliver(context, partition_date, kind, content)
             put_file(
                 context,

@@ -71,7 +71,12 @@ def load_export_ready(context: Context, partition_date: date, kind: Kind) -> Exp
 
 def snapshot_records(context: Context, file: FileRow | None) -> pd.DataFrame | None:
     """Returns the records of a partition that was claimed before, None of another one."""
-    return None if file is None else _from_parquet(context.snapshots.get(file.snapshot_name))
+    return None if file is None else kept_records(context, file.snapshot_name)
+
+
+def kept_records(context: Context, snapshot_name: str) -> pd.DataFrame:
+    """Returns the records that `keep_records` stored under a name."""
+    return _from_parquet(context.snapshots.get(snapshot_name))
 
 
 def keep_records(context: Context, partition_date: date, kind: Kind, records: pd.DataFrame) -> str:

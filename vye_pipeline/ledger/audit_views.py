@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import literal, select, union_all
+from sqlalchemy import Date, case, literal, null, select, union_all
 
-from vye_pipeline.ledger.models import ACTIONS, CONTACT_LOOKUPS, REDELIVERIES, RESOLUTIONS
+from vye_pipeline.ledger.models import ACTIONS, CONTACT_LOOKUPS, HOLDS, REDELIVERIES, RESOLUTIONS
 from vye_pipeline.ledger.view import View
 
 
@@ -57,6 +57,15 @@ def _actions() -> View:
             RESOLUTIONS.c.resolved_by,
             RESOLUTIONS.c.database_user,
             RESOLUTIONS.c.note,
+        ),
+        select(
+            HOLDS.c.decided_at,
+            case((HOLDS.c.is_held, "hold"), else_="release"),
+            null().cast(Date),
+            HOLDS.c.kind,
+            HOLDS.c.decided_by,
+            HOLDS.c.database_user,
+            HOLDS.c.reason,
         ),
     ).subquery()
     return View(

@@ -25,6 +25,7 @@ from vye_pipeline.ledger.connection import (
     batched_ids,
     of_partition,
 )
+from vye_pipeline.ledger.holds import let_go
 from vye_pipeline.ledger.models import (
     CLAIMS,
     DELIVERIES,
@@ -111,6 +112,7 @@ class ClaimsMixin(LedgerConnection):
         clone_ids: Sequence[int],
         claims: pd.DataFrame,
         findings: pd.DataFrame,
+        released: Sequence[int] = (),
         claimed_at: datetime,
     ) -> tuple[int, int]:
         """Replaces an undelivered partition's claims in one transaction.
@@ -122,6 +124,7 @@ class ClaimsMixin(LedgerConnection):
             claims: record_id, user_info_id, user_profile_id, bdn_clone_id, created_at (UTC),
                 transact_date, disposition, line_number, is_vanished: a row a record.
             findings: record_id, field, code, is_quarantining.
+            released: ids of those that a delivered partition had held back until now.
             claimed_at: the moment of the claim.
 
         Returns:
@@ -138,6 +141,7 @@ class ClaimsMixin(LedgerConnection):
                 connection.execute(
                     delete(table).where(*of_partition(table, file.partition_date, kind))
                 )
+            let_go(connection, kind, released, claimed_at)
             _write_file(connection, file, kind, claimed_at)
             if clone_ids:
                 connection.execute(

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, insert, select
 
 from vye_pipeline.errors import source_error
 from vye_pipeline.ledger.connection import LedgerConnection, of_partition
-from vye_pipeline.ledger.models import CLAIMS, DELIVERIES, EXPIRIES
+from vye_pipeline.ledger.models import CLAIMS, DELIVERIES, EXPIRIES, HELD
 from vye_pipeline.ledger.open_work import open_items, unsettled_days
 from vye_pipeline.records import Kind
 from vye_pipeline.retries import retried
@@ -69,6 +69,9 @@ def settled_files(connection: Connection, before: date = date.max) -> set[File]:
     delivered = {(day, kind) for day, kind in connection.execute(query)}
     unsettled = set(unsettled_days(connection))
     needed = {(item.partition_date, item.kind) for item in open_items(connection)}
+    # What is held back may be released yet, and its snapshot is all that is left of it.
+    held = select(CLAIMS.c.partition_date, CLAIMS.c.kind).where(CLAIMS.c.disposition == HELD)
+    needed |= {(day, kind) for day, kind in connection.execute(held.distinct())}
     return {file for file in delivered - needed if file[0] not in unsettled}
 
 

@@ -16,14 +16,17 @@ from vye_pipeline.ledger.models import (
     CLAIMS,
     FAILURES,
     FINDINGS,
+    HOLDS,
     LINE,
     REASON_CODES,
     RESOLUTIONS,
 )
 from vye_pipeline.ledger.record_status import (
     closes,
+    is_held,
     needs_a_person,
     newest_evidence,
+    newest_hold,
     same_partition,
 )
 from vye_pipeline.records.rules import MEANINGS
@@ -36,6 +39,7 @@ from vye_pipeline.records.statuses import (
 )
 
 INTERRUPTED = "the egress was interrupted"
+RELEASED = "wait: the next day that runs sends it"
 
 
 def explained(each: Subquery) -> Subquery:
@@ -64,9 +68,10 @@ def explained(each: Subquery) -> Subquery:
             ),
             (_reason(each) + _in_the_feed(each)).label("reason"),
             case((is_quarantined, _fields_at_fault(each)), else_=each.c.fields).label("fields"),
-            func.coalesce(REASON_CODES.c.suggested_action, _by_status(each, NEXT_STEPS)).label(
-                "next_step"
-            ),
+            case(
+                (_is_released(each), RELEASED),
+                else_=func.coalesce(REASON_CODES.c.suggested_action, _by_status(each, NEXT_STEPS)),
+            ).label("next_step"),
             each.c.since,
             _is_moot(each).label("is_moot"),
             each.c.evidence,
@@ -91,6 +96,7 @@ def _reason(each: Subquery) -> ColumnElement[str]:
     is_status = {status: each.c.status == str(status) for status in Status}
     return case(
         (is_status[Status.QUARANTINED], func.coalesce(_faults(each), "")),
+        (is_status[Status.HELD], _why_held(each)),
         (is_status[Status.UNDELIVERED], func.coalesce(_last_failure(each), INTERRUPTED)),
         (is_status[Status.MISMATCHED], "BDN read differently: " + func.coalesce(each.c.fields, "")),
         (
@@ -99,6 +105,15 @@ def _reason(each: Subquery) -> ColumnElement[str]:
         ),
         else_=_by_status(each, REASONS),
     )
+
+
+def _is_released(each: Subquery) -> ColumnElement[bool]:
+    return and_(each.c.status == str(Status.HELD), ~is_held(each))
+
+
+def _why_held(each: Subquery) -> ColumnElement[str]:
+    why = func.coalesce(newest_hold(each, HOLDS.c.reason), REASONS[Status.HELD])
+    return case((is_held(each), "held back: " + why), else_="released: " + why)
 
 
 def _by_status(each: Subquery, texts: dict[Status, str]) -> ColumnElement[str]:

@@ -17,11 +17,12 @@ INSERT_ONLY = {
     "contact_lookups": None,
     "decisions": None,
     "failures": None,
+    "holds": None,
     "redeliveries": "redelivered_at",
     "resolutions": None,
 }
 # Tables whose rows say who has made them: PostgreSQL signs them with the session's user.
-SIGNED = ("actions", "contact_lookups", "decisions", "redeliveries", "resolutions")
+SIGNED = ("actions", "contact_lookups", "decisions", "holds", "redeliveries", "resolutions")
 REFUSED = "takes inserts only"
 PREFIX = "guard_"
 

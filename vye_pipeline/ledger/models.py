@@ -30,6 +30,7 @@ LINE = "line"
 QUARANTINED = "quarantined"
 REPLACED = "replaced"
 SUPERSEDED = "superseded"
+HELD = "held"
 
 # How the try of a put ended.
 SUCCEEDED = "succeeded"
@@ -88,7 +89,7 @@ CLAIMS = Table(
     # On PostgreSQL a trigger a statement stands for it: a check a row halves the speed.
     ForeignKeyConstraint(["partition_date", "kind"], ["files.partition_date", "files.kind"]),
     CheckConstraint(
-        f"disposition IN ('{LINE}', '{QUARANTINED}', '{REPLACED}', '{SUPERSEDED}')",
+        f"disposition IN ('{LINE}', '{QUARANTINED}', '{REPLACED}', '{SUPERSEDED}', '{HELD}')",
         name="disposition",
     ),
     CheckConstraint(f"(disposition = '{LINE}') = (line_number IS NOT NULL)", name="line_number"),
@@ -108,6 +109,21 @@ FINDINGS = Table(
         ["claims.kind", "claims.record_id"],
         ondelete="CASCADE",
     ),
+)
+
+# One row a time that a person has held a profile's records of a kind back, or released them: the
+# newest of a profile and kind holds.
+HOLDS = Table(
+    "holds",
+    METADATA,
+    Column("id", Identifier, primary_key=True, autoincrement=True),
+    Column("user_profile_id", Identifier, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("is_held", Boolean, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("decided_by", String, nullable=False),
+    Column("database_user", String),
+    Column("decided_at", UtcDateTime, nullable=False),
 )
 
 # One row a rule of a field of which somebody has accepted how many records it catches.

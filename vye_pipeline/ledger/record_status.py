@@ -8,8 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
+from typing import TypeVar
 
-from sqlalchemy import ColumnElement, FromClause, and_, case, exists, func, or_, select, true
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    FromClause,
+    ScalarSelect,
+    and_,
+    case,
+    exists,
+    false,
+    func,
+    or_,
+    select,
+    true,
+)
 from sqlalchemy.sql.expression import Subquery
 
 from vye_pipeline.ledger.days import on_days
@@ -18,13 +32,15 @@ from vye_pipeline.ledger.models import (
     DELIVERIES,
     EVIDENCE,
     FILES,
+    HOLDS,
     LINE,
     RECONCILIATIONS,
     RESOLUTIONS,
 )
-from vye_pipeline.records.statuses import CONFIRMED, MANUAL, Status
+from vye_pipeline.records.statuses import CONFIRMED, MANUAL, UNSENT, Status
 from vye_pipeline.sql.engines import Query
 
+Hold = TypeVar("Hold")
 NOW = datetime.max.replace(tzinfo=UTC)
 
 
@@ -102,14 +118,40 @@ def newest_evidence() -> Subquery:
 
 
 def needs_a_person(each: FromClause) -> ColumnElement[bool]:
-    """Says whether a person has to act on a record: not on a missing one that took effect.
+    """Says whether a person has to act on a record.
+
+    Not on a missing one that took effect, nor on a held one that has been released.
 
     Args:
-        each: status, evidence.
+        each: kind, user_profile_id, status, evidence.
     """
     took_effect = and_(each.c.status == str(Status.MISSING), each.c.evidence == CONFIRMED)
+    is_released = and_(each.c.status == str(Status.HELD), ~is_held(each))
     return and_(
-        each.c.status.in_([str(status) for status in MANUAL]), func.coalesce(~took_effect, true())
+        each.c.status.in_([str(status) for status in MANUAL]),
+        func.coalesce(~took_effect, true()),
+        ~is_released,
+    )
+
+
+def is_held(rows: FromClause) -> ColumnElement[bool]:
+    """Says whether a user profile's records of a kind are held back now.
+
+    Args:
+        rows: kind, user_profile_id.
+    """
+    return func.coalesce(newest_hold(rows, HOLDS.c.is_held), false())
+
+
+def newest_hold(rows: FromClause, column: Column[Hold]) -> ScalarSelect[Hold]:
+    """Returns what the last decision to hold or release says; null where there was none."""
+    return (
+        select(column)
+        .where(HOLDS.c.kind == rows.c.kind, HOLDS.c.user_profile_id == rows.c.user_profile_id)
+        .order_by(HOLDS.c.id.desc())
+        .limit(1)
+        .correlate(rows)
+        .scalar_subquery()
     )
 
 
@@ -140,7 +182,7 @@ def _status(known_at: datetime) -> ColumnElement[str]:
     delivered = exists().where(
         same_partition(DELIVERIES, CLAIMS), DELIVERIES.c.delivered_at <= known_at
     )
-    unsent = [str(Status.QUARANTINED), str(Status.SUPERSEDED), str(Status.UNDELIVERED)]
+    unsent = [str(status) for status in (*UNSENT, Status.UNDELIVERED)]
     earlier = func.coalesce(RECONCILIATIONS.c.status, CLAIMS.c.disposition)
     return case(
         (CLAIMS.c.disposition != LINE, CLAIMS.c.disposition if known_at == NOW else earlier),

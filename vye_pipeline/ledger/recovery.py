@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-from sqlalchemy import Connection, Table, delete, exists, func, insert, select, update
+from sqlalchemy import Connection, Table, delete, exists, insert, select, update
 
 from vye_pipeline.ledger.claims import receipt_of
 from vye_pipeline.ledger.connection import (
@@ -18,6 +18,7 @@ from vye_pipeline.ledger.connection import (
     is_delivered,
     of_partition,
 )
+from vye_pipeline.ledger.holds import let_go
 from vye_pipeline.ledger.models import (
     ACKNOWLEDGEMENTS,
     CLAIMS,
@@ -26,6 +27,7 @@ from vye_pipeline.ledger.models import (
     DELIVERIES,
     FILES,
     FINDINGS,
+    HELD,
     OWNERS,
     PARTITION_CLONES,
     REDELIVERIES,
@@ -34,7 +36,7 @@ from vye_pipeline.ledger.models import (
     UNKNOWN,
 )
 from vye_pipeline.ledger.rows import Receipt
-from vye_pipeline.ledger.supersession import supersede, take_back
+from vye_pipeline.ledger.supersession import count_anew, supersede, take_back
 from vye_pipeline.records import Kind
 from vye_pipeline.retries import retried
 from vye_pipeline.sql.frames import append_frame, read_frame
@@ -68,11 +70,21 @@ class RecoveryMixin(LedgerConnection):
             How many of the records another delivered partition has claimed: they went out twice,
             and nothing is changed.
         """
-        claims = rows[CLAIMS.name]
         with self.transaction() as connection:
             if receipt_of(connection, partition_date, kind) is not None:
                 return 0
-            others = _claimed_elsewhere(connection, partition_date, kind, claims["record_id"])
+            ids = rows[CLAIMS.name]["record_id"]
+            others = _claimed_elsewhere(connection, partition_date, kind, ids)
+            rows = _without_released(rows, others["record_id"])
+            others = others[others["record_id"].isin(rows[CLAIMS.name]["record_id"])]
+            is_held = others["disposition"] == HELD
+            let_go(
+                connection,
+                kind,
+                others.loc[is_held, "record_id"],
+                rows[FILES.name]["claimed_at"][0],
+            )
+            others = others[~is_held]
             if others["is_delivered"].any():
                 return int(others["is_delivered"].sum())
             _give_back(connection, kind, others)
@@ -83,6 +95,7 @@ class RecoveryMixin(LedgerConnection):
                 _insert_missing(connection, table, rows[table.name])
             for table in (PARTITION_CLONES, CLAIMS, FINDINGS):
                 append_frame(connection, table, _known_columns(table, rows[table.name]))
+            count_anew(connection, kind, partition_date)
             if not is_delivered:
                 supersede(connection, kind, partition_date)
         return 0
@@ -168,15 +181,34 @@ def plain_rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
 def _claimed_elsewhere(
     connection: Connection, partition_date: date, kind: Kind, ids: pd.Series[Any]
 ) -> pd.DataFrame:
-    """Returns record_id, partition_date (ISO text), is_delivered of claims by other partitions."""
+    """Returns the claims of other partitions on some records.
+
+    Columns: record_id, partition_date (ISO text), disposition, is_delivered.
+    """
     claimed = select(
-        CLAIMS.c.record_id, CLAIMS.c.partition_date, is_delivered(CLAIMS).label("is_delivered")
+        CLAIMS.c.record_id,
+        CLAIMS.c.partition_date,
+        CLAIMS.c.disposition,
+        is_delivered(CLAIMS).label("is_delivered"),
     ).where(CLAIMS.c.kind == kind.name, CLAIMS.c.partition_date != partition_date)
     parts = [
         read_frame(connection, claimed.where(CLAIMS.c.record_id.in_(some)))
         for some in batched_ids(ids) or [[]]
     ]
     return pd.concat(parts, ignore_index=True)
+
+
+def _without_released(
+    rows: Mapping[str, pd.DataFrame], claimed_elsewhere: pd.Series[Any]
+) -> dict[str, pd.DataFrame]:
+    """Leaves out what was held back here and released since: another partition has taken it up."""
+    claims = rows[CLAIMS.name]
+    is_held = claims["disposition"] == HELD
+    released = claims.loc[is_held & claims["record_id"].isin(claimed_elsewhere), "record_id"]
+    return dict(rows) | {
+        table.name: rows[table.name][~rows[table.name]["record_id"].isin(released)]
+        for table in (CLAIMS, FINDINGS)
+    }
 
 
 def _give_back(connection: Connection, kind: Kind, others: pd.DataFrame) -> None:
@@ -188,24 +220,7 @@ def _give_back(connection: Connection, kind: Kind, others: pd.DataFrame) -> None
     for text in others["partition_date"].unique():
         day = date.fromisoformat(str(text))
         take_back(connection, kind, day)
-        _count_anew(connection, kind, day)
-
-
-def _count_anew(connection: Connection, kind: Kind, partition_date: date) -> None:
-    """Writes how many records of each of its clones a partition has claimed now."""
-    mine = (
-        *of_partition(CLAIMS, partition_date, kind),
-        CLAIMS.c.bdn_clone_id == PARTITION_CLONES.c.bdn_clone_id,
-    )
-    total = func.coalesce(func.sum(CLAIMS.c.record_id), 0)
-    connection.execute(
-        update(PARTITION_CLONES)
-        .where(*of_partition(PARTITION_CLONES, partition_date, kind))
-        .values(
-            record_count=select(func.count()).where(*mine).scalar_subquery(),
-            record_id_sum=select(total).where(*mine).scalar_subquery(),
-        )
-    )
+        count_anew(connection, kind, day)
 
 
 def _insert_missing(connection: Connection, table: Table, frame: pd.DataFrame) -> None:

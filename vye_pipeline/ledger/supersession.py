@@ -52,6 +52,23 @@ def take_back(connection: Connection, kind: Kind, partition_date: date) -> None:
     )
 
 
+def count_anew(connection: Connection, kind: Kind, partition_date: date) -> None:
+    """Writes how many records of each of its clones a partition has claimed now."""
+    mine = (
+        *of_partition(CLAIMS, partition_date, kind),
+        CLAIMS.c.bdn_clone_id == PARTITION_CLONES.c.bdn_clone_id,
+    )
+    total = func.coalesce(func.sum(CLAIMS.c.record_id), 0)
+    connection.execute(
+        update(PARTITION_CLONES)
+        .where(*of_partition(PARTITION_CLONES, partition_date, kind))
+        .values(
+            record_count=select(func.count()).where(*mine).scalar_subquery(),
+            record_id_sum=select(total).where(*mine).scalar_subquery(),
+        )
+    )
+
+
 def _may_be_overtaken(connection: Connection, kind: Kind, partition_date: date) -> bool:
     """Says whether a partition has a clone older than another of its own or than a delivered one.
 

@@ -13,10 +13,10 @@ import pandas as pd
 
 from vye_pipeline.bdn.acknowledgement import Acknowledgement
 from vye_pipeline.bdn.disposition import Disposition
-from vye_pipeline.records.statuses import Status
+from vye_pipeline.records.statuses import UNSENT, Status
 
 KEY = "acknowledgement_key"
-CANNOT_BE_TOLD = (Status.MISMATCHED, Status.CONFLICTING, Status.SUPERSEDED, Status.QUARANTINED)
+CANNOT_BE_TOLD = (Status.MISMATCHED, Status.CONFLICTING, *UNSENT)
 
 
 def matched_by_number(

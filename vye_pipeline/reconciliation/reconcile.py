@@ -19,7 +19,7 @@ from vye_pipeline.bdn.file_names import (
 )
 from vye_pipeline.context import Context
 from vye_pipeline.egress.deliver import load_upload_file
-from vye_pipeline.ledger.models import LINE, QUARANTINED, REPLACED, SUPERSEDED
+from vye_pipeline.ledger.models import LINE, REPLACED
 from vye_pipeline.ledger.open_work import hours_behind
 from vye_pipeline.reconciliation.diff import compare
 from vye_pipeline.reconciliation.late import matched_by_number
@@ -27,7 +27,7 @@ from vye_pipeline.reconciliation.limits import acknowledgement_bytes
 from vye_pipeline.reconciliation.remembered import remember_answer
 from vye_pipeline.reconciliation.timeliness import judge
 from vye_pipeline.records import Kind
-from vye_pipeline.records.statuses import Status
+from vye_pipeline.records.statuses import UNSENT, Status
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ def _unsent(
     is_delivered: bool,
 ) -> pd.DataFrame:
     """Returns the rows of the records that are in no delivered file."""
-    statuses = {QUARANTINED: Status.QUARANTINED, SUPERSEDED: Status.SUPERSEDED}
+    statuses = {str(status): status for status in UNSENT}
     if not is_delivered:
         statuses[LINE] = Status.UNDELIVERED
     rows = claims[claims["disposition"].isin(list(statuses))]

@@ -9,6 +9,7 @@ class Status(StrEnum):
     """What is known of one record; exactly one of them at any time."""
 
     QUARANTINED = "quarantined"
+    HELD = "held"
     UNDELIVERED = "undelivered"
     SUPERSEDED = "superseded"
     PENDING = "pending"
@@ -23,12 +24,14 @@ class Status(StrEnum):
 UNSETTLED = (Status.UNDELIVERED, Status.PENDING)
 MANUAL = (
     Status.QUARANTINED,
+    Status.HELD,
     Status.MISMATCHED,
     Status.REJECTED,
     Status.MISSING,
     Status.CONFLICTING,
     Status.UNEXPECTED,
 )
+UNSENT = (Status.QUARANTINED, Status.HELD, Status.SUPERSEDED)  # with a claim, and without a line
 CONFIRMED, CONTRADICTED = "confirmed_by_feed", "contradicted_by_feed"
 OF_A_LINE = (
     Status.UNDELIVERED,
@@ -46,8 +49,9 @@ _DELIVERED = (Status.PENDING, Status.MISSING, *ANSWERED)
 # What a status may become. Before the delivery the source is read again each time, so anything can
 # happen; after it only BDN's answers and the deadline move a record.
 MOVES: dict[Status, tuple[Status, ...]] = {
-    Status.QUARANTINED: (Status.UNDELIVERED, Status.SUPERSEDED, *_DELIVERED),
-    Status.UNDELIVERED: (Status.QUARANTINED, Status.SUPERSEDED, *_DELIVERED),
+    Status.QUARANTINED: (Status.HELD, Status.UNDELIVERED, Status.SUPERSEDED, *_DELIVERED),
+    Status.HELD: (Status.QUARANTINED, Status.UNDELIVERED, Status.SUPERSEDED, *_DELIVERED),
+    Status.UNDELIVERED: (Status.QUARANTINED, Status.HELD, Status.SUPERSEDED, *_DELIVERED),
     Status.PENDING: (Status.MISSING, *ANSWERED),
     Status.MISSING: ANSWERED,
     **{status: tuple(other for other in _DELIVERED if other != status) for status in ANSWERED},
@@ -56,6 +60,7 @@ MOVES: dict[Status, tuple[Status, ...]] = {
 
 NEXT_STEPS = {
     Status.QUARANTINED: "correct the record in VYE, or reconcile it by hand with BDN",
+    Status.HELD: "find out whether it may go out, then vye release, or settle it with BDN by hand",
     Status.UNDELIVERED: "fix the cause, then vye backfill --failed",
     Status.SUPERSEDED: "nothing: a newer change was delivered",
     Status.PENDING: "wait for BDN's acknowledgement",
@@ -69,6 +74,7 @@ NEXT_STEPS = {
 
 # Why a status is a problem, where neither BDN nor a rule gives a reason code.
 REASONS = {
+    Status.HELD: "an operator holds it back",
     Status.MISMATCHED: "BDN read fields differently",
     Status.REJECTED: "BDN rejected it without a reason",
     Status.MISSING: "BDN has not acknowledged it",

@@ -14,6 +14,7 @@ import pandas as pd
 from vye_pipeline.bdn.file_names import OUTBOUND, outbound_key, outbound_place
 from vye_pipeline.context import Context
 from vye_pipeline.egress import memory
+from vye_pipeline.egress.hold import take_up_holds
 from vye_pipeline.egress.memory import (
     Memory,
     begun_at,
@@ -102,6 +103,7 @@ def recover(context: Context, first: date, last: date, now: datetime) -> Recover
             for receipt in context.ledger.receipts(first, last, kind):
                 if _remember_receipt(context, receipt, kind):
                     done.taken_up.append(f"{receipt.object_key}: remembered in the snapshots")
+            done.taken_up += take_up_holds(context, kind)
     for kind in KINDS:
         recall_answers(context, kind, first, last, now)
     return done

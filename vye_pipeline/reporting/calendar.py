@@ -36,6 +36,7 @@ from vye_pipeline.ledger.rows import Orphan
 from vye_pipeline.records import KINDS
 from vye_pipeline.records.statuses import (
     MANUAL,
+    UNSENT,
     UNSETTLED,
     Status,
 )
@@ -168,7 +169,7 @@ def _day(
     key = (day, kind)
     object_key, fingerprint, delivered_at = files.get(key, (None, None, None))
     by_status = {str(status): counts.get((day, kind, str(status)), 0) for status in Status}
-    unsent = (Status.QUARANTINED, Status.SUPERSEDED, Status.UNEXPECTED)
+    unsent = (*UNSENT, Status.UNEXPECTED)
     delivery = DELIVERED if fingerprint else FAILED if key in files or key in causes else MISSING
     if key not in files and closed.holds(day, kind):
         delivery = CLOSED

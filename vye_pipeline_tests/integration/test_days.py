@@ -18,7 +18,7 @@ from vye_pipeline.egress.export import load_export_ready
 from vye_pipeline.errors import Cause, PipelineError, Postponed
 from vye_pipeline.ledger.models import REPLACED
 from vye_pipeline.records import KINDS, VERIFICATIONS, kind_named
-from vye_pipeline.records.statuses import Status
+from vye_pipeline.records.statuses import UNSENT, Status
 from vye_pipeline.settings import Settings
 from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at, load
@@ -38,12 +38,8 @@ def sums_hold(rehearsal: Rehearsal) -> bool:
     for day in DAYS:
         for kind in KINDS:
             row = rehearsal.day(day, kind).as_json()
-            outside = row["quarantined"] + row["superseded"]
-            inside = sum(
-                row[name]
-                for name in Status
-                if name not in {"quarantined", "superseded", "unexpected"}
-            )
+            outside = sum(row[name] for name in UNSENT)
+            inside = sum(row[name] for name in Status if name not in {*UNSENT, "unexpected"})
             if row["export_ready"] != row["lines"] + outside or row["lines"] != inside:
                 return False
     return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vye_pipeline.records.statuses import MOVES, UNSETTLED, Status, moves_table
+from vye_pipeline.records.statuses import MOVES, UNSENT, UNSETTLED, Status, moves_table
 from vye_pipeline.settings import CHECKOUT
 
 
@@ -12,12 +12,7 @@ def test_the_page_has_the_moves_as_they_are_enforced() -> None:
 
 
 def test_nothing_that_was_delivered_becomes_undelivered_or_superseded() -> None:
-    delivered = set(Status) - {
-        Status.QUARANTINED,
-        Status.UNDELIVERED,
-        Status.SUPERSEDED,
-        Status.UNEXPECTED,
-    }
+    delivered = set(Status) - {*UNSENT, Status.UNDELIVERED, Status.SUPERSEDED, Status.UNEXPECTED}
     for status in delivered:
         assert set(MOVES[status]) <= delivered - {status}
 

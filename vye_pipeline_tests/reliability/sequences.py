@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, date
 
 from sqlalchemy import Engine, func, insert, select, text
 
 from vye_pipeline.bdn.file_names import acknowledgement_key, file_name, outbound_key
 from vye_pipeline.egress.gap import MANY
-from vye_pipeline.errors import Cause, PipelineError, Postponed
-from vye_pipeline.records import ADDRESS_CHANGES, KINDS, Kind
+from vye_pipeline.egress.hold import hold
+from vye_pipeline.errors import Cause, PipelineError, Postponed, UsageError
+from vye_pipeline.records import ADDRESS_CHANGES, KINDS, Kind, kind_named
 from vye_pipeline.recovery.recover import recover
 from vye_pipeline.settings import Settings
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
@@ -39,6 +41,7 @@ class Sequence:
         self.delivered: list[tuple[date, str]] = []
         self.failed: set[tuple[date, str]] = set()
         self.late: set[int] = set()
+        self.held: set[tuple[int, str]] = set()
         self.happened: list[str] = []
         self.restores = 0
         worlds.back_up(settings)
@@ -52,7 +55,7 @@ class Sequence:
         """Lets something happen."""
         events: list[Callable[[], None]] = [
             self.dawn, self.run, self.run, self.run, self.correct, self.commit_late,
-            self.answer_early, self.gap, self.back_up, self.restore,
+            self.answer_early, self.gap, self.back_up, self.restore, self.hold, self.release,
         ]  # fmt: skip
         if self.worlds.has_row_security:
             events.append(self.narrow)
@@ -107,6 +110,41 @@ class Sequence:
         self.rehearsal.outage.put(
             acknowledgement_key(kind, day), f"{header}T{999:09}{0:09}\n".encode()
         )
+
+    def hold(self) -> None:
+        """An operator holds somebody's records back."""
+        if profiles := self.profiles():
+            self.decide(self.random.choice(profiles), is_held=True)
+
+    def release(self) -> None:
+        """An operator lets all records go that are held back."""
+        for profile, kind in sorted(self.held):
+            self.decide(profile, kind, is_held=False)
+
+    def decide(self, profile: int, kind: str | None = None, *, is_held: bool) -> None:
+        """Holds back or releases; a restored ledger may say that there is nothing to decide."""
+        for one in [kind_named(kind)] if kind else KINDS:
+            with suppress(UsageError):
+                hold(
+                    self.rehearsal.pipeline,
+                    profile,
+                    [one],
+                    is_held=is_held,
+                    reason="in doubt" if is_held else "confirmed",
+                    decided_by="operator",
+                    now=LATER,
+                )
+            change = self.held.add if is_held else self.held.discard
+            change((profile, one.name))
+
+    def profiles(self) -> list[int]:
+        """Returns the user profiles of the clones that VYE has activated."""
+        query = text(
+            "SELECT DISTINCT user_profile_id FROM vye_user_infos WHERE bdn_clone_id <= :dawned"
+            " ORDER BY user_profile_id"
+        )
+        with self.engine.connect() as connection:
+            return list(connection.scalars(query, {"dawned": self.dawned}))
 
     def gap(self) -> None:
         """A day runs while nobody's identity is known."""

@@ -31,15 +31,15 @@ COLUMNS = (
     "kind", "record_id", "user_profile_id", "bdn_clone_id", "partition_date", "created_at",
     "transact_date", "disposition",
 )  # fmt: skip
-UNSENT = ("replaced", "quarantined")
+UNSENT = ("replaced", "quarantined", "held")
 
 
 def test_whatever_happens_each_record_is_sent_once_or_overtaken(
     worlds: Worlds, tmp_path: Path, rows: list[Row], pytestconfig: pytest.Config
 ) -> None:
     row = Row(
-        "random sequences of days, outages, corrections, restores, gaps, narrow views, late "
-        f"commits and early answers ({worlds.name})"
+        "random sequences of days, outages, corrections, restores, gaps, narrow views, holds, "
+        f"late commits and early answers ({worlds.name})"
     )
     rows.append(row)
     count = pytestconfig.getoption("--sequences") * SHARES[worlds.name]
@@ -65,6 +65,7 @@ def look_at(sequence: Sequence, row: Row) -> None:
         lambda one: read_frame(one, select(*(CLAIMS.c[name] for name in COLUMNS)))
     )
     assert not claims.duplicated(["kind", "record_id"]).any()
+    look_at_holds(sequence)
     look_at_files(sequence, claims, row)
     look_at_source(sequence, claims)
     look_at_answers(sequence)
@@ -73,6 +74,14 @@ def look_at(sequence: Sequence, row: Row) -> None:
             lambda one: one.execute(select(FAILURES.c.partition_date, FAILURES.c.kind)).all()
         )
         assert {(day, kind) for day, kind in failures} == sequence.failed, "they stay in history"
+
+
+def look_at_holds(sequence: Sequence) -> None:
+    """Whatever was restored, the newest decision on each user profile holds."""
+    ledger = sequence.rehearsal.pipeline.ledger
+    assert sequence.held == {
+        (profile, kind.name) for kind in KINDS for profile in ledger.held_profiles(kind)
+    }
 
 
 def look_at_files(sequence: Sequence, claims: pd.DataFrame, row: Row) -> None:

@@ -53,11 +53,12 @@ def export_ready_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.As
         clock: dg.ResourceParam[Clock],
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster refuses one
         from vye_pipeline.egress.claim import take_export_ready
-        from vye_pipeline.ledger.models import LINE, QUARANTINED, REPLACED, SUPERSEDED
+        from vye_pipeline.ledger.models import HELD, LINE, QUARANTINED, REPLACED, SUPERSEDED
 
         day, now = partition_date(context), clock.now()
         export = take_export_ready(pipeline, day, kind, now)
-        counts = {name: export.count(name) for name in (LINE, QUARANTINED, SUPERSEDED, REPLACED)}
+        dispositions = (LINE, QUARANTINED, HELD, SUPERSEDED, REPLACED)
+        counts = {name: export.count(name) for name in dispositions}
         return dg.MaterializeResult(
             metadata={
                 **metadata.counts(counts),

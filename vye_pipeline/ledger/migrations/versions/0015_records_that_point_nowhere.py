@@ -6,8 +6,9 @@ always has all four.
 
 from __future__ import annotations
 
-import sqlalchemy as sa
 from alembic import op
+
+from vye_pipeline.ledger.migrations.declarations import redeclare
 
 revision = "0015"
 down_revision = "0014"
@@ -23,29 +24,11 @@ def upgrade() -> None:
         for name in COLUMNS:
             op.alter_column("claims", name, nullable=True)
     else:
-        _rewrite_declaration()
+        redeclare(op.get_bind(), "claims", _relaxed)
 
 
-def _rewrite_declaration() -> None:
-    """Drops NOT NULL as https://www.sqlite.org/lang_altertable.html, section 7, describes it.
-
-    The rows stay as they are. To copy the table would take its triggers and its findings along.
-    """
-    connection = op.get_bind()
-    table = {"name": "claims"}
-    declared = str(
-        connection.scalar(sa.text("SELECT sql FROM sqlite_master WHERE name = :name"), table)
-    )
-    lines = declared.splitlines()
-    relaxed = [
+def _relaxed(declared: str) -> str:
+    return "\n".join(
         line.replace(" NOT NULL", "") if line.split()[0].strip('"') in COLUMNS else line
-        for line in lines
-    ]
-    version = int(connection.scalar(sa.text("PRAGMA schema_version")) or 0)
-    connection.execute(sa.text("PRAGMA writable_schema = ON"))
-    connection.execute(
-        sa.text("UPDATE sqlite_master SET sql = :sql WHERE type = 'table' AND name = :name"),
-        table | {"sql": "\n".join(relaxed)},
+        for line in declared.splitlines()
     )
-    connection.execute(sa.text(f"PRAGMA schema_version = {version + 1}"))
-    connection.execute(sa.text("PRAGMA writable_schema = RESET"))
