@@ -17,6 +17,7 @@ from vye_pipeline.orchestration.assets.egress import (
 )
 from vye_pipeline.orchestration.assets.feed import wave_feed_asset
 from vye_pipeline.orchestration.assets.page import analysts_page_asset
+from vye_pipeline.orchestration.assets.preview import preview_asset
 from vye_pipeline.orchestration.assets.reconciliation import (
     acknowledgement_asset,
     manual_reconciliation_asset,
@@ -84,6 +85,7 @@ def build_definitions(
                 wave_feed_asset(partitions),
                 manual_reconciliation_asset(partitions),
                 analysts_page_asset(),
+                preview_asset(),
             ],
             asset_checks=[overdue_check(kind) for kind in KINDS],
             jobs=[EGRESS_JOB, RECONCILE_JOB],

@@ -15,6 +15,7 @@ from vye_pipeline.cli.holding import hold, release
 from vye_pipeline.cli.looking import doctor, explain, status
 from vye_pipeline.cli.output import BAD_USAGE, FAILED, INTERRUPTED, SUCCESS, complain
 from vye_pipeline.cli.recovery import recover
+from vye_pipeline.cli.rehearsing import preview
 from vye_pipeline.cli.retention import expire
 from vye_pipeline.cli.running import backfill, demo, egress, reconcile, redeliver
 from vye_pipeline.cli.sandbox import database, simulate
@@ -27,8 +28,8 @@ from vye_pipeline.errors import UsageError
 __all__ = ["BAD_USAGE", "FAILED", "INTERRUPTED", "SUCCESS", "run", "vye"]
 
 COMMANDS = (
-    demo, egress, reconcile, backfill, redeliver, status, doctor, explain, affected, resolve,
-    hold, release, export, expire, report, database, recover, simulate, snapshots,
+    demo, preview, egress, reconcile, backfill, redeliver, status, doctor, explain, affected,
+    resolve, hold, release, export, expire, report, database, recover, simulate, snapshots,
 )  # fmt: skip
 
 

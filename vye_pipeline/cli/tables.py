@@ -60,7 +60,7 @@ def show_calendar(days: Sequence[Day]) -> None:
             for number, day in enumerate(kinds):
                 first = str(day.partition_date) if number == 0 else ""
                 rows.append((first, day.kind, _delivery(day), _counts(day)))
-    _show_table(("partition", "kind", "delivery", "records"), rows)
+    show_table(("partition", "kind", "delivery", "records"), rows)
 
 
 def show_affected(items: Sequence[Affected], rows_shown: int | None = None) -> None:
@@ -76,7 +76,7 @@ def show_affected(items: Sequence[Affected], rows_shown: int | None = None) -> N
         for item in items[:rows_shown]
     ]
     if rows:
-        _show_table(("profile", "partition", "kind", "status", "reason"), rows)
+        show_table(("profile", "partition", "kind", "status", "reason"), rows)
     profiles = {item.user_profile_id for item in items} - {None}
     manual = sum(item.is_open for item in items)
     click.echo(
@@ -104,12 +104,7 @@ def show_finding(finding: Finding) -> None:
         click.echo(_folded(let_out(finding.remedy, Outlet.TERMINAL), "    "))
 
 
-def show_text(text: str, indent: str = "") -> None:
-    """Prints a text, folded at the terminal's width; what paints it takes no place."""
-    click.echo(click.wrap_text(text, _width(), initial_indent=indent, subsequent_indent=indent))
-
-
-def _show_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def show_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Prints rows of cells under their names; the last column is folded in the place left to it."""
     table = [[BOLD(name) for name in header], *rows]
     widths = [max(map(_length, column)) for column in zip(*table, strict=True)][:-1]
@@ -121,6 +116,11 @@ def _show_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
             for cell, width in zip(cells, widths, strict=True)
         )
         click.echo(click.wrap_text("".join(padded) + last, whole, subsequent_indent=indent))
+
+
+def show_text(text: str, indent: str = "") -> None:
+    """Prints a text, folded at the terminal's width; what paints it takes no place."""
+    click.echo(click.wrap_text(text, _width(), initial_indent=indent, subsequent_indent=indent))
 
 
 def _length(cell: str) -> int:

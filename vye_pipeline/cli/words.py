@@ -32,7 +32,15 @@ class IsoDate(click.ParamType[date]):
 
 
 class PartitionDate(IsoDate):
-    """A business day whose cut-off has passed, or any day that the ledger knows."""
+    """A business day whose cut-off has passed, or any day that the ledger knows.
+
+    Args:
+        is_next_one_too: whether the first business day whose cut-off is to come counts as well.
+    """
+
+    def __init__(self, *, is_next_one_too: bool = False) -> None:
+        """Takes what counts."""
+        self._is_next_one_too = is_next_one_too
 
     def convert(
         self,
@@ -53,7 +61,9 @@ class PartitionDate(IsoDate):
                 f"{day} is outside the partitions, {settings.start_date} to {last}: "
                 "see VYE_START_DATE and VYE_END_DATE"
             )
-        if datetime.now(UTC) < cut_off(day):
+        newest = settings.calendar.latest_business_day(datetime.now(UTC))
+        next_one = settings.calendar.business_days_after(newest, 1)
+        if day > next_one or (day == next_one and not self._is_next_one_too):
             raise UsageError(f"{day} is not over: its cut-off is {cut_off(day):%Y-%m-%d %H:%M %Z}")
         return day
 

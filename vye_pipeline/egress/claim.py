@@ -28,6 +28,7 @@ from vye_pipeline.egress.export import (
 from vye_pipeline.egress.gap import refuse_gap
 from vye_pipeline.egress.interrupted import finish_interrupted
 from vye_pipeline.egress.membership import (
+    ToRead,
     clones_to_read,
     record_closings,
     unattached_since,
@@ -93,23 +94,20 @@ class Reading:
 
 
 def read_export_ready(
-    context: Context, partition_date: date, kind: Kind, file: FileRow | None, now: datetime
+    context: Context, partition_date: date, kind: Kind, file: FileRow | None, to_read: ToRead
 ) -> Reading:
     """Reads the source and decides what becomes of each record; claims nothing.
 
     Args:
-        context: databases and stores; the ledger knows the closings (`record_closings`).
+        context: databases and stores.
         partition_date: of the partition.
         kind: of the records.
         file: what the ledger knows of the partition's file.
-        now: with zone.
+        to_read: the clones to read.
 
     Raises:
-        Postponed: the partition is closed.
-        PipelineError: source: VYE's database, KMS or the identity source can't be asked, or VYE
-            has closed no clone for the partition.
+        PipelineError: source: VYE's database, KMS or the identity source can't be asked.
     """
-    to_read = clones_to_read(context, partition_date, kind, now)
     since = unattached_since(context.settings, partition_date)
     candidates = read_candidates(
         context.vye, context.vye_engine, kind, to_read.clone_ids, context.vye_shape, since
@@ -147,7 +145,8 @@ def _claim(
     record_closings(context, now)
     with suppress(PipelineError):  # each minute's look says so, and no day has to wait for it
         settle_clones(context, now)
-    reading = read_export_ready(context, partition_date, kind, file, now)
+    to_read = clones_to_read(context, partition_date, kind, now)
+    reading = read_export_ready(context, partition_date, kind, file, to_read)
     checked, claims = reading.checked, reading.claims
     to_be_made = FileRow(
         partition_date,

@@ -6,6 +6,7 @@ and recorded: from then on the ledger says what a partition reads, whatever the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -41,6 +42,21 @@ class _Flagged:
     bdn_clone_id: int
     export_ready: bool
     closed_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Closing:
+    """A clone that VYE has closed.
+
+    Attributes:
+        bdn_clone_id: the clone.
+        closed_at: when (with zone).
+        owners: the partition that owns it by kind's name, None for none.
+    """
+
+    bdn_clone_id: int
+    closed_at: datetime
+    owners: dict[str, date | None]
 
 
 def window_of(settings: Settings, closed_at: datetime) -> date:
@@ -110,18 +126,79 @@ def clones_to_read(context: Context, partition_date: date, kind: Kind, now: date
         Postponed: the partition is closed: a later one has taken up its records.
         PipelineError: source: no clone starts the partition; VYE's database can't be read.
     """
+    is_over = now >= cut_off(partition_date)
+    mine, read = _clones_of(context, partition_date, kind, is_over=is_over)
+    if context.ledger.file(partition_date, kind) is None:
+        _refuse_unless_started(context, partition_date, kind, bool(mine), now)
+    return _with_unclaimed(context, kind, mine, read)
+
+
+def clones_to_preview(context: Context, partition_date: date, kind: Kind, now: datetime) -> ToRead:
+    """Returns the clones that a partition would read at its cut-off, as far as they can be seen.
+
+    Beside those of `clones_to_read` they are the clones that VYE has closed since the last look,
+    and its active one if this is the partition that will own it. Nothing is recorded.
+
+    Args:
+        context: ledger and VYE's database.
+        partition_date: the partition, its cut-off past or the next to come.
+        kind: of the records.
+        now: with zone.
+
+    Raises:
+        PipelineError: source: VYE's database can't be read.
+    """
+    closings = _unrecorded_closings(context, now)
+    ahead = [
+        closing.bdn_clone_id
+        for closing in closings
+        if (owner := closing.owners[kind.name]) and owner <= partition_date
+    ]
+    if next_owner(context, kind, closings, now) == partition_date:
+        ahead += _active_clones(context)
+    mine, read = _clones_of(context, partition_date, kind, is_over=True)
+    return _with_unclaimed(context, kind, sorted({*mine, *ahead}), read)
+
+
+def next_owner(
+    context: Context, kind: Kind, unrecorded: Sequence[Closing], now: datetime
+) -> date | None:
+    """Returns the partition that will own the clone that VYE closes next.
+
+    Args:
+        context: the ledger.
+        kind: of the records.
+        unrecorded: closings that the ledger doesn't know yet.
+        now: with zone.
+    """
+    calendar, window = context.settings.calendar, window_of(context.settings, now)
+    known = context.ledger.last_closed_at()
+    closed_at = [closing.closed_at for closing in unrecorded] + ([known] if known else [])
+    is_closed = any(window_of(context.settings, moment) >= window for moment in closed_at)
+    next_day = calendar.business_days_after(window, 1)
+    return _owner(context, kind.name, cut_off(next_day) if is_closed else now)
+
+
+def _clones_of(
+    context: Context, partition_date: date, kind: Kind, *, is_over: bool
+) -> tuple[list[int], list[int]]:
+    """Returns a partition's clones as far as they are recorded.
+
+    Returns:
+        Those that it reads; and those that earlier ones have read, of which a record may have
+        become visible since.
+    """
     ledger = context.ledger
     known = ledger.clones(partition_date, kind)
     own = ledger.owned_clones(kind, partition_date, partition_date)
-    earlier = (
-        earlier_clones(context, kind, partition_date) if now >= cut_off(partition_date) else []
-    )
+    earlier = earlier_clones(context, kind, partition_date) if is_over else []
     unread = [clone.bdn_clone_id for clone in earlier if not clone.is_read]
-    if ledger.file(partition_date, kind) is None:
-        _refuse_unless_started(context, partition_date, kind, bool(own or unread), now)
     read = [clone.bdn_clone_id for clone in earlier if clone.is_read]
+    return sorted({*known, *(clone.bdn_clone_id for clone in own), *unread}), read
+
+
+def _with_unclaimed(context: Context, kind: Kind, mine: list[int], read: list[int]) -> ToRead:
     left = unclaimed_records(Source.of(context), context.ledger, kind, read)
-    mine = sorted({*known, *(clone.bdn_clone_id for clone in own), *unread})
     return ToRead(sorted({*mine, *left["bdn_clone_id"].tolist()}), mine)
 
 
@@ -158,9 +235,6 @@ def _refuse_unless_started(
 def record_closings(context: Context, now: datetime) -> None:
     """Records the clones that VYE has closed since the last look, and who owns them.
 
-    A clone at false counts as one at true, since only this pipeline sets it. A pipeline that has
-    never read anything can't have: what it finds at false is others' business, and nobody's.
-
     Args:
         context: ledger, snapshots and VYE's database.
         now: with zone.
@@ -168,16 +242,28 @@ def record_closings(context: Context, now: datetime) -> None:
     Raises:
         PipelineError: source: VYE's database can't be read.
     """
+    for closing in _unrecorded_closings(context, now):
+        context.ledger.record_closing(closing.bdn_clone_id, closing.closed_at, now, closing.owners)
+
+
+def _unrecorded_closings(context: Context, now: datetime) -> list[Closing]:
+    """Returns the clones that VYE has closed since the last look, and who is to own them.
+
+    A clone at false counts as one at true, since only this pipeline sets it. A pipeline that has
+    never read anything can't have: what it finds at false is others' business, and nobody's.
+    """
     known = context.ledger.closed_clones()
     unknown = [clone for clone in _flagged(context, now) if clone.bdn_clone_id not in known]
     is_first_look = not known and not all(clone.export_ready for clone in unknown)
     is_new = is_first_look and _has_never_read(context)
+    closings = []
     for clone in unknown:
         closed_at = clone.closed_at or now
         owners: dict[str, date | None] = dict.fromkeys((kind.name for kind in KINDS), None)
         if clone.export_ready or not is_new:
             owners = {kind: _owner(context, kind, closed_at) for kind in owners}
-        context.ledger.record_closing(clone.bdn_clone_id, closed_at, now, owners)
+        closings.append(Closing(clone.bdn_clone_id, closed_at, owners))
+    return closings
 
 
 def _owner(context: Context, kind: str, closed_at: datetime) -> date | None:
@@ -201,6 +287,14 @@ def _flagged(context: Context, now: datetime) -> list[_Flagged]:
         _Flagged(clone, flag, moment.replace(tzinfo=UTC) if moment else None)
         for clone, flag, moment in rows
     ]
+
+
+@retried
+def _active_clones(context: Context) -> list[int]:
+    clones = Base.metadata.tables["vye_bdn_clones"]
+    query = select(clones.c.id).where(clones.c.is_active.is_(True))
+    with context.vye.errors(), context.vye_engine.connect() as connection:
+        return list(connection.scalars(query))
 
 
 def _has_never_read(context: Context) -> bool:

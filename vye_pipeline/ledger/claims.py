@@ -35,7 +35,7 @@ from vye_pipeline.ledger.models import (
     REPLACED,
 )
 from vye_pipeline.ledger.rows import FileRow, Receipt
-from vye_pipeline.ledger.supersession import supersede
+from vye_pipeline.ledger.supersession import delivered_lines, supersede
 from vye_pipeline.records import Kind
 from vye_pipeline.retries import retried
 from vye_pipeline.sql.engines import Query
@@ -184,6 +184,12 @@ class ClaimsMixin(LedgerConnection):
         ).where(*of_partition(CLAIMS, partition_date, kind))
         with self.transaction() as connection:
             return read_frame(connection, query)
+
+    @retried
+    def delivered_lines(self, kind: Kind, closed_since: datetime, other_than: date) -> pd.DataFrame:
+        """Returns what may have overtaken changes of a partition (`delivered_lines`)."""
+        with self.transaction() as connection:
+            return delivered_lines(connection, kind, closed_since, other_than)
 
     @retried
     def record_count(self, partition_date: date, kind: Kind) -> int:

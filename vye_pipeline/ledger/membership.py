@@ -113,6 +113,21 @@ class MembershipMixin(LedgerConnection):
             return set(connection.scalars(select(CLOSINGS.c.bdn_clone_id)))
 
     @retried
+    def last_closed_at(self) -> datetime | None:
+        """Returns when VYE closed the newest clone that the ledger knows (UTC)."""
+        with self.transaction() as connection:
+            return connection.scalar(select(func.max(CLOSINGS.c.closed_at)))
+
+    @retried
+    def closed_at(self, clone_ids: Sequence[int]) -> dict[int, datetime]:
+        """Returns when VYE closed some clones (UTC); of unknown ones nothing."""
+        query = select(CLOSINGS.c.bdn_clone_id, CLOSINGS.c.closed_at).where(
+            CLOSINGS.c.bdn_clone_id.in_(clone_ids)
+        )
+        with self.transaction() as connection:
+            return dict(iter(connection.execute(query)))
+
+    @retried
     def delivered_days(self, kind: str, since: date) -> set[date]:
         """Returns the partitions of a kind that are delivered, from a day on."""
         query = select(DELIVERIES.c.partition_date).where(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 
+import pandas as pd
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select, update
 
 from vye_pipeline.ledger.connection import has_receipt, is_delivered, of_partition
@@ -16,6 +17,7 @@ from vye_pipeline.ledger.models import (
     SUPERSEDED,
 )
 from vye_pipeline.records import Kind
+from vye_pipeline.sql.frames import read_frame
 
 NEWER = CLAIMS.alias("newer")
 CLOSED, NEWER_CLOSED = CLOSINGS.alias("closed"), CLOSINGS.alias("newer_closed")
@@ -67,6 +69,36 @@ def count_anew(connection: Connection, kind: Kind, partition_date: date) -> None
             record_id_sum=select(total).where(*mine).scalar_subquery(),
         )
     )
+
+
+def delivered_lines(
+    connection: Connection, kind: Kind, closed_since: datetime, other_than: date
+) -> pd.DataFrame:
+    """Returns what may have overtaken changes of clones that were closed at a moment or later.
+
+    Args:
+        connection: to the ledger.
+        kind: of the records.
+        closed_since: the moment (with zone).
+        other_than: the partition of these changes.
+
+    Returns:
+        user_profile_id, closed_at, created_at, record_id, transact_date: a row a line of another
+        partition that was delivered.
+    """
+    columns = (CLAIMS.c.user_profile_id, CLOSINGS.c.closed_at, CLAIMS.c.created_at)
+    query = (
+        select(*columns, CLAIMS.c.record_id, CLAIMS.c.transact_date)
+        .join(CLOSINGS, CLOSINGS.c.bdn_clone_id == CLAIMS.c.bdn_clone_id)
+        .where(
+            CLAIMS.c.kind == kind.name,
+            CLAIMS.c.disposition == LINE,
+            CLAIMS.c.partition_date != other_than,
+            CLOSINGS.c.closed_at >= closed_since,
+            is_delivered(CLAIMS),
+        )
+    )
+    return read_frame(connection, query)
 
 
 def _may_be_overtaken(connection: Connection, kind: Kind, partition_date: date) -> bool:

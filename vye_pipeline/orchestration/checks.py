@@ -12,16 +12,18 @@ from vye_pipeline.context import Context
 from vye_pipeline.errors import PipelineError
 from vye_pipeline.ledger.rows import Orphan, orphans_in_words
 from vye_pipeline.orchestration import metadata
-from vye_pipeline.records import KINDS, Kind
+from vye_pipeline.records import KINDS, Kind, kind_named
 from vye_pipeline.records.statuses import OF_A_LINE, UNSETTLED, Status
 from vye_pipeline.reporting.rejection_rate import Rejections, is_usual, usual_rate
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from vye_pipeline.egress.preview import Preview
     from vye_pipeline.egress.redeliver import Verified
+    from vye_pipeline.reporting.usual import Usual
 
-INTACT, ACCEPTED, HELD_BACK, SETTLED, USUAL, ATTENDED, CLAIMED, ORPHANS, FLAG = (
+INTACT, ACCEPTED, HELD_BACK, SETTLED, USUAL, ATTENDED, CLAIMED, ORPHANS, FLAG, EXPECTED = (
     "objects_lie_there_unaltered",
     "bdn_accepted_every_line",
     "few_records_are_held_back",
@@ -31,8 +33,10 @@ INTACT, ACCEPTED, HELD_BACK, SETTLED, USUAL, ATTENDED, CLAIMED, ORPHANS, FLAG = 
     "every_record_has_a_partition",
     "no_orphaned_acknowledgement",
     "vye_gets_its_flag_back",
+    "as_many_lines_as_usual",
 )
 DAYS_COMPARED = 20
+LEAST_DAYS = 3  # of a weekday, before its counts say what is usual
 FEW = 3  # records of a kind that our own rules may hold back on any day
 FEW_SHARE = 0.1  # or this share of them
 PATIENCE_BUSINESS_DAYS = 5
@@ -56,6 +60,8 @@ MEANINGS = {
     ATTENDED: "No user profile of the worklist has waited for more than five business days.",
     CLAIMED: "No record of the day's clones is unclaimed.",
     ORPHANS: "Each acknowledgement answers to a file that was sent.",
+    EXPECTED: "No kind has less than half the lines of the smallest, or more than twice those of "
+    "the largest, of the last files of the same weekday.",
     FLAG: "The pipeline may write the flag without which VYE can't activate its next clone.",
 }
 
@@ -248,6 +254,30 @@ def every_record_claimed(pipeline: Context, partition_date: date) -> dg.AssetChe
         "became visible after their clone was read and belong to no partition yet: the next day "
         "that runs claims them",
         metadata={"records": len(orphans), "user_profiles": metadata.profiles(orphans)},
+    )
+
+
+def expected(pairs: Sequence[tuple[Preview, Usual]]) -> dg.AssetCheckResult:
+    """Says whether about as many lines would go out as usually on that weekday.
+
+    Args:
+        pairs: what would go out of each kind, and what is usual.
+    """
+    from vye_pipeline.egress.preview import OPEN
+
+    unusual = [
+        f"{kind_named(one.kind).title}: {one.lines} lines would go out, where the last "
+        f"{usual.days} files of that weekday had {usual.fewest_lines} to {usual.most_lines}"
+        for one, usual in pairs
+        if one.delivery == OPEN
+        and usual.days >= LEAST_DAYS
+        and not usual.fewest_lines / 2 <= one.lines <= 2 * usual.most_lines
+    ]
+    return dg.AssetCheckResult(
+        check_name=EXPECTED,
+        passed=not unusual,
+        severity=dg.AssetCheckSeverity.WARN,
+        description="\n".join(unusual) or None,
     )
 
 

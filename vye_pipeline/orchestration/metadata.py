@@ -10,6 +10,9 @@ import dagster as dg
 if TYPE_CHECKING:
     import pandas as pd
 
+    from vye_pipeline.egress.preview import Preview
+    from vye_pipeline.reporting.usual import Usual
+
 ROWS_SHOWN = 500
 OWNERS = ["team:vebt"]
 
@@ -40,3 +43,18 @@ def table(rows: pd.DataFrame) -> dg.MetadataValue[Any]:
         ],
         dg.TableSchema([dg.TableColumn(str(name), "string") for name in shown]),
     )
+
+
+def preview(one: Preview, usual: Usual) -> dg.MetadataValue[Any]:
+    """Returns a kind's counts as a Markdown table, and its reasons under it."""
+    from vye_pipeline.egress.preview import OPEN
+
+    if one.delivery != OPEN:
+        return dg.MetadataValue.md(f"{one.delivery} already")
+    counts = {"lines": one.lines, **one.unsent}
+    rows = [
+        f"| {name} | {count} | {usual.counts.get(name, '')} |" for name, count in counts.items()
+    ]
+    reasons = [f"- {count} quarantined: {reason}" for reason, count in one.reasons.items()]
+    head = ["| | would be | usual on that weekday |", "| --- | --- | --- |"]
+    return dg.MetadataValue.md("\n".join([*head, *rows, *(["", *reasons] if reasons else [])]))

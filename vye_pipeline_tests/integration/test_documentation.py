@@ -20,8 +20,10 @@ import pytest
 
 from vye_pipeline.cli import (
     commands,
+    holding,
     looking,
     recovery,
+    rehearsing,
     retention,
     running,
     sandbox,
@@ -39,6 +41,9 @@ TESTED_ELSEWHERE = {"sql", "yaml", "json", "python", "sh"}  # test_views.py, tes
 MAKE = re.compile(r"make (?P<target>[a-z]+)")
 NOW = datetime(2025, 4, 14, 17, tzinfo=UTC)
 WRITE = "--write-docs"
+COMMANDS = (
+    holding, looking, recovery, rehearsing, retention, running, sandbox, worklist, writing,
+)  # fmt: skip
 
 
 class Frozen(datetime):
@@ -105,7 +110,7 @@ def test_the_commands_print_what_the_page_says(
 ) -> None:
     monkeypatch.setenv("VYE_LOCAL_DIR", str(outage))
     monkeypatch.setenv("COLUMNS", "80")
-    for module in (looking, recovery, retention, running, sandbox, worklist, writing):
+    for module in COMMANDS:
         monkeypatch.setattr(module, "actor", lambda: "operator (uid 1000)", raising=False)
         monkeypatch.setattr(module, "datetime", Frozen, raising=False)
     monkeypatch.setattr("vye_pipeline.definitions.Clock", lambda: Clock(lambda: NOW))

@@ -13,8 +13,10 @@ from datetime import UTC, date
 from sqlalchemy import Engine, func, insert, select, text
 
 from vye_pipeline.bdn.file_names import acknowledgement_key, file_name, outbound_key
+from vye_pipeline.containment import contained
 from vye_pipeline.egress.gap import MANY
 from vye_pipeline.egress.hold import hold
+from vye_pipeline.egress.preview import COUNTED, preview
 from vye_pipeline.errors import Cause, PipelineError, Postponed, UsageError
 from vye_pipeline.records import ADDRESS_CHANGES, KINDS, Kind, kind_named
 from vye_pipeline.recovery.recover import recover
@@ -216,6 +218,7 @@ class Sequence:
     def egress_of_kind(self, day: date, kind: Kind) -> list[PipelineError]:
         """Runs a kind of a day; success means delivered, and nothing else does."""
         was = self.rehearsal.day(day, kind).delivery
+        previewed, _ = contained(lambda: preview(self.rehearsal.pipeline, day, kind, LATER))
         failures = self.rehearsal.egress(day, kind, now=LATER)
         row = self.rehearsal.day(day, kind)
         if any(isinstance(failure, Postponed) for failure in failures):
@@ -227,8 +230,15 @@ class Sequence:
         else:
             assert row.delivery == "delivered"
             if was != "delivered":
+                assert previewed is not None
+                assert previewed.counts == self.came_out(day, kind)
                 self.delivered.append((day, kind.name))
         return failures
+
+    def came_out(self, day: date, kind: Kind) -> dict[str, int]:
+        """Counts a partition's records by what has become of them."""
+        claims = self.rehearsal.pipeline.ledger.claims(day, kind)
+        return {name: int((claims["disposition"] == name).sum()) for name in COUNTED}
 
     def heal(self) -> None:
         """The cause is gone; everything that is missing or failed runs, oldest first."""
