@@ -121,6 +121,12 @@ class BusinessCalendar:
         last = self.business_days_after(local.date(), DEADLINE_BUSINESS_DAYS)
         return max(due_at, datetime.combine(last, local.time(), NEW_YORK))
 
+    def before(self, moment: datetime, business_days: int) -> datetime:
+        """Returns the same time of day in New York, some business days before a moment."""
+        local = moment.astimezone(NEW_YORK)
+        day = self.business_days_after(local.date(), -business_days)
+        return datetime.combine(day, local.time(), NEW_YORK)
+
     def latest_business_day(self, now: datetime) -> date:
         """Returns the newest partition whose cut-off has passed at an instant (any zone)."""
         today = now.astimezone(NEW_YORK).date()

@@ -82,6 +82,11 @@ class Settings(BaseSettings):
     hold_alert_days: int = Field(
         7, ge=1, description="after how many days a profile that is still held back is an alert"
     )
+    answer_alert_business_days: int = Field(
+        1,
+        ge=0,
+        description="how long before BDN's deadline an answer that is not there is an alert",
+    )
     report_url: SecretStr | None = Field(
         None, description="where the analysts' page is put: a folder or s3://bucket/prefix"
     )

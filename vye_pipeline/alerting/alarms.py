@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 
 from vye_pipeline.alerting.alarm import Alarm
 from vye_pipeline.alerting.answers import of_answers
+from vye_pipeline.alerting.fault_rates import of_fault_rates
 from vye_pipeline.alerting.links import run_link, worklist_link
 from vye_pipeline.alerting.notifier import Notifier
 from vye_pipeline.business_days import (
@@ -125,7 +126,10 @@ def alarms(context: Context, now: datetime, unseen: BaseException | None = None)
                 _manual(context.settings, day, list(group))
                 for day, group in groupby(open_items(connection), lambda item: item.partition_date)
             ],
-            of_answers(connection),
+            [
+                *of_answers(connection, context.settings, now),
+                *of_fault_rates(connection, context.settings, now),
+            ],
             _held(holds(connection), context.settings, now),
         )
     )

@@ -1,25 +1,50 @@
-"""Alarms about what BDN has answered that counts for nothing."""
+"""Alarms about BDN's answers: those that are due, and those that count for nothing."""
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Iterator
+from datetime import date, datetime
 
 from sqlalchemy import Connection
 
 from vye_pipeline.alerting.alarm import Alarm
-from vye_pipeline.ledger.open_work import hours_behind, orphaned
+from vye_pipeline.business_days import NEW_YORK
+from vye_pipeline.ledger.open_work import AwaitedFile, awaited_files, hours_behind, orphaned
 from vye_pipeline.ledger.rows import Orphan
 from vye_pipeline.reconciliation.orphans import TOO_EARLY
+from vye_pipeline.settings import Settings
 
 EXAMPLES = 5
 
 
-def of_answers(connection: Connection) -> list[Alarm]:
-    """Says what BDN has answered that counts for nothing, a wrong clock of its own once."""
+def of_answers(connection: Connection, settings: Settings, now: datetime) -> list[Alarm]:
+    """Says what BDN has not answered and soon should have, and what counts for nothing.
+
+    A wrong clock of its own is told once.
+    """
     found = orphaned(connection)
     behind = _clocks(connection, found)
     others = [one for one in found if one.reason != TOO_EARLY or one.partition_date not in behind]
-    return [*_clock(behind), *_orphans(others)]
+    return [
+        *_awaited(awaited_files(connection), settings, now),
+        *_clock(behind),
+        *_orphans(others),
+    ]
+
+
+def _awaited(files: list[AwaitedFile], settings: Settings, now: datetime) -> Iterator[Alarm]:
+    """Says in an alarm a file that lines of it are about to become missing."""
+    for file in files:
+        due_at = settings.calendar.deadline(file.partition_date, file.delivered_at)
+        if now >= settings.calendar.before(due_at, settings.answer_alert_business_days):
+            yield Alarm(
+                f"BDN's answer to the {file.kind} of {file.partition_date}",
+                frozenset({"due"}),
+                f"BDN has not answered {file.lines} {file.kind} of {file.partition_date}, "
+                f"delivered on {file.delivered_at.astimezone(NEW_YORK):%Y-%m-%d %H:%M %Z}. What it "
+                f"has not answered by {due_at:%Y-%m-%d %H:%M %Z} is missing then, and needs a "
+                f"person. Ask BDN for its answer: `vye explain {file.partition_date}`.",
+            )
 
 
 def _clocks(connection: Connection, found: list[Orphan]) -> dict[date, int]:

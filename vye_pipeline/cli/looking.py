@@ -39,7 +39,7 @@ def status(
     from vye_pipeline.ledger.membership import MembershipMixin
     from vye_pipeline.ledger.record_status import NOW
     from vye_pipeline.ledger.rows import orphans_in_words
-    from vye_pipeline.reporting.calendar import calendar, orphans, with_unclaimed
+    from vye_pipeline.reporting.calendar import calendar, orphans, with_deadlines, with_unclaimed
     from vye_pipeline.reporting.days import days_between, days_shown
 
     if is_verifying and as_of:
@@ -58,6 +58,7 @@ def status(
         return _verify(settings, days, as_json=as_json)
     known_at = end_of_day(as_of) if as_of else NOW
     rows = ledger.read(lambda connection: calendar(connection, days, known_at))
+    rows = with_deadlines(rows, settings.calendar)
     if not as_of:
         rows = with_unclaimed(rows, unclaimed_or_none(settings, ledger))
     if as_json:

@@ -165,8 +165,11 @@ def _delivery(day: Day) -> str:
 
 def _counts(day: Day) -> str:
     counts = day.counts | {UNCLAIMED: day.unclaimed}
+    until = f" until {day.due_at:%Y-%m-%d %H:%M}" if day.due_at else ""
     parts = [
-        STATUS_COLOURS.get(status, str)(f"{count} {status}")
+        STATUS_COLOURS.get(status, str)(
+            f"{count} {status}{until if status == Status.PENDING else ''}"
+        )
         for status, count in counts.items()
         if count
     ]

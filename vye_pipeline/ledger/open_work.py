@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import Connection, and_, exists, func, select, union
+from sqlalchemy import Connection, and_, case, exists, func, select, union
 
 from vye_pipeline.bdn.file_names import FEED_NAME, inbound_prefix
 from vye_pipeline.ledger.connection import is_delivered
@@ -50,6 +50,16 @@ class FailedFile:
     what: str
     next_step: str
     run_id: str | None
+
+
+@dataclass(frozen=True)
+class AwaitedFile:
+    """A delivered file with lines that BDN has not answered (delivered_at in UTC)."""
+
+    partition_date: date
+    kind: str
+    delivered_at: datetime
+    lines: int
 
 
 @dataclass(frozen=True)
@@ -140,6 +150,40 @@ def open_items(connection: Connection) -> list[OpenItems]:
         .order_by(*content)
     )
     return [OpenItems(**row._mapping) for row in connection.execute(query)]
+
+
+def awaited_files(connection: Connection) -> list[AwaitedFile]:
+    """Returns the delivered files with pending lines, oldest day first.
+
+    Of one that was never reconciled these are all.
+    """
+    each = select(RECONCILIATIONS).where(IS_OPEN).subquery().c
+    pending = (
+        select(each.partition_date, each.kind, func.count().label("lines"))
+        .where(each.status == str(Status.PENDING))
+        .group_by(each.partition_date, each.kind)
+        .subquery()
+    )
+    is_reconciled = exists().where(same_partition(RECONCILIATIONS, DELIVERIES), IS_FIRST_LINE)
+    lines = case((is_reconciled, pending.c.lines), else_=DELIVERIES.c.line_count)
+    query = (
+        select(
+            DELIVERIES.c.partition_date,
+            DELIVERIES.c.kind,
+            DELIVERIES.c.delivered_at,
+            lines.label("lines"),
+        )
+        .outerjoin(
+            pending,
+            and_(
+                pending.c.partition_date == DELIVERIES.c.partition_date,
+                pending.c.kind == DELIVERIES.c.kind,
+            ),
+        )
+        .where(lines > 0)
+        .order_by(DELIVERIES.c.partition_date, DELIVERIES.c.kind)
+    )
+    return [AwaitedFile(**row._mapping) for row in connection.execute(query)]
 
 
 def orphaned(connection: Connection) -> list[Orphan]:

@@ -14,7 +14,7 @@ from vye_pipeline.ledger.rows import Orphan, orphans_in_words
 from vye_pipeline.orchestration import metadata
 from vye_pipeline.records import KINDS, Kind, kind_named
 from vye_pipeline.records.statuses import OF_A_LINE, UNSETTLED, Status
-from vye_pipeline.reporting.rejection_rate import Rejections, is_usual, usual_rate
+from vye_pipeline.reporting.fault_rate import Faults, is_usual, usual_rate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -204,7 +204,7 @@ def rejection_rate(
         kind: of the records.
         rows: user_profile_id, record_id, status: a row a record.
     """
-    from vye_pipeline.reporting.calendar import rejections
+    from vye_pipeline.reporting.fault_history import rejections
 
     lines = rows[rows["status"].isin([str(status) for status in OF_A_LINE])]
     rejected = lines[lines["status"] == str(Status.REJECTED)]
@@ -213,7 +213,7 @@ def rejection_rate(
     )
     usual = usual_rate(earlier)
     is_answered = not lines["status"].isin([str(status) for status in UNSETTLED]).all()
-    passed = not is_answered or is_usual(Rejections(len(rejected), len(lines)), usual)
+    passed = not is_answered or is_usual(Faults(len(rejected), len(lines)), usual)
     return dg.AssetCheckResult(
         check_name=USUAL,
         passed=passed,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from vye_pipeline.egress.preview import Preview
+    from vye_pipeline.reporting.funnel import Funnel
     from vye_pipeline.reporting.usual import Usual
 
 ROWS_SHOWN = 500
@@ -42,6 +43,28 @@ def table(rows: pd.DataFrame) -> dg.MetadataValue[Any]:
             for row in shown.to_dict("records")
         ],
         dg.TableSchema([dg.TableColumn(str(name), "string") for name in shown]),
+    )
+
+
+def answers(funnels: Sequence[Funnel]) -> dg.MetadataValue[Any]:
+    """Returns a table of BDN's answers and what each did."""
+    names = ("object_key", "lines", "matched", "changed", "nothing_new", "never_sent", "ignored")
+    return dg.MetadataValue.table(
+        [
+            dg.TableRecord(
+                {
+                    "object_key": one.object_key,
+                    "lines": one.spoken_of,
+                    "matched": one.matched,
+                    "changed": one.changed,
+                    "nothing_new": one.nothing_new,
+                    "never_sent": one.unexpected,
+                    "ignored": one.ignored or "",
+                }
+            )
+            for one in funnels
+        ],
+        dg.TableSchema([dg.TableColumn(name, "string") for name in names]),
     )
 
 

@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, and_, func, select, union_all
 
-from vye_pipeline.bdn.disposition import Disposition
 from vye_pipeline.ledger.days import on_days
 from vye_pipeline.ledger.explanation import explained
 from vye_pipeline.ledger.membership import IS_READ
 from vye_pipeline.ledger.models import (
-    ACKNOWLEDGEMENTS,
     DELIVERIES,
     FAILURES,
     FILES,
@@ -40,9 +38,9 @@ from vye_pipeline.records.statuses import (
     UNSETTLED,
     Status,
 )
-from vye_pipeline.reporting.rejection_rate import Rejections
 
 if TYPE_CHECKING:
+    from vye_pipeline.business_days import BusinessCalendar
     from vye_pipeline.egress.unclaimed import Unclaimed
 
 UNCLAIMED = "unclaimed"
@@ -64,6 +62,7 @@ class Day:
     counts: dict[str, int] = field(default_factory=dict)
     unclaimed: int = 0
     delivered_at: datetime | None = None
+    due_at: datetime | None = None
 
     @property
     def export_ready(self) -> int:
@@ -90,6 +89,7 @@ class Day:
             "lines": self.lines,
             **self.counts,
             "unclaimed": self.unclaimed,
+            "due_at": self.due_at.isoformat() if self.due_at else None,
             "settled": self.is_settled,
         }
 
@@ -128,6 +128,16 @@ def with_unclaimed(days: Sequence[Day], records: Sequence[Unclaimed]) -> list[Da
     """Adds how many records of the clones that a day owns are unclaimed."""
     counts = Counter((record.partition_date, record.kind) for record in records)
     return [replace(day, unclaimed=counts[day.partition_date, day.kind]) for day in days]
+
+
+def with_deadlines(days: Sequence[Day], business_calendar: BusinessCalendar) -> list[Day]:
+    """Adds until when BDN may answer the lines that are pending."""
+    return [
+        replace(day, due_at=business_calendar.deadline(day.partition_date, day.delivered_at))
+        if day.counts[Status.PENDING]
+        else day
+        for day in days
+    ]
 
 
 def as_affected(record: Unclaimed) -> Affected:
@@ -241,24 +251,6 @@ def _files(
         .where(on_days(FILES.c.partition_date, days), FILES.c.first_claimed_at <= known_at)
     )
     return {(day, kind): (key, *sent) for day, kind, key, *sent in connection.execute(query)}
-
-
-def rejections(connection: Connection, kind: str, before: date, day_count: int) -> list[Rejections]:
-    """Returns how much BDN rejected of the last files before a day that it answered."""
-    query = (
-        select(func.max(ACKNOWLEDGEMENTS.c.rejected_count), func.max(DELIVERIES.c.line_count))
-        .join(DELIVERIES, same_partition(DELIVERIES, ACKNOWLEDGEMENTS))
-        .where(
-            ACKNOWLEDGEMENTS.c.kind == kind,
-            ACKNOWLEDGEMENTS.c.partition_date < before,
-            ACKNOWLEDGEMENTS.c.disposition != Disposition.REFUSED.value,
-            ACKNOWLEDGEMENTS.c.ignored_because.is_(None),
-        )
-        .group_by(ACKNOWLEDGEMENTS.c.partition_date)
-        .order_by(ACKNOWLEDGEMENTS.c.partition_date.desc())
-        .limit(day_count)
-    )
-    return [Rejections(rejected, lines) for rejected, lines in connection.execute(query)]
 
 
 def orphans(connection: Connection, days: Sequence[date]) -> list[Orphan]:

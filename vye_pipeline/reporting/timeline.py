@@ -17,8 +17,6 @@ from vye_pipeline.ledger.models import (
     REDELIVERIES,
 )
 from vye_pipeline.ledger.rows import orphans_in_words
-from vye_pipeline.reconciliation.orphans import IGNORED
-from vye_pipeline.reconciliation.timeliness import Ignored
 from vye_pipeline.records.statuses import MANUAL, Status
 from vye_pipeline.reporting.calendar import (
     CLOSED,
@@ -29,6 +27,7 @@ from vye_pipeline.reporting.calendar import (
     calendar,
     orphans,
 )
+from vye_pipeline.reporting.funnel import funnels
 
 DISPOSITIONS = {
     "F": "acknowledged it line by line: {accepted} accepted, {rejected} rejected",
@@ -143,27 +142,27 @@ def _delivered_again(connection: Connection, first: date, last: date) -> list[Ev
 
 def _answered(connection: Connection, first: date, last: date) -> list[Event]:
     query = select(
-        ACKNOWLEDGEMENTS.c.partition_date,
         ACKNOWLEDGEMENTS.c.recorded_at,
-        ACKNOWLEDGEMENTS.c.kind,
+        ACKNOWLEDGEMENTS.c.object_key,
         ACKNOWLEDGEMENTS.c.disposition,
         ACKNOWLEDGEMENTS.c.accepted_count,
         ACKNOWLEDGEMENTS.c.rejected_count,
         ACKNOWLEDGEMENTS.c.reason_code,
-        ACKNOWLEDGEMENTS.c.ignored_because,
     ).where(ACKNOWLEDGEMENTS.c.partition_date.between(first, last))
+    said = {
+        (at, key): DISPOSITIONS[disposition].format(
+            accepted=accepted, rejected=rejected, reason=reason
+        )
+        for at, key, disposition, accepted, rejected, reason in connection.execute(query)
+    }
     return [
         Event(
-            day,
-            at,
-            kind,
-            "BDN "
-            + DISPOSITIONS[disposition].format(accepted=accepted, rejected=rejected, reason=reason)
-            + (f", which counts for nothing: {IGNORED[Ignored(ignored)]}" if ignored else ""),
+            one.partition_date,
+            one.recorded_at,
+            one.kind,
+            f"BDN {said[one.recorded_at, one.object_key]}; {one.in_words()}",
         )
-        for day, at, kind, disposition, accepted, rejected, reason, ignored in connection.execute(
-            query
-        )
+        for one in funnels(connection, first, last)
     ]
 
 

@@ -12,7 +12,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from vye_pipeline.reporting.calendar import Affected, affected
+from vye_pipeline.reporting.calendar import Affected, affected, calendar
 from vye_pipeline.reporting.resolutions import read_resolutions
 from vye_pipeline_tests.browser.conftest import HOSTILE, Watched, watched
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal
@@ -49,6 +49,23 @@ def test_which_days_failed_and_why_is_on_the_first_screen(analyst: Watched, addr
     expect(page.locator("#day-events")).to_contain_text("AccessDenied")
     page.go_back()
     expect(page.locator("#view-overview")).to_be_visible()
+
+
+def test_what_bdn_may_still_answer_stands_apart_from_what_is_overdue(
+    analyst: Watched, address: str, rehearsal: Rehearsal
+) -> None:
+    page = analyst.page
+    page.goto(address)
+    rows = rehearsal.pipeline.ledger.read(lambda connection: calendar(connection, DAYS))
+    missing = [one for one in open_items(rehearsal) if one.status == "missing"]
+    files = {(row.partition_date, row.kind) for row in rows if row.counts["pending"]}
+    files |= {(one.partition_date, one.kind) for one in missing}
+    shown = page.locator("#awaited tbody tr")
+    expect(shown).to_have_count(len(files))
+    cells = [row.locator("td, th").all_inner_texts() for row in shown.all()]
+    assert sum(int(row[2]) for row in cells) == sum(row.counts["pending"] for row in rows)
+    assert sum(int(row[4]) for row in cells) == len(missing)
+    assert files
 
 
 def test_whom_to_call_first_heads_the_list(

@@ -130,10 +130,12 @@ def reconciliation_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.
         metrics: dg.ResourceParam[Metrics],
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster refuses one
         from vye_pipeline.reconciliation.reconcile import load_acknowledgements, reconcile
+        from vye_pipeline.reporting.funnel import funnels
 
         day, now = partition_date(context), clock.now()
         rows = reconcile(pipeline, day, kind, load_acknowledgements(pipeline, day, kind), now)
         records = pipeline.ledger.record_count(day, kind)
+        answers = pipeline.ledger.read(lambda connection: funnels(connection, day, day))
         usual = checks.rejection_rate(pipeline, day, kind, rows)
         counts = {str(status): int((rows["status"] == status).sum()) for status in Status}
         metrics.statuses(day, kind.name, counts)
@@ -143,6 +145,7 @@ def reconciliation_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.
                 **metadata.counts(counts),
                 "records": records,
                 "affected_user_profiles": metadata.profiles(affected),
+                "answers": metadata.answers([one for one in answers if one.kind == kind.name]),
             },
             check_results=[
                 dg.AssetCheckResult(

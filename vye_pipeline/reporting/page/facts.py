@@ -19,7 +19,7 @@ from vye_pipeline.ledger.record_status import records
 from vye_pipeline.ledger.views import open_items
 from vye_pipeline.records import KINDS
 from vye_pipeline.records.statuses import Status
-from vye_pipeline.reporting.calendar import CLOSED, MISSING, Day, calendar
+from vye_pipeline.reporting.calendar import CLOSED, MISSING, Day, calendar, with_deadlines
 from vye_pipeline.reporting.timeline import as_it_stands, events
 
 DAYS_SHOWN = 250
@@ -64,7 +64,7 @@ def facts(
     shown = list(days)[-DAYS_SHOWN:]
     first, last = (shown[0], shown[-1]) if shown else (date.max, date.min)
     texts = Texts()
-    calendar_rows = calendar(connection, shown)
+    calendar_rows = with_deadlines(calendar(connection, shown), business_calendar)
     items, left_out = _items(connection, business_calendar, texts, now)
     return {
         "made_at": _iso(now),

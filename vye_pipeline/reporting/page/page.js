@@ -32,8 +32,10 @@ function showOverview() {
     const failed = FACTS.days.filter((row) => row.delivery === "failed");
     fill("as-of", `As known on ${at(FACTS.made_at)}.`, FACTS.left_out.days ? ` ${count(FACTS.left_out.days, "older day")} are left out: vye status shows them.` : "");
     fill("figures", figure(DAYS.size, "business days shown"), figure(delivered.length, "files delivered"), figure(failed.length, "files not delivered"),
-      figure(d3.sum(FACTS.days, (row) => row.export_ready), "records"), figure(new Set(ITEMS.map((item) => item.profile)).size, "user profiles need a person", "#open"));
+      figure(d3.sum(FACTS.days, (row) => row.export_ready), "records"), figure(d3.sum(FACTS.days, (row) => row.pending), "lines that BDN may still answer"),
+      figure(ITEMS.filter((item) => item.status === "missing").length, "lines past BDN's deadline", "#open?status=missing"), figure(new Set(ITEMS.map((item) => item.profile)).size, "user profiles need a person", "#open"));
     showChanges();
+    showAwaited();
     fill("failed-days", ...[...groupBy(failed, (row) => row.partition_date)].reverse().map(failedDay));
     const kinds = document.getElementById("calendar-kind");
     kinds.append(...FACTS.kinds.map((name, index) => element("option", { value: name }, KINDS[index])));
@@ -42,6 +44,19 @@ function showOverview() {
     drawStatuses();
     drawDeliveries();
   });
+}
+
+/* Waiting is not overdue: what BDN may still answer stands apart from what it has not answered in time. */
+function showAwaited() {
+  const overdue = groupBy(ITEMS.filter((item) => item.status === "missing"), (item) => `${item.day} ${item.kind}`);
+  const rows = FACTS.days.filter((row) => row.pending || overdue.has(`${row.partition_date} ${FACTS.kinds.indexOf(row.kind)}`)).map((row) => {
+    const missing = overdue.get(`${row.partition_date} ${FACTS.kinds.indexOf(row.kind)}`) ?? [];
+    return [element("a", { href: `#day/${row.partition_date}` }, row.partition_date), row.kind.replaceAll("_", " "), row.pending, row.due_at ? at(row.due_at) : "", missing.length,
+      missing.length ? Math.max(...missing.map((item) => item.waited)) : ""];
+  });
+  if (!rows.length) return;
+  fill("awaited", element("h2", {}, "What BDN has not answered"), region("What BDN has not answered",
+    table(["Day", "Kind", "May be answered", "Until", "Past the deadline", "Business days since"], rows.reverse(), { counts: [2, 4, 5] })));
 }
 
 function showChanges() {
