@@ -53,8 +53,8 @@ GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO vye_pipeline_ledger, vye_pipeli
 -- VYE_LEDGER_URL of the three services. What people and failures have left takes inserts only.
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO vye_pipeline_ledger;
 REVOKE UPDATE, DELETE
-  ON actions, contact_lookups, decisions, deliveries, failures, holds, redeliveries, resolutions
-  FROM vye_pipeline_ledger;
+  ON actions, contact_lookups, decisions, deliveries, failures, hand_overs, holds, redeliveries,
+  resolutions FROM vye_pipeline_ledger;
 REVOKE INSERT, UPDATE, DELETE ON alembic_version, reason_codes FROM vye_pipeline_ledger;
 GRANT UPDATE (redelivered_at) ON redeliveries TO vye_pipeline_ledger;
 

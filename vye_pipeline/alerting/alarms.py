@@ -36,6 +36,7 @@ from vye_pipeline.ledger.open_work import (
     OpenItems,
     failed_files,
     last_delivered,
+    open_hand_overs,
     open_items,
     undelivered_counts,
 )
@@ -128,6 +129,7 @@ def alarms(context: Context, now: datetime, unseen: BaseException | None = None)
             ],
             [
                 *of_answers(connection, context.settings, now),
+                *_handed_over(connection),
                 *of_fault_rates(connection, context.settings, now),
             ],
             _held(holds(connection), context.settings, now),
@@ -310,6 +312,20 @@ def _manual(settings: Settings, day: date, items: list[OpenItems]) -> Alarm:
         f"{counts.total()} records of {day} need a person: {listed}. Which, why and what to do: "
         f"`vye affected --date {day}` or {worklist_link(settings, day)}",
     )
+
+
+def _handed_over(connection: Connection) -> list[Alarm]:
+    """Says what is being handed over: until that is decided nothing of its kind goes out."""
+    return [
+        Alarm(
+            f"hand-over of the {begun.kind} of {begun.partition_date}",
+            frozenset({begun.begun_at.isoformat()}),
+            f"The {begun.in_words()}. No file of that kind goes out before somebody types "
+            f"`{begun.decide_command()}`.",
+            f"All clear: the hand-over of the {begun.kind} of {begun.partition_date} is decided.",
+        )
+        for begun in open_hand_overs(connection)
+    ]
 
 
 def _held(held: list[Hold], settings: Settings, now: datetime) -> list[Alarm]:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import click
 
+from vye_pipeline.cli.handing_over import hand_over
 from vye_pipeline.cli.holding import hold, release
 from vye_pipeline.cli.looking import doctor, explain, status
 from vye_pipeline.cli.output import BAD_USAGE, FAILED, INTERRUPTED, SUCCESS, complain
@@ -29,7 +30,8 @@ __all__ = ["BAD_USAGE", "FAILED", "INTERRUPTED", "SUCCESS", "run", "vye"]
 
 COMMANDS = (
     demo, preview, egress, reconcile, backfill, redeliver, status, doctor, explain, affected,
-    resolve, hold, release, export, expire, report, database, recover, simulate, snapshots,
+    resolve, hold, release, hand_over, export, expire, report, database, recover, simulate,
+    snapshots,
 )  # fmt: skip
 
 

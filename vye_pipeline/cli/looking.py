@@ -89,13 +89,13 @@ def _verify(settings: Settings, days: Sequence[date], *, as_json: bool) -> int:
     from vye_pipeline.cli.progress import spinner
     from vye_pipeline.context import Context
     from vye_pipeline.egress.comparison import all_forgotten
-    from vye_pipeline.egress.redeliver import ObjectState, verify
+    from vye_pipeline.egress.redeliver import verify
 
     context = Context(settings)
     with spinner("reading every object"):
         results = verify(context, days)
         unknown = all_forgotten(context, datetime.now(UTC))
-    wrong = [one for one in results if one.state != ObjectState.INTACT]
+    wrong = [one for one in results if not one.state.is_right]
     if as_json:
         click.echo(json.dumps([one.as_json() for one in results], indent=2))
     else:

@@ -26,6 +26,7 @@ from vye_pipeline.egress.export import (
     snapshot_records,
 )
 from vye_pipeline.egress.gap import refuse_gap
+from vye_pipeline.egress.handed_over import refuse_while_handed_over
 from vye_pipeline.egress.interrupted import finish_interrupted
 from vye_pipeline.egress.membership import (
     ToRead,
@@ -61,13 +62,14 @@ def take_export_ready(
     Raises:
         Postponed: the partition is closed.
         PipelineError: source: VYE's database can't be read, or has closed no clone for the
-            partition.
+            partition; upload: its file is being handed over.
     """
     with context.ledger.exclusive(kind):
         file = context.ledger.file(partition_date, kind)
         if file is not None:
             finish_interrupted(context, kind, file, now)
         if context.ledger.receipt(partition_date, kind) is None:
+            refuse_while_handed_over(context, kind, partition_date)
             export = _claim(context, partition_date, kind, file, now)
             refuse_gap(context, partition_date, kind)
             return export

@@ -16,6 +16,7 @@ from vye_pipeline.egress.clone_flags import settle_clones
 from vye_pipeline.egress.due import refuse_before_its_time
 from vye_pipeline.egress.export import ExportReady, egress_command, load_export_ready
 from vye_pipeline.egress.gap import refuse_gap
+from vye_pipeline.egress.handed_over import refuse_while_handed_over
 from vye_pipeline.egress.interrupted import finish_interrupted
 from vye_pipeline.egress.memory import memory_of, record_of
 from vye_pipeline.egress.put import put_file
@@ -109,15 +110,17 @@ def deliver(
 
     Raises:
         Postponed: it is too early.
-        PipelineError: upload: the object store refuses it, or holds other bytes under its key;
-            source: the records have changed since the file was rendered, or one rule catches too
-            many of them; ledger: it is older than the store; storage: the snapshots failed.
+        PipelineError: upload: the object store refuses it, or holds other bytes under its key, or a
+            file of the kind is being handed over; source: the records have changed since the file
+            was rendered, or one rule catches too many of them; ledger: it is older than the store;
+            storage: the snapshots failed.
     """
     with context.ledger.exclusive(kind):
         for rendered in context.ledger.rendered_files(kind):
             finish_interrupted(context, kind, rendered, now)
         receipt = context.ledger.receipt(partition_date, kind)
         if receipt is None:
+            refuse_while_handed_over(context, kind)
             refuse_before_its_time(context, partition_date, kind, now)
             refuse_gap(context, partition_date, kind)
             context.ledger.hold_back(partition_date, kind)

@@ -16,13 +16,15 @@ from vye_pipeline.egress.memory import (
     DELIVERED,
     begun_at,
     delivered_at,
+    delivered_way,
     memories,
     memory_of,
     record_of,
     remember,
+    take_up_hand_overs,
 )
 from vye_pipeline.ledger.models import SUCCEEDED
-from vye_pipeline.ledger.rows import FileRow
+from vye_pipeline.ledger.rows import PUT, FileRow
 from vye_pipeline.records import Kind
 
 FIRST = 1
@@ -53,9 +55,15 @@ def finish_interrupted(context: Context, kind: Kind, file: FileRow, now: datetim
     # A file is put from its cut-off on: an announcement says more, where there is one.
     began = begun_at(context, known[ANNOUNCED]) if ANNOUNCED in known else cut_off(day)
     context.ledger.take_up_try(day, kind, FIRST, file.fingerprint, began, SUCCEEDED)
-    over = delivered_at(context, known[DELIVERED]) if DELIVERED in known else now
-    remember(context, replace(memory_of(file), state=DELIVERED), record_of(file.receipt(over)))
-    context.ledger.deliver(file, kind, over)
+    over, way = (now, PUT)
+    if DELIVERED in known:
+        over, way = (
+            delivered_at(context, known[DELIVERED]),
+            delivered_way(context, known[DELIVERED]),
+        )
+        take_up_hand_overs(context, known[DELIVERED])
+    remember(context, replace(memory_of(file), state=DELIVERED), record_of(file.receipt(over, way)))
+    context.ledger.deliver(file, kind, over, way)
 
 
 def _was_put(context: Context, kind: Kind, file: FileRow, fingerprint: str) -> bool:

@@ -20,8 +20,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from vye_pipeline.context import Context
-from vye_pipeline.ledger.models import DELIVERIES, TRIES
-from vye_pipeline.ledger.rows import FileRow, Receipt
+from vye_pipeline.ledger.models import DELIVERIES, HAND_OVERS, TRIES
+from vye_pipeline.ledger.recovery import plain_rows
+from vye_pipeline.ledger.rows import PUT, FileRow, Receipt
 
 FOLDER = "deliveries"
 ANNOUNCED, REFUSED, DELIVERED, DISOWNED = "announced", "refused", "delivered", "disowned"
@@ -130,6 +131,18 @@ def begun_at(context: Context, announced: Memory) -> datetime:
 def delivered_at(context: Context, delivered: Memory) -> datetime:
     """Returns when a file was delivered (UTC), by the record of it."""
     return _moment(recall(context, delivered)[DELIVERIES.name], "delivered_at")
+
+
+def delivered_way(context: Context, delivered: Memory) -> str:
+    """Returns how a file was delivered, by the record of it; an older record knows of puts only."""
+    rows = recall(context, delivered)[DELIVERIES.name]
+    return str(rows["way"].iloc[0]) if "way" in rows else PUT
+
+
+def take_up_hand_overs(context: Context, memory: Memory) -> None:
+    """Takes up in the ledger what is remembered of a file's hand-overs, of a put nothing."""
+    for row in plain_rows(recall(context, memory).get(HAND_OVERS.name, pd.DataFrame())):
+        context.ledger.take_up_hand_over(row)
 
 
 def _moment(rows: pd.DataFrame, column: str) -> datetime:

@@ -72,7 +72,7 @@ def _try(
     key = outbound_key(kind, file.partition_date, file.revision)
     try:
         first = context.ledger.first_try(file.partition_date, kind, file.revision)
-        announce(context, file, {**announcement, TRIES.name: _row(file, first or now)})
+        announce(context, file, {**announcement, TRIES.name: try_row(file, first or now)})
         context.objects.put_once(key, content)
     except PipelineError as error:
         is_refused = _is_refused(context, key, error)
@@ -84,7 +84,7 @@ def _try(
     context.ledger.end_try(try_id, SUCCEEDED, now)
 
 
-def _row(file: Memory, begun_at: datetime) -> pd.DataFrame:
+def try_row(file: Memory, begun_at: datetime) -> pd.DataFrame:
     """Returns a try as it would stand in the ledger, from which it may be lost."""
     row = {
         "partition_date": file.partition_date,

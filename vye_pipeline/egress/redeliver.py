@@ -19,7 +19,7 @@ from vye_pipeline.egress.memory import Memory, Rows
 from vye_pipeline.egress.put import put_file
 from vye_pipeline.errors import UsageError
 from vye_pipeline.ledger.models import REDELIVERIES
-from vye_pipeline.ledger.rows import RedeliveryRow, SentObject
+from vye_pipeline.ledger.rows import BY_HAND, RedeliveryRow, SentObject
 from vye_pipeline.records import KINDS, Kind
 
 
@@ -29,6 +29,13 @@ class ObjectState(StrEnum):
     INTACT = "intact"
     MISSING = "missing"
     ALTERED = "altered"
+    NOT_THERE = "not there: handed over"
+    THERE_AS_WELL = "there as well: handed over"
+
+    @property
+    def is_right(self) -> bool:
+        """Whether it is as it has to be."""
+        return self in (ObjectState.INTACT, ObjectState.NOT_THERE)
 
 
 @dataclass(frozen=True)
@@ -41,12 +48,19 @@ class Verified:
     @property
     def state(self) -> ObjectState:
         """Whether it is there, and is what was sent."""
+        if self.sent.way == BY_HAND:
+            return ObjectState.NOT_THERE if self.found is None else ObjectState.THERE_AS_WELL
         if self.found is None:
             return ObjectState.MISSING
         return ObjectState.INTACT if self.found == self.sent.fingerprint else ObjectState.ALTERED
 
     def in_words(self) -> str:
         """Returns what is wrong with it and what to do."""
+        if self.state is ObjectState.THERE_AS_WELL:
+            return (
+                f"{self.sent.object_key} lies there although the file was handed over: ask BDN "
+                "which one it has read, so that it doesn't read both"
+            )
         if self.found is None:
             return (
                 f"{self.sent.object_key} is missing: if BDN has not read it, "

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from sqlalchemy import Date, case, literal, null, select, union_all
 
-from vye_pipeline.ledger.models import ACTIONS, CONTACT_LOOKUPS, HOLDS, REDELIVERIES, RESOLUTIONS
+from vye_pipeline.ledger.models import (
+    ACTIONS,
+    CONTACT_LOOKUPS,
+    HAND_OVERS,
+    HOLDS,
+    REDELIVERIES,
+    RESOLUTIONS,
+)
 from vye_pipeline.ledger.view import View
 
 
@@ -66,6 +73,15 @@ def _actions() -> View:
             HOLDS.c.decided_by,
             HOLDS.c.database_user,
             HOLDS.c.reason,
+        ),
+        select(
+            HAND_OVERS.c.done_at,
+            literal("hand-over, ").concat(HAND_OVERS.c.step),
+            HAND_OVERS.c.partition_date,
+            HAND_OVERS.c.kind,
+            HAND_OVERS.c.done_by,
+            HAND_OVERS.c.database_user,
+            HAND_OVERS.c.note,
         ),
     ).subquery()
     return View(

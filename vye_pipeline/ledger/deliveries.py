@@ -8,6 +8,7 @@ from sqlalchemy import (
     Connection,
     func,
     insert,
+    literal,
     select,
     update,
 )
@@ -21,14 +22,9 @@ from vye_pipeline.ledger.connection import (
     is_delivered,
     of_partition,
 )
-from vye_pipeline.ledger.models import (
-    DELIVERIES,
-    FAILURES,
-    FILES,
-    REDELIVERIES,
-)
+from vye_pipeline.ledger.models import DELIVERIES, FAILURES, FILES, REDELIVERIES
 from vye_pipeline.ledger.open_work import undelivered_counts
-from vye_pipeline.ledger.rows import FileRow, Receipt, RedeliveryRow, SentObject
+from vye_pipeline.ledger.rows import PUT, FileRow, Receipt, RedeliveryRow, SentObject
 from vye_pipeline.ledger.supersession import supersede
 from vye_pipeline.records import Kind
 from vye_pipeline.retries import retried
@@ -92,10 +88,14 @@ class DeliveriesMixin(LedgerConnection):
             return [FileRow(**row._mapping) for row in connection.execute(query)]
 
     @retried
-    def deliver(self, file: FileRow, kind: Kind, delivered_at: datetime) -> Receipt:
-        """Records a delivery, and marks what it overtakes in undelivered partitions.
+    def deliver(self, file: FileRow, kind: Kind, delivered_at: datetime, way: str = PUT) -> Receipt:
+        """Records a delivery (`record_delivery`).
 
-        Their files, if rendered, are taken back (`supersede`).
+        Args:
+            file: as it is announced.
+            kind: of its records.
+            delivered_at: when (with zone).
+            way: put, or by hand.
 
         Returns:
             The receipt; of a partition that has one already, that one.
@@ -103,19 +103,8 @@ class DeliveriesMixin(LedgerConnection):
         Raises:
             PipelineError: source: the file is not the one that is announced (any more).
         """
-        receipt = file.receipt(delivered_at)
         with self.transaction() as connection:
-            known = receipt_of(connection, file.partition_date, kind)
-            if known is not None:
-                return known
-            _refuse_unless_announced(connection, receipt, kind)
-            connection.execute(insert(DELIVERIES).values(vars(receipt)))
-            undelivered = select(FILES.c.partition_date).where(
-                FILES.c.kind == kind.name, ~is_delivered(FILES)
-            )
-            for day in connection.scalars(undelivered).all():
-                supersede(connection, kind, day)
-        return receipt
+            return record_delivery(connection, file.receipt(delivered_at, way), kind)
 
     @retried
     def fail(
@@ -208,18 +197,45 @@ class DeliveriesMixin(LedgerConnection):
 
     @retried
     def sent_objects(self, first: date, last: date) -> list[SentObject]:
-        """Returns what must lie in the object store for some days, redeliveries too, by day."""
+        """Returns what BDN was sent of some days, redeliveries too, by day."""
         columns = ("partition_date", "kind", "object_key", "fingerprint")
         delivered, again = (
-            select(*(table.c[name] for name in columns)).where(
+            select(*(table.c[name] for name in columns), way).where(
                 table.c.partition_date.between(first, last)
             )
-            for table in (DELIVERIES, REDELIVERIES)
+            for table, way in (
+                (DELIVERIES, DELIVERIES.c.way),
+                (REDELIVERIES, literal(PUT).label("way")),
+            )
         )
         query = delivered.union_all(again.where(REDELIVERIES.c.redelivered_at.is_not(None)))
         with self.transaction() as connection:
             rows = [SentObject(**row._mapping) for row in connection.execute(query)]
         return sorted(rows, key=lambda row: (row.partition_date, row.object_key))
+
+
+def record_delivery(connection: Connection, receipt: Receipt, kind: Kind) -> Receipt:
+    """Writes a receipt, and marks what the delivery overtakes in undelivered partitions.
+
+    Their files, if rendered, are taken back (`supersede`).
+
+    Returns:
+        The receipt; of a partition that has one already, that one.
+
+    Raises:
+        PipelineError: source: the file is not the one that is announced (any more).
+    """
+    known = receipt_of(connection, receipt.partition_date, kind)
+    if known is not None:
+        return known
+    _refuse_unless_announced(connection, receipt, kind)
+    connection.execute(insert(DELIVERIES).values(vars(receipt)))
+    undelivered = select(FILES.c.partition_date).where(
+        FILES.c.kind == kind.name, ~is_delivered(FILES)
+    )
+    for day in connection.scalars(undelivered).all():
+        supersede(connection, kind, day)
+    return receipt
 
 
 def _refuse_unless_announced(connection: Connection, receipt: Receipt, kind: Kind) -> None:

@@ -17,14 +17,35 @@ INSERT_ONLY = {
     "contact_lookups": None,
     "decisions": None,
     "failures": None,
+    "hand_overs": None,
     "holds": None,
     "redeliveries": "redelivered_at",
     "resolutions": None,
 }
 # Tables whose rows say who has made them: PostgreSQL signs them with the session's user.
-SIGNED = ("actions", "contact_lookups", "decisions", "holds", "redeliveries", "resolutions")
+SIGNED = (
+    "actions", "contact_lookups", "decisions", "hand_overs", "holds", "redeliveries", "resolutions",
+)  # fmt: skip
 REFUSED = "takes inserts only"
 PREFIX = "guard_"
+# A put and a hand-over of one file exclude each other: what must not be there when one begins.
+EXCLUDED = {
+    "tries": (
+        "NEW.revision = 1 AND NEW.outcome = 'unknown'",
+        "SELECT 1 FROM hand_overs AS begun WHERE begun.step = 'begun'"
+        " AND begun.kind = NEW.kind AND begun.partition_date = NEW.partition_date"
+        " AND NOT EXISTS (SELECT 1 FROM hand_overs AS decided WHERE decided.try_id = begun.try_id"
+        " AND decided.step <> 'begun')",
+        "it is being handed over",
+    ),
+    "hand_overs": (
+        "NEW.step = 'begun'",
+        "SELECT 1 FROM tries WHERE tries.kind = NEW.kind"
+        " AND tries.partition_date = NEW.partition_date AND tries.revision = 1"
+        " AND tries.outcome <> 'refused' AND tries.id <> NEW.try_id",
+        "a put of it has begun",
+    ),
+}
 
 
 def create_guards(connection: Connection) -> None:
@@ -55,6 +76,12 @@ def _guard_sqlite(connection: Connection) -> None:
             connection.exec_driver_sql(
                 f"CREATE TRIGGER {name} BEFORE {change} ON {table} {when}{refuse}"
             )
+    for table, (condition, query, why) in EXCLUDED.items():
+        connection.exec_driver_sql(
+            f"CREATE TRIGGER {PREFIX}{table}_exclude BEFORE INSERT ON {table}"
+            f" WHEN {condition} AND EXISTS ({query})"
+            f" BEGIN SELECT RAISE(ABORT, '{table}: {why}'); END"
+        )
 
 
 def _guard_postgresql(connection: Connection) -> None:
@@ -81,6 +108,19 @@ def _guard_postgresql(connection: Connection) -> None:
         connection.exec_driver_sql(
             f"CREATE TRIGGER {PREFIX}{table}_sign BEFORE INSERT ON {table}"
             " FOR EACH ROW EXECUTE FUNCTION guard_sign()"
+        )
+    for table, (condition, query, why) in EXCLUDED.items():
+        connection.exec_driver_sql(
+            f"CREATE OR REPLACE FUNCTION guard_exclude_{table}() RETURNS trigger LANGUAGE plpgsql"
+            " AS $$ BEGIN"  # the file's row is what two transactions wait for each other by
+            " PERFORM 1 FROM files WHERE files.kind = NEW.kind"
+            " AND files.partition_date = NEW.partition_date FOR NO KEY UPDATE;"
+            f" IF EXISTS ({query}) THEN RAISE EXCEPTION '{table}: {why}'; END IF;"
+            " RETURN NEW; END $$"
+        )
+        connection.exec_driver_sql(
+            f"CREATE TRIGGER {PREFIX}{table}_exclude BEFORE INSERT ON {table}"
+            f" FOR EACH ROW WHEN ({condition}) EXECUTE FUNCTION guard_exclude_{table}()"
         )
 
 

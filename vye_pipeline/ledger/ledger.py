@@ -14,6 +14,7 @@ from vye_pipeline.ledger.connection import open_as
 from vye_pipeline.ledger.deliveries import DeliveriesMixin
 from vye_pipeline.ledger.expiry import ExpiryMixin
 from vye_pipeline.ledger.gaps import GapsMixin
+from vye_pipeline.ledger.hand_overs import HandOversMixin
 from vye_pipeline.ledger.holds import HoldsMixin
 from vye_pipeline.ledger.membership import MembershipMixin
 from vye_pipeline.ledger.recovery import RecoveryMixin
@@ -29,6 +30,7 @@ class Ledger(
     HoldsMixin,
     DeliveriesMixin,
     TriesMixin,
+    HandOversMixin,
     SecondMemoryMixin,
     RecoveryMixin,
     AnswersMixin,

@@ -22,6 +22,7 @@ from sqlalchemy import (
     text,
 )
 
+from vye_pipeline.ledger.rows import BY_HAND, PUT
 from vye_pipeline.sql.engines import UtcDateTime
 
 Identifier = BigInteger().with_variant(Integer, "sqlite")
@@ -36,6 +37,11 @@ HELD = "held"
 SUCCEEDED = "succeeded"
 REFUSED = "refused"
 UNKNOWN = "unknown"
+
+# The steps of a hand-over; the newest of a file holds.
+BEGUN = "begun"
+CONFIRMED = "confirmed"
+WITHDRAWN = "withdrawn"
 
 # What people decide (`vye recover`).
 WAS_DELIVERED = "delivered"
@@ -186,7 +192,8 @@ RELEASES = Table(
     ForeignKeyConstraint(["bdn_clone_id"], ["closings.bdn_clone_id"]),
 )
 
-# One row a file that lies in the object store, read back: the receipt.
+# One row a file that BDN was sent: the receipt. One that was put lies in the object store, read
+# back; of one that a person has handed over there is no object.
 DELIVERIES = Table(
     "deliveries",
     METADATA,
@@ -197,7 +204,9 @@ DELIVERIES = Table(
     Column("byte_count", Identifier, nullable=False),
     Column("line_count", Identifier, nullable=False),
     Column("delivered_at", UtcDateTime, nullable=False),
+    Column("way", String, nullable=False, server_default=PUT),
     ForeignKeyConstraint(["partition_date", "kind"], ["files.partition_date", "files.kind"]),
+    CheckConstraint(f"way IN ('{PUT}', '{BY_HAND}')", name="way"),
 )
 
 # One row a file that BDN asked for again: the same bytes under its next revision.
@@ -237,6 +246,26 @@ TRIES = Table(
         f"outcome IN ('{SUCCEEDED}', '{REFUSED}', '{UNKNOWN}')",
         name="outcome",
     ),
+)
+
+# One row a step of a transfer outside the store, with the try that it counts as.
+HAND_OVERS = Table(
+    "hand_overs",
+    METADATA,
+    Column("id", Identifier, primary_key=True, autoincrement=True),
+    Column("try_id", Identifier, nullable=False),
+    Column("partition_date", Date, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("step", String, nullable=False),
+    Column("fingerprint", String, nullable=False),
+    Column("note", String),
+    Column("done_by", String, nullable=False),
+    Column("database_user", String),
+    Column("done_at", UtcDateTime, nullable=False),
+    ForeignKeyConstraint(["try_id"], ["tries.id"]),
+    ForeignKeyConstraint(["partition_date", "kind"], ["files.partition_date", "files.kind"]),
+    CheckConstraint(f"step IN ('{BEGUN}', '{CONFIRMED}', '{WITHDRAWN}')", name="step"),
+    CheckConstraint(f"(step = '{BEGUN}') = (note IS NULL)", name="note"),
 )
 
 # One row a failed step: history that a later success does not remove.

@@ -8,18 +8,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import Connection, and_, case, exists, func, select, union
+from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, select, union
 
 from vye_pipeline.bdn.file_names import FEED_NAME, inbound_prefix
 from vye_pipeline.ledger.connection import is_delivered
 from vye_pipeline.ledger.membership import is_closed
 from vye_pipeline.ledger.models import (
     ACKNOWLEDGEMENTS,
+    BEGUN,
     CLAIMS,
     DELIVERIES,
     FAILURES,
     FEEDS,
     FILES,
+    HAND_OVERS,
     IS_FIRST_LINE,
     IS_OPEN,
     LINE,
@@ -32,7 +34,7 @@ from vye_pipeline.ledger.record_status import (
     newest_evidence,
     same_partition,
 )
-from vye_pipeline.ledger.rows import Orphan
+from vye_pipeline.ledger.rows import HandOver, Orphan
 from vye_pipeline.records import Kind
 from vye_pipeline.records.statuses import Status
 
@@ -192,6 +194,28 @@ def orphaned(connection: Connection) -> list[Orphan]:
     columns = [table.c[name] for name in Orphan.__dataclass_fields__]
     query = select(*columns).order_by(table.c.partition_date, table.c.object_key)
     return [Orphan(**row._mapping) for row in connection.execute(query)]
+
+
+def open_hand_overs(connection: Connection) -> list[HandOver]:
+    """Returns what is begun, and neither confirmed nor withdrawn nor delivered, oldest first."""
+    query = (
+        select(
+            HAND_OVERS.c.partition_date,
+            HAND_OVERS.c.kind,
+            HAND_OVERS.c.fingerprint,
+            HAND_OVERS.c.try_id,
+            HAND_OVERS.c.done_by.label("begun_by"),
+            HAND_OVERS.c.done_at.label("begun_at"),
+        )
+        .where(HAND_OVERS.c.step == BEGUN, ~_is_hand_over_decided(), ~is_delivered(HAND_OVERS))
+        .order_by(HAND_OVERS.c.id)
+    )
+    return [HandOver(**row._mapping) for row in connection.execute(query)]
+
+
+def _is_hand_over_decided() -> ColumnElement[bool]:
+    later = HAND_OVERS.alias()
+    return exists().where(later.c.try_id == HAND_OVERS.c.try_id, later.c.step != BEGUN)
 
 
 def hours_behind(connection: Connection, partition_date: date) -> int | None:

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from vye_pipeline.business_days import NEW_YORK
+
 MOST_LISTED = 20
+PUT, BY_HAND = "put", "by hand"  # how a file got to BDN
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class FileRow:
     byte_count: int | None = None
     line_count: int | None = None
 
-    def receipt(self, delivered_at: datetime) -> Receipt:
+    def receipt(self, delivered_at: datetime, way: str = PUT) -> Receipt:
         """Returns the receipt that a rendered file has once it is delivered."""
         return Receipt(
             partition_date=self.partition_date,
@@ -45,12 +48,24 @@ class FileRow:
             byte_count=self.byte_count or 0,
             line_count=self.line_count or 0,
             delivered_at=delivered_at,
+            way=way,
         )
 
 
 @dataclass(frozen=True)
 class Receipt:
-    """A delivery: what lies in the object store, and since when (UTC)."""
+    """A delivery: what BDN was sent, and when (UTC).
+
+    Attributes:
+        partition_date: of the file.
+        kind: of its records.
+        object_key: where it lies; of one that was handed over, where it would.
+        fingerprint: of the file.
+        byte_count: of the file.
+        line_count: of the file.
+        delivered_at: when it was put, or the hand-over confirmed.
+        way: put, or by hand.
+    """
 
     partition_date: date
     kind: str
@@ -59,6 +74,46 @@ class Receipt:
     byte_count: int
     line_count: int
     delivered_at: datetime
+    way: str = PUT
+
+    @property
+    def is_by_hand(self) -> bool:
+        """Whether a person handed it over, so that no object is of it."""
+        return self.way == BY_HAND
+
+
+@dataclass(frozen=True)
+class HandOver:
+    """A hand-over that is begun, and neither confirmed nor withdrawn.
+
+    Attributes:
+        partition_date: of the file.
+        kind: of its records.
+        fingerprint: of the file.
+        try_id: of the try that it counts as.
+        begun_by: who began it.
+        begun_at: when (UTC).
+    """
+
+    partition_date: date
+    kind: str
+    fingerprint: str
+    try_id: int
+    begun_by: str
+    begun_at: datetime
+
+    def in_words(self) -> str:
+        """Returns whose file is being handed over, by whom and since when."""
+        since = self.begun_at.astimezone(NEW_YORK)
+        return (
+            f"{self.kind} of {self.partition_date} are being handed over by {self.begun_by} "
+            f"since {since:%Y-%m-%d %H:%M %Z}"
+        )
+
+    def decide_command(self) -> str:
+        """Returns what a person types to decide it."""
+        command = f"vye hand-over {self.partition_date} --kind {self.kind}"
+        return f'{command} --confirm "who took it, when", or --withdraw "why"'
 
 
 @dataclass(frozen=True)
@@ -92,12 +147,13 @@ class RedeliveryRow:
 
 @dataclass(frozen=True)
 class SentObject:
-    """An object that BDN was sent, and the fingerprint that it must have."""
+    """What BDN was sent: the object, the fingerprint that it must have, and the way it took."""
 
     partition_date: date
     kind: str
     object_key: str
     fingerprint: str
+    way: str = PUT
 
 
 @dataclass(frozen=True)

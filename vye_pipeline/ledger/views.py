@@ -41,6 +41,7 @@ from vye_pipeline.ledger.record_status import (
     same_partition,
     unexpected,
 )
+from vye_pipeline.ledger.rows import PUT
 from vye_pipeline.ledger.view import View
 from vye_pipeline.records.statuses import (
     MANUAL,
@@ -240,6 +241,7 @@ def _delivery_history() -> View:
         DELIVERIES.c.line_count,
         null().label("cause"),
         null().label("what"),
+        DELIVERIES.c.way.label("way"),
     )
     again = select(
         REDELIVERIES.c.partition_date,
@@ -251,6 +253,7 @@ def _delivery_history() -> View:
         DELIVERIES.c.line_count,
         null(),
         REDELIVERIES.c.reason,
+        literal(PUT),
     ).join(DELIVERIES, same_partition(DELIVERIES, REDELIVERIES))
     failed = select(
         FAILURES.c.partition_date,
@@ -262,6 +265,7 @@ def _delivery_history() -> View:
         FAILURES.c.record_count,
         FAILURES.c.cause,
         FAILURES.c.what,
+        null(),
     ).outerjoin(FILES, same_partition(FILES, FAILURES))
     each = union_all(delivered, again, failed).subquery()
     return View(
@@ -276,6 +280,7 @@ def _delivery_history() -> View:
             "line_count": "lines of the file, or records that the failure held back",
             "cause": "of a failure: upload, source, storage, ledger or defect",
             "what": "what went wrong, or why it was delivered again",
+            "way": "put in the object store, or by hand; null for a failure",
         },
         select(*each.c),
     )

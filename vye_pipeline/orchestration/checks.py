@@ -46,7 +46,8 @@ NOT_ACCEPTED = (Status.REJECTED, *BDN_ERRED)
 MEANINGS = {
     "every_record_has_one_place": "No record is claimed twice or not at all.",
     "every_line_is_a_record": "The file has as many lines as there are records to send.",
-    "object_is_what_was_sent": "The bytes that lie in the object store are those that were put.",
+    "object_is_what_was_sent": "The bytes that lie in the object store are those that were put; "
+    "none do of a file that was handed over.",
     "acknowledgements_are_well_formed": "Each can be read; line and cause of a fault are named.",
     "bdn_received_every_line": "BDN counted as many lines as were sent.",
     INTACT: "No file or redelivery is missing or altered in the object store.",
@@ -88,9 +89,7 @@ def spec(
 
 def intact(verified: list[Verified]) -> dg.AssetCheckResult:
     """Says whether what was sent lies in the object store as it was sent."""
-    from vye_pipeline.egress.redeliver import ObjectState
-
-    wrong = [one.in_words() for one in verified if one.state != ObjectState.INTACT]
+    wrong = [one.in_words() for one in verified if not one.state.is_right]
     return dg.AssetCheckResult(
         check_name=INTACT,
         passed=not wrong,

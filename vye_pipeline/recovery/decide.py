@@ -22,11 +22,13 @@ from vye_pipeline.ledger.models import (
     DELIVERIES,
     DISOWNED,
     FILES,
+    HAND_OVERS,
     TRIES,
     WAS_DELIVERED,
     WAS_NOT_DELIVERED,
 )
 from vye_pipeline.ledger.recovery import plain_rows
+from vye_pipeline.ledger.rows import BY_HAND, PUT
 from vye_pipeline.records import KINDS, Kind
 
 
@@ -143,5 +145,6 @@ def _receipt(context: Context, announced: Memory) -> dict[str, Any]:
     (file,), (tried,) = plain_rows(rows[FILES.name]), plain_rows(rows[TRIES.name])
     names = (column.name for column in DELIVERIES.c)
     return {name: file[name] for name in names if name in file} | {
-        "delivered_at": tried["begun_at"]
+        "delivered_at": tried["begun_at"],
+        "way": BY_HAND if HAND_OVERS.name in rows else PUT,
     }

@@ -19,14 +19,17 @@ from vye_pipeline.egress.memory import (
     Memory,
     begun_at,
     delivered_at,
+    delivered_way,
     memories,
     memory_of,
     recall,
     record_of,
     remember,
+    take_up_hand_overs,
 )
 from vye_pipeline.ledger.models import (
     DECISIONS,
+    HAND_OVERS,
     REDELIVERIES,
     REFUSED,
     SUCCEEDED,
@@ -34,7 +37,7 @@ from vye_pipeline.ledger.models import (
     UNKNOWN,
 )
 from vye_pipeline.ledger.recovery import plain_rows
-from vye_pipeline.ledger.rows import Receipt
+from vye_pipeline.ledger.rows import PUT, Receipt
 from vye_pipeline.records import KINDS, Kind
 from vye_pipeline.recovery.answers import recall_answers
 
@@ -204,8 +207,12 @@ def _take_up_receipt(
     file = context.ledger.file(remains.partition_date, remains.kind)
     if file is None:
         return
-    at = delivered_at(context, delivered[0]) if delivered else begun_at(context, announced)
-    receipt = context.ledger.deliver(file, remains.kind, at)
+    at, way = begun_at(context, announced), PUT
+    take_up_hand_overs(context, announced)
+    if delivered:
+        at, way = delivered_at(context, delivered[0]), delivered_way(context, delivered[0])
+        take_up_hand_overs(context, delivered[0])
+    receipt = context.ledger.deliver(file, remains.kind, at, way)
     if not delivered:
         remember(context, replace(announced, state=memory.DELIVERED), record_of(receipt))
     done.taken_up.append(f"{remains.key}: delivered, {receipt.line_count} lines")
@@ -230,6 +237,8 @@ def _take_up_tries(context: Context, remains: Remains) -> None:
             begun_at(context, one),
             outcome,
         )
+    for one in remains.of(FIRST, memory.REFUSED):
+        take_up_hand_overs(context, one)
 
 
 def _revisions_again(remains: Remains) -> list[int]:
@@ -285,5 +294,7 @@ def _remember_receipt(context: Context, receipt: Receipt, kind: Kind) -> bool:
         [{"begun_at": context.ledger.first_try(day, kind) or receipt.delivered_at}]
     )
     remember(context, this, {**context.ledger.to_remember(day, kind), TRIES.name: tried})
-    remember(context, replace(this, state=memory.DELIVERED), record_of(receipt))
+    hand_overs = context.ledger.hand_over_rows(day, kind)
+    rows = {**record_of(receipt), HAND_OVERS.name: hand_overs}
+    remember(context, replace(this, state=memory.DELIVERED), rows)
     return True

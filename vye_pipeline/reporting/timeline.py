@@ -10,13 +10,18 @@ from sqlalchemy import Connection, select
 from vye_pipeline.business_days import NEW_YORK, BusinessCalendar
 from vye_pipeline.ledger.models import (
     ACKNOWLEDGEMENTS,
+    BEGUN,
+    CONFIRMED,
     DELIVERIES,
     EXPIRIES,
     FAILURES,
     FILES,
+    HAND_OVERS,
     REDELIVERIES,
+    WITHDRAWN,
 )
-from vye_pipeline.ledger.rows import orphans_in_words
+from vye_pipeline.ledger.open_work import open_hand_overs
+from vye_pipeline.ledger.rows import PUT, orphans_in_words
 from vye_pipeline.records.statuses import MANUAL, Status
 from vye_pipeline.reporting.calendar import (
     CLOSED,
@@ -33,6 +38,11 @@ DISPOSITIONS = {
     "F": "acknowledged it line by line: {accepted} accepted, {rejected} rejected",
     "R": "acknowledged it by its rejects: {accepted} accepted, {rejected} rejected",
     "X": "refused the whole file, reason {reason}",
+}
+HAND_OVER_STEPS = {
+    BEGUN: "{who} began to hand it over",
+    CONFIRMED: "{who} confirmed that it was handed over: {note}",
+    WITHDRAWN: "{who} withdrew the hand-over: {note}",
 }
 
 
@@ -59,6 +69,11 @@ def timeline(
     return [
         *(event.in_words() for event in happened),
         *(as_it_stands(day, business_calendar) for day in days),
+        *(
+            f"{one.in_words()}; {one.decide_command()}"
+            for one in open_hand_overs(connection)
+            if one.partition_date == partition_date
+        ),
         *orphans_in_words(orphans(connection, [partition_date])),
     ]
 
@@ -70,6 +85,7 @@ def events(connection: Connection, first: date, last: date) -> list[Event]:
             *_read(connection, first, last),
             *_failed(connection, first, last),
             *_delivered(connection, first, last),
+            *_handed_over(connection, first, last),
             *_delivered_again(connection, first, last),
             *_answered(connection, first, last),
             *_expired(connection, first, last),
@@ -118,10 +134,29 @@ def _delivered(connection: Connection, first: date, last: date) -> list[Event]:
         DELIVERIES.c.kind,
         DELIVERIES.c.line_count,
         DELIVERIES.c.object_key,
-    ).where(DELIVERIES.c.partition_date.between(first, last))
+    ).where(DELIVERIES.c.partition_date.between(first, last), DELIVERIES.c.way == PUT)
     return [
         Event(day, at, kind, f"{lines} lines were delivered as {key}")
         for day, at, kind, lines, key in connection.execute(query)
+    ]
+
+
+def _handed_over(connection: Connection, first: date, last: date) -> list[Event]:
+    query = (
+        select(
+            HAND_OVERS.c.partition_date,
+            HAND_OVERS.c.done_at,
+            HAND_OVERS.c.kind,
+            HAND_OVERS.c.step,
+            HAND_OVERS.c.done_by,
+            HAND_OVERS.c.note,
+        )
+        .where(HAND_OVERS.c.partition_date.between(first, last))
+        .order_by(HAND_OVERS.c.id)
+    )
+    return [
+        Event(day, at, kind, HAND_OVER_STEPS[step].format(who=who, note=note))
+        for day, at, kind, step, who, note in connection.execute(query)
     ]
 
 

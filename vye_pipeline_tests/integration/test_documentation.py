@@ -20,6 +20,7 @@ import pytest
 
 from vye_pipeline.cli import (
     commands,
+    handing_over,
     holding,
     looking,
     recovery,
@@ -41,8 +42,11 @@ TESTED_ELSEWHERE = {"sql", "yaml", "json", "python", "sh"}  # test_views.py, tes
 MAKE = re.compile(r"make (?P<target>[a-z]+)")
 NOW = datetime(2025, 4, 14, 17, tzinfo=UTC)
 WRITE = "--write-docs"
+LOCAL = "data/local"
+BDNS_KEY = "age1d8jdw7c7wsl2ftvx3hx27yht678wx26vyl996gfycwjc2mh783pqcvdhsq"
 COMMANDS = (
-    holding, looking, recovery, rehearsing, retention, running, sandbox, worklist, writing,
+    handing_over, holding, looking, recovery, rehearsing, retention, running, sandbox, worklist,
+    writing,
 )  # fmt: skip
 
 
@@ -87,12 +91,13 @@ def outage(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setattr(runs, "open_instance", lambda _: dg.DagsterInstance.ephemeral())
         with runs.Session(settings, pipeline, Clock(lambda: time.now)) as session:
             run_days(session, store, time)
+    (folder / "bdn.pub").write_text(f"{BDNS_KEY}\n", encoding="utf-8")
     return folder
 
 
-def printed(line: str) -> str:
-    """Runs a command and returns what it prints, errors too."""
-    words = shlex.split(line)
+def printed(line: str, folder: Path) -> str:
+    """Runs a command on what lies in a folder and returns what it prints, errors too."""
+    words = shlex.split(line.replace(LOCAL, str(folder)))
     if words[0] == "python":
         done = subprocess.run([sys.executable, *words[1:]], capture_output=True, check=True)
         return re.sub(r"\S{43}=", "…", done.stdout.decode())
@@ -134,7 +139,7 @@ def _output(command: Command, folder: Path) -> str:
     """Returns what a command prints; `make` targets are run by the gate."""
     if MAKE.match(command.line):
         return command.output
-    return printed(command.line).replace(str(folder), "data/local")
+    return printed(command.line, folder).replace(str(folder), LOCAL)
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)

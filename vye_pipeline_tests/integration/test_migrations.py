@@ -36,6 +36,8 @@ REVISIONS = sorted(
 )
 CHOSEN = {
     "disposition": "line",
+    "step": "confirmed",
+    "way": "put",
     "status": "acknowledged",
     "cause": "upload",
     "revision": 2,
@@ -61,6 +63,7 @@ INDEXES = {
     "resolutions_by_partition": ("resolutions", ["partition_date", "kind"], False, False),
     "tries_by_partition": ("tries", ["partition_date", "kind"], False, False),
     "accepted_gaps_by_partition": ("accepted_gaps", ["partition_date", "kind"], False, False),
+    "hand_overs_by_partition": ("hand_overs", ["partition_date", "kind"], False, False),
     "holds_by_profile": ("holds", ["kind", "user_profile_id"], False, False),
 }
 

@@ -14,6 +14,7 @@ from sqlalchemy import Engine, func, insert, select, text
 
 from vye_pipeline.bdn.file_names import acknowledgement_key, file_name, outbound_key
 from vye_pipeline.containment import contained
+from vye_pipeline.egress import hand_over
 from vye_pipeline.egress.gap import MANY
 from vye_pipeline.egress.hold import hold
 from vye_pipeline.egress.preview import COUNTED, preview
@@ -44,6 +45,7 @@ class Sequence:
         self.failed: set[tuple[date, str]] = set()
         self.late: set[int] = set()
         self.held: set[tuple[int, str]] = set()
+        self.by_hand: dict[str, bytes] = {}
         self.happened: list[str] = []
         self.restores = 0
         worlds.back_up(settings)
@@ -58,6 +60,7 @@ class Sequence:
         events: list[Callable[[], None]] = [
             self.dawn, self.run, self.run, self.run, self.correct, self.commit_late,
             self.answer_early, self.gap, self.back_up, self.restore, self.hold, self.release,
+            self.hand_over,
         ]  # fmt: skip
         if self.worlds.has_row_security:
             events.append(self.narrow)
@@ -138,6 +141,20 @@ class Sequence:
                 )
             change = self.held.add if is_held else self.held.discard
             change((profile, one.name))
+
+    def hand_over(self) -> None:
+        """An operator carries a file to BDN, or takes it back; of a day that is sent it is none."""
+        day, kind = self.some_day(), self.random.choice(KINDS)
+        pipeline, folder = self.rehearsal.pipeline, self.settings.folder / f"{day}"
+        with suppress(UsageError, PipelineError):
+            written = hand_over.begin(
+                pipeline, day, kind, folder, recipient=None, begun_by="operator", now=LATER
+            )
+            decide = self.random.choice((hand_over.confirm, hand_over.withdraw))
+            decide(pipeline, day, kind, note="as it was", done_by="operator", now=LATER)
+            if decide is hand_over.confirm:
+                self.by_hand[outbound_key(kind, day)] = written.path.read_bytes()
+                self.delivered.append((day, kind.name))
 
     def profiles(self) -> list[int]:
         """Returns the user profiles of the clones that VYE has activated."""

@@ -88,7 +88,10 @@ def look_at_files(sequence: Sequence, claims: pd.DataFrame, row: Row) -> None:
     """Compares what was sent with what the ledger has of each record."""
     rehearsal, days = sequence.rehearsal, sequence.dawned_days
     sent = [(day, kind) for day in days for kind in KINDS if not is_closed(rehearsal, day, kind)]
-    assert all(is_delivered(rehearsal, day, kind) for day, kind in sent)
+    assert all(
+        is_delivered(rehearsal, day, kind, sequence.by_hand.get(outbound_key(kind, day)))
+        for day, kind in sent
+    )
     for kind in KINDS:
         mine = claims[claims["kind"] == kind.name]
         assert set(mine.loc[mine["disposition"] == "superseded", "record_id"]) == {
@@ -97,7 +100,10 @@ def look_at_files(sequence: Sequence, claims: pd.DataFrame, row: Row) -> None:
             if record not in set(mine.loc[mine["disposition"].isin(UNSENT), "record_id"])
         }
         keys = [outbound_key(kind, day) for day, other in sent if other is kind]
-        lines = sum(rehearsal.outage.get(key).count(b"\n") for key in keys)
+        put = {key: content for key, content in rehearsal.sent().items() if key in keys}
+        by_hand = {key: content for key, content in sequence.by_hand.items() if key in keys}
+        assert not set(put) & set(by_hand)
+        lines = sum(content.count(b"\n") for content in (put | by_hand).values())
         expected = int((mine["disposition"] == "line").sum())
         row.lost += max(expected - lines, 0)
         row.twice += max(lines - expected, 0)
@@ -135,6 +141,8 @@ def ids_in_clones(sequence: Sequence, kind: Kind) -> set[int]:
 def look_at_answers(sequence: Sequence) -> None:
     """Early answers prove nothing; those that come after the delivery settle every line."""
     rehearsal = sequence.rehearsal
+    for key, content in sequence.by_hand.items():
+        rehearsal.outage.put(key, content)  # where the stand-in BDN reads it
     for day in sequence.dawned_days:
         for kind in KINDS:
             receipt = rehearsal.pipeline.ledger.receipt(day, kind)

@@ -113,12 +113,19 @@ def all_delivered(rehearsal: Rehearsal, days: tuple[date, ...] = DAYS[:1]) -> bo
     return all(is_delivered(rehearsal, day, kind) for day in days for kind in KINDS)
 
 
-def is_delivered(rehearsal: Rehearsal, day: date, kind: Kind) -> bool:
-    """Says whether a file lies in the store as the ledger has it; it must be what claims make."""
+def is_delivered(rehearsal: Rehearsal, day: date, kind: Kind, by_hand: bytes | None = None) -> bool:
+    """Says whether a file went out as the ledger has it; it must be what its claims make.
+
+    Args:
+        rehearsal: the pipeline.
+        day: of the file.
+        kind: of its records.
+        by_hand: what BDN got by hand; None where it lies in the store.
+    """
     row = rehearsal.day(day, kind)
     if row.delivery != "delivered":
         return False
-    content = rehearsal.outage.get(row.object_key or "")
+    content = rehearsal.outage.get(row.object_key or "") if by_hand is None else by_hand
     export = load_export_ready(rehearsal.pipeline, day, kind)
     assert make_upload_file(kind, export) == content
     numbers = export.claims["line_number"].dropna()
