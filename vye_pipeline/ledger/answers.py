@@ -20,6 +20,7 @@ from vye_pipeline.ledger import history
 from vye_pipeline.ledger.connection import (
     LedgerConnection,
     insert_once,
+    keep_statistics,
     of_partition,
 )
 from vye_pipeline.ledger.models import (
@@ -174,6 +175,7 @@ class AnswersMixin(LedgerConnection):
         """
         with self.transaction() as connection:
             history.replace(connection, partition_date, kind, rows, reconciled_at)
+            keep_statistics(connection)
 
     @retried
     def resolve(self, resolutions: Sequence[dict[str, Any]]) -> None:

@@ -23,6 +23,7 @@ from sqlalchemy import (
 from vye_pipeline.ledger.connection import (
     LedgerConnection,
     batched_ids,
+    keep_statistics,
     of_partition,
 )
 from vye_pipeline.ledger.holds import let_go
@@ -149,6 +150,7 @@ class ClaimsMixin(LedgerConnection):
                 )
             append_frame(connection, CLAIMS, claims.assign(**owner))
             append_frame(connection, FINDINGS, findings.assign(kind=kind.name))
+            keep_statistics(connection)
             overtaken = supersede(connection, kind, file.partition_date)
             version = select(FILES.c.claims_version).where(
                 *of_partition(FILES, file.partition_date, kind)

@@ -13,6 +13,7 @@ import click
 from rich.console import Console
 
 from vye_pipeline_tests.bench import (
+    analysts_page,
     dagster_runs,
     floors,
     history,
@@ -75,6 +76,7 @@ PARTS: dict[str, Callable[[], dict[str, float]]] = {
     "start-up": start_up.measure,
     "history": history.measure,
     "production": production.measure,
+    "analysts' page": analysts_page.measure,
 }
 
 

@@ -237,6 +237,19 @@ TARGETS = (
         lambda given: given["production"]["a day at a KMS of 20 ms"],
         unit=" s",
     ),
+    Target(
+        "vye report, 250 days and 5,000 open items",
+        10,
+        lambda given: given["analysts' page"]["seconds"],
+        unit=" s",
+    ),
+    Target("that page", 3, lambda given: given["analysts' page"]["megabytes"], unit=" MB"),
+    Target(
+        "a filter of its list",
+        200,
+        lambda given: given["analysts' page"]["milliseconds"],
+        unit=" ms",
+    ),
 )
 
 

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from vye_pipeline.business_days import FEDERAL_CALENDAR
 from vye_pipeline_tests.bench import __main__ as bench
 from vye_pipeline_tests.bench import (
+    analysts_page,
     dagster_runs,
     history,
     machine,
@@ -100,7 +101,10 @@ def test_what_was_not_measured_is_said(measured: dict[str, Any]) -> None:
     assert len(unmeasured) == sum(
         any(
             word in target.words
-            for word in ("Dagster", "dagster", "history", "empty", "largest", "KMS")
+            for word in (
+                *("Dagster", "dagster", "history", "empty", "largest", "KMS"),
+                *("vye report", "that page", "a filter"),
+            )
         )
         or "backfill" in target.words
         for target in TARGETS
@@ -121,6 +125,12 @@ def test_dagster_runs_succeed() -> None:
 def test_a_day_in_productions_shape_asks_kms_once_a_row() -> None:
     figures = production.measure(rows=60, latency=0)
     assert figures["KMS calls"] == figures["rows"] == 60
+
+
+def test_the_page_is_written_and_filtered() -> None:
+    figures = analysts_page.measure(records=1, times=1)
+    assert figures["open items"] == 3 * figures["days"]
+    assert figures["milliseconds"] > 0
 
 
 def test_imports_and_commands_are_timed() -> None:

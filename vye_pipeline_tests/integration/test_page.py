@@ -44,7 +44,14 @@ def facts_of(content: str) -> dict[str, Any]:
     found = FACTS.search(content)
     assert found
     facts: dict[str, Any] = json.loads(found[1])
-    return facts
+    return {name: unpacked(value) for name, value in facts.items()}
+
+
+def unpacked(value: Any) -> Any:
+    """Returns a list with the names of its fields in each row, as the page's script does."""
+    if not (isinstance(value, dict) and set(value) == {"fields", "rows"}):
+        return value
+    return [dict(zip(value["fields"], row, strict=True)) for row in value["rows"]]
 
 
 @pytest.fixture
@@ -90,8 +97,11 @@ def test_the_page_says_what_the_commands_say(rehearsal: Rehearsal) -> None:
 def test_the_history_of_a_profile_holds_all_of_its_submissions(rehearsal: Rehearsal) -> None:
     facts = facts_of(page(rehearsal.pipeline, DAYS, NOW))
     for item in facts["items"]:
-        history = facts["profiles"][str(item["profile"])]
-        assert [item["day"], item["kind"], item["status"]] in [row[:3] for row in history]
+        history = [
+            [facts["texts"][day], kind, facts["texts"][status]]
+            for day, kind, status, *_ in facts["profiles"][str(item["profile"])]
+        ]
+        assert [item["day"], item["kind"], item["status"]] in history
 
 
 def test_the_next_page_counts_what_is_new(rehearsal: Rehearsal) -> None:

@@ -31,8 +31,18 @@ def put_days(
     records: int = 4,
     status: str = "acknowledged",
     first_id: int = FIRST_ID,
+    profiles: int | None = None,
 ) -> None:
-    """Adds a file of each kind of each day, with so many records, all of one status."""
+    """Adds a file of each kind of each day, with so many records, all of one status.
+
+    Args:
+        connection: to the ledger.
+        days: which.
+        records: of each file.
+        status: of each record.
+        first_id: of records, clones and profiles.
+        profiles: whose records they are, in turn; as many as a file has, by default.
+    """
     ids = count(first_id)
     rows: dict[Table, list[dict[str, Any]]] = {
         table: [] for table in (FILES, PARTITION_CLONES, CLAIMS, DELIVERIES, RECONCILIATIONS)
@@ -51,7 +61,7 @@ def put_days(
             for line in range(1, records + 1):
                 record_id = next(ids)
                 record = {**of_file, "record_id": record_id, "line_number": line}
-                record["user_profile_id"] = FIRST_ID + line
+                record["user_profile_id"] = FIRST_ID + record_id % (profiles or records)
                 claim = {"bdn_clone_id": clone, "user_info_id": record_id, "created_at": then}
                 claim |= {"disposition": LINE, "is_vanished": False, "transact_date": None}
                 rows[CLAIMS].append(record | claim)

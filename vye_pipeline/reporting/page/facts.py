@@ -1,7 +1,7 @@
 """What the analysts' page shows, asked of the ledger once.
 
-Texts that many rows share are listed once and pointed to by their place, so that a year of days
-and thousands of open items stay a small page.
+Texts that many rows share are listed once and pointed to by their place, and so are the names of
+fields, so that a year of days and thousands of open items stay a small page.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def facts(
         "days": _days(business_calendar, calendar_rows),
         "events": _events(connection, first, last),
         "items": items,
-        "profiles": _profiles(connection, items),
+        "profiles": _profiles(connection, texts, items),
         "rejections": _rejections(connection, texts, first, last),
         "closed": _closed(connection),
         "changes": _changes(connection, previous),
@@ -141,16 +141,23 @@ def _items(
     ], max(len(rows) - ITEMS_SHOWN, 0)
 
 
-def _profiles(connection: Connection, items: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
-    """Returns all submissions of the profiles with open items: day, kind, status, reason code."""
+def _profiles(
+    connection: Connection, texts: Texts, items: Sequence[dict[str, Any]]
+) -> dict[str, list[Any]]:
+    """Returns all submissions of the profiles with open items, oldest first.
+
+    Each is its day, kind, status and, where there is one, reason code, by their places: the kind's
+    among the kinds, the others' among the texts.
+    """
     wanted = sorted({item["profile"] for item in items if item["profile"] is not None})
     each = records().where(CLAIMS.c.user_profile_id.in_(wanted)).subquery().c
     columns = (each.user_profile_id, each.partition_date, each.kind, each.status, each.reason_code)
     query = select(*columns).order_by(each.user_profile_id, each.partition_date, each.kind)
     listed: dict[str, list[Any]] = {}
     for profile, day, kind, status, code in connection.execute(query):
-        row = [day.isoformat(), KIND_NAMES.index(kind), status, code]
-        listed.setdefault(str(profile), []).append(row)
+        row = [texts.place(day.isoformat()), KIND_NAMES.index(kind), texts.place(status)]
+        because = [] if code is None else [texts.place(code)]
+        listed.setdefault(str(profile), []).append(row + because)
     return listed
 
 
@@ -226,3 +233,14 @@ def _changes(connection: Connection, previous: datetime | None) -> dict[str, int
 
 def _iso(at: datetime | None) -> str | None:
     return None if at is None else at.astimezone(UTC).isoformat(timespec="seconds")
+
+
+def packed(facts: dict[str, Any]) -> dict[str, Any]:
+    """Returns facts with the names of each list's fields once: `fields` and `rows`."""
+    return {name: _packed(value) for name, value in facts.items()}
+
+
+def _packed(value: Any) -> Any:
+    if not (isinstance(value, list) and value and isinstance(value[0], dict)):
+        return value
+    return {"fields": list(value[0]), "rows": [list(row.values()) for row in value]}

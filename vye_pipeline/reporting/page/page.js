@@ -190,7 +190,8 @@ function showProfile(profile) {
   fill("profile-open", items.length ? region("Open items of this user profile", table(["Day", "Kind", "Status", "Reason", "Next step", "Business days waited"], items.map((item) => [
     element("a", { href: `#day/${item.day}` }, item.day), item.kindName, statusMark(item.status), item.reasonText, item.stepText, item.waited]), { counts: [5] }))
     : element("p", {}, profile ? "Nothing of it is open; the page has the submissions of user profiles with open items only." : ""));
-  fill("profile-line", ...history.toReversed().map(([day, kind, status, code]) => element("li", { style: `--mark: var(--${status})` },
+  const told = history.map(([day, kind, status, code]) => [text(day), kind, text(status), text(code)]);
+  fill("profile-line", ...told.reverse().map(([day, kind, status, code]) => element("li", { style: `--mark: var(--${status})` },
     element("a", { href: `#day/${day}` }, day), ` ${KINDS[kind]}: ${status}${code ? ` (${code})` : ""}`)));
 }
 

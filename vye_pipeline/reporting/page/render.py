@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from vye_pipeline.context import Context
 from vye_pipeline.outlets import visible
-from vye_pipeline.reporting.page.facts import facts
+from vye_pipeline.reporting.page.facts import facts, packed
 
 HERE = Path(__file__).parent
 TEMPLATE = "page.html.jinja"
@@ -42,7 +42,7 @@ def page(
     )
     scripts = [_script(f"vendor/{name}") for name in LIBRARIES] + [_script(one) for one in SCRIPTS]
     return _template().render(
-        facts=_seen(shown),
+        facts=_seen(packed(shown)),
         css=_text("page.css"),
         vendor_css=_text(f"vendor/{VENDOR_CSS}"),
         scripts=scripts,
@@ -87,4 +87,5 @@ def _template() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
     return environment.get_template(TEMPLATE)

@@ -1,6 +1,6 @@
 /* What the page knows, and how it is put into words and elements. Text is only ever set as text. */
 "use strict";
-const FACTS = JSON.parse(document.getElementById("facts").textContent);
+const FACTS = unpacked(JSON.parse(document.getElementById("facts").textContent));
 const KINDS = FACTS.kinds.map((name) => name.replaceAll("_", " "));
 const SYMBOLS = { settled: "✓", unsettled: "…", failed: "✕", closed: "→", missing: "–" };
 const MEANINGS = {
@@ -9,6 +9,12 @@ const MEANINGS = {
 };
 const ORDER = ["failed", "missing", "unsettled", "closed", "settled"];
 const NEW_YORK = { timeZone: "America/New_York" };
+
+/* Lists come with the names of their fields once. */
+function unpacked(facts) {
+  const rowsOf = ({ fields, rows }) => rows.map((row) => Object.fromEntries(fields.map((name, place) => [name, row[place]])));
+  return Object.fromEntries(Object.entries(facts).map(([name, value]) => [name, value?.rows ? rowsOf(value) : value]));
+}
 
 function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
