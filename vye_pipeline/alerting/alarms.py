@@ -20,6 +20,7 @@ from vye_pipeline.alerting.answers import of_answers
 from vye_pipeline.alerting.fault_rates import of_fault_rates
 from vye_pipeline.alerting.links import run_link, worklist_link
 from vye_pipeline.alerting.notifier import Notifier
+from vye_pipeline.alerting.open_items import of_open_items
 from vye_pipeline.business_days import (
     NEW_YORK,
     BusinessCalendar,
@@ -33,11 +34,9 @@ from vye_pipeline.errors import Cause, PipelineError, failure_sentence
 from vye_pipeline.ledger.holds import Hold, holds
 from vye_pipeline.ledger.open_work import (
     FailedFile,
-    OpenItems,
     failed_files,
     last_delivered,
     open_hand_overs,
-    open_items,
     undelivered_counts,
 )
 from vye_pipeline.records import KINDS
@@ -123,10 +122,7 @@ def alarms(context: Context, now: datetime, unseen: BaseException | None = None)
                 _failed(connection, context.settings, day, files, now)
                 for day, files in _by_day(failed_files(connection))
             ],
-            [
-                _manual(context.settings, day, list(group))
-                for day, group in groupby(open_items(connection), lambda item: item.partition_date)
-            ],
+            of_open_items(connection, context.settings, now),
             [
                 *of_answers(connection, context.settings, now),
                 *_handed_over(connection),
@@ -299,19 +295,6 @@ def _unowned(context: Context) -> list[Alarm]:
             "nothing of them is sent. Ask VYE whether their records reach BDN's successor.",
         )
     ]
-
-
-def _manual(settings: Settings, day: date, items: list[OpenItems]) -> Alarm:
-    counts: Counter[str] = Counter()
-    for item in items:
-        counts[item.status] += item.records
-    listed = ", ".join(f"{count} {status}" for status, count in counts.items())
-    return Alarm(
-        f"manual reconciliation of {day}",
-        frozenset(f"{item.kind} {item.status} {item.since.isoformat()}" for item in items),
-        f"{counts.total()} records of {day} need a person: {listed}. Which, why and what to do: "
-        f"`vye affected --date {day}` or {worklist_link(settings, day)}",
-    )
 
 
 def _handed_over(connection: Connection) -> list[Alarm]:
