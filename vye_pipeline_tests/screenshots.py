@@ -13,7 +13,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -24,12 +24,15 @@ from vye_pipeline.orchestration.instance import dagster_home
 from vye_pipeline.orchestration.resources import Clock
 from vye_pipeline.orchestration.runs import Session
 from vye_pipeline.reporting.page.publish import NAME, publish
+from vye_pipeline.reporting.resolutions import Resolution, resolve
 from vye_pipeline.settings import CHECKOUT, Settings, load_settings
 from vye_pipeline.simulation.sample import SAMPLE_DAYS
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FOLDER = CHECKOUT / "docs" / "screenshots"
+AFTERNOON = datetime(2025, 4, 14, 17, tzinfo=UTC)
 DAY = "2025-04-03"
+CALLED, CLOSED = 85, 310  # user profiles that need a person on 4 April
 PAGES = {
     "lineage": ("/asset-groups", "1500,620"),
     "failed-day": (f"/assets/verifications/delivery?view=partitions&partition={DAY}", "1500,900"),
@@ -38,7 +41,15 @@ PAGES = {
     "automation": ("/automation", "1500,640"),
 }
 
-SECTIONS = {"page-days": "overview", "page-open-items": "open"}
+SECTIONS = {
+    "page-days": "overview",
+    "page-day": f"day/{DAY}",
+    "page-open-items": "open",
+    "page-grouped": "open?grouped=on",
+    "page-rejections": "reasons",
+    "page-profile": f"profile/{CALLED}",
+    "page-closed": "closed",
+}
 
 
 def main() -> None:
@@ -64,7 +75,9 @@ def _outage(settings: Settings) -> None:
     time = Time()
     with Session(settings, pipeline, Clock(lambda: time.now)) as session:
         run_days(session, store, time)
-    publish(pipeline, SAMPLE_DAYS, datetime.now(UTC))
+    closed = Resolution(CLOSED, date(2025, 4, 4), None, "BDN entered it by hand")
+    resolve(pipeline.ledger, [closed], resolved_by="analyst", now=AFTERNOON)
+    publish(pipeline, SAMPLE_DAYS, AFTERNOON)
 
 
 @contextmanager
