@@ -100,13 +100,55 @@ def test_a_hold_and_a_release_killed_anywhere_are_finished_by_the_next(
             assert HELD not in dispositions(again)
 
 
-def killed(settings: Settings, fatal: int) -> Callable[[], None]:
+@pytest.mark.parametrize("is_held", [True, False])
+def test_a_decision_killed_at_every_point_holds_once_it_is_repeated(
+    worlds: Worlds, tmp_path: Path, rows: list[Row], is_held: bool
+) -> None:
+    verb = "hold" if is_held else "release"
+    row = Row(f"SIGKILL at every point of a {verb} ({worlds.name})")
+    rows.append(row)
+    day = FIRST if is_held else SECOND
+
+    def prepared(settings: Settings) -> Rehearsal:
+        rehearsal = Rehearsal.open(settings)
+        if not is_held:
+            decide(rehearsal, somebody(rehearsal), at(FIRST), is_held=True)
+            assert rehearsal.egress(FIRST) == []
+            rehearsal.dawn()
+        return rehearsal
+
+    def decides(rehearsal: Rehearsal) -> None:
+        decide(rehearsal, somebody(rehearsal), at(FIRST, hours=1), is_held=is_held)
+
+    points = Points()
+    with worlds.copy(tmp_path / "counted") as settings:
+        rehearsal = prepared(settings)
+        with points.watched():
+            decides(rehearsal)
+        assert rehearsal.egress(day) == []
+        expected = rehearsal.sent()
+        assert (HELD in dispositions(rehearsal)) is is_held
+    for fatal in range(points.passed):
+        with worlds.copy(tmp_path / f"trial{fatal}") as settings:
+            prepared(settings).pipeline.ledger.engine.dispose()
+            assert in_a_fork(killed(settings, fatal, decides)) == signal.SIGKILL
+            again = Rehearsal.open(settings)
+            decides(again)
+            row.trials += 1
+            assert again.egress(day) == []
+            assert again.sent() == expected
+            assert (HELD in dispositions(again)) is is_held
+
+
+def killed(
+    settings: Settings, fatal: int, work: Callable[[Rehearsal], None] = days
+) -> Callable[[], None]:
     """Returns the work of a process that dies at a point."""
 
     def run() -> None:
         rehearsal = Rehearsal.open(settings)
         with Points(fatal).watched():
-            days(rehearsal)
+            work(rehearsal)
 
     return run
 
