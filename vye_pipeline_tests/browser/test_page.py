@@ -164,6 +164,58 @@ def test_the_workbook_holds_the_list_with_numbers_and_dates(
     assert set(sheet["Day"].dt.date) == {one.partition_date for one in items}
 
 
+@pytest.mark.parametrize(
+    ("section", "name", "column"),
+    [("reasons", "rejections", "Reason code"), ("closed", "closings", "User profile")],
+)
+def test_each_list_comes_as_files(
+    analyst: Watched, address: str, tmp_path: Path, section: str, name: str, column: str
+) -> None:
+    page = analyst.page
+    page.goto(f"{address}#{section}")
+    if section == "closed":
+        page.locator("#closed-filters [name=since]").select_option("")
+    shown = page.locator(f"#{section}-table tbody tr")
+    expect(shown.first).to_be_visible()
+    frames = []
+    for suffix, read in (("CSV", pd.read_csv), ("XLSX", pd.read_excel)):
+        with page.expect_download() as started:
+            page.get_by_role("button", name=f"{suffix} of the {name}").click()
+        path = tmp_path / f"{name}.{suffix.lower()}"
+        started.value.save_as(path)
+        frames.append(read(path))
+    for frame in frames:
+        assert len(frame) == shown.count()
+    assert frames[0][column].astype("str").tolist() == frames[1][column].astype("str").tolist()
+    assert not frames[0].map(lambda cell: str(cell).startswith(("=", "+", "@"))).any(axis=None)
+
+
+def test_the_list_is_sorted_and_grouped_as_asked(
+    analyst: Watched, address: str, rehearsal: Rehearsal
+) -> None:
+    page = analyst.page
+    page.goto(f"{address}#open")
+    page.locator(".tabulator-col[tabulator-field=profile] .tabulator-col-content").click()
+    rows = page.locator(".tabulator-row [tabulator-field=profile]")
+    shown = [int(words) for words in rows.all_inner_texts() if words != "—"]
+    assert shown == sorted(shown)
+    page.locator("#filters [name=grouped]").check()
+    profiles = {one.user_profile_id for one in open_items(rehearsal)}
+    headed = page.locator(".tabulator-group")
+    expect(headed.first).to_contain_text("User profile")
+    assert 0 < headed.count() <= len(profiles)
+
+
+def test_a_day_shows_its_checks(analyst: Watched, address: str) -> None:
+    page = analyst.page
+    page.goto(f"{address}#day/{DAYS[2]}")
+    expect(page.locator("#day-kinds")).to_contain_text("✕ not sent")
+    page.goto(f"{address}#day/{DAYS[0]}")
+    checks = page.locator("#day-kinds .checks")
+    expect(checks.first).to_contain_text("✓ sent")
+    expect(checks.first).to_contain_text(re.compile("BDN received every line|BDN counted"))
+
+
 def test_the_keyboard_alone_reaches_the_open_items(analyst: Watched, address: str) -> None:
     page = analyst.page
     page.goto(address)

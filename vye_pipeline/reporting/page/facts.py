@@ -71,7 +71,7 @@ def facts(
         "previous_at": _iso(previous),
         "kinds": KIND_NAMES,
         "statuses": [str(status) for status in Status],
-        "days": _days(business_calendar, calendar_rows),
+        "days": _days(business_calendar, calendar_rows, _received(connection, first, last)),
         "events": _events(connection, first, last),
         "items": items,
         "profiles": _profiles(connection, texts, items),
@@ -83,10 +83,15 @@ def facts(
     }
 
 
-def _days(business_calendar: BusinessCalendar, rows: Sequence[Day]) -> list[dict[str, Any]]:
+def _days(
+    business_calendar: BusinessCalendar,
+    rows: Sequence[Day],
+    received: dict[tuple[date, str], int],
+) -> list[dict[str, Any]]:
     return [
         {
             **day.as_json(),
+            "lines_received": received.get((day.partition_date, day.kind)),
             "minutes_after_cut_off": _minutes_late(day),
             "standing": as_it_stands(day, business_calendar)
             if day.delivery not in {MISSING, CLOSED}
@@ -94,6 +99,17 @@ def _days(business_calendar: BusinessCalendar, rows: Sequence[Day]) -> list[dict
         }
         for day in rows
     ]
+
+
+def _received(connection: Connection, first: date, last: date) -> dict[tuple[date, str], int]:
+    """Returns how many lines BDN says that it received, by day and kind, where it has answered."""
+    rows = ACKNOWLEDGEMENTS.c
+    query = (
+        select(rows.partition_date, rows.kind, func.max(rows.lines_received))
+        .where(rows.partition_date.between(first, last), rows.ignored_because.is_(None))
+        .group_by(rows.partition_date, rows.kind)
+    )
+    return {(day, kind): lines for day, kind, lines in connection.execute(query)}
 
 
 def _minutes_late(day: Day) -> int | None:

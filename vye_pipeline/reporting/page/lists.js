@@ -50,6 +50,12 @@ async function downloadXlsx(name, heads, rows) {
   download(name, await writeXlsxFile(data).toBlob());
 }
 
+/* Offers a list as files; what is shown when a button is pressed goes into them. */
+function offerFiles(id, name, heads, rows) {
+  const button = (words, onclick) => element("button", { type: "button", class: "outline", onclick }, words);
+  fill(id, button(`CSV of the ${name}`, () => downloadCsv(`${name}.csv`, heads, rows())), button(`XLSX of the ${name}`, () => downloadXlsx(`${name}.xlsx`, heads, rows())));
+}
+
 function filtersOf(form) {
   return Object.fromEntries([...new FormData(form)].filter(([, value]) => value));
 }

@@ -144,24 +144,42 @@ function showReasons() {
       usual: d3.sum(group.filter((row) => !recent.has(row.day)), (row) => row.records) / before,
     }), (row) => `${row.kind} ${row.code}`).map(([, row]) => row).sort((one, other) => d3.descending(one.now - one.usual, other.now - other.usual));
     const words = (row) => row.now > 2 * row.usual && row.now >= 1 ? "▲ more than usual" : row.now < row.usual / 2 ? "▼ less than usual" : "as usual";
-    fill("reasons-table", rows.length ? table(["Kind", "Reason code", "Meaning", "A day, last five days", "A day, before", "Compared"],
-      rows.map((row) => [row.kind, row.code, row.meaning, row.now.toFixed(1), row.usual.toFixed(1), words(row)]), { counts: [3, 4] }) : element("p", {}, "BDN has rejected nothing."));
+    const heads = ["Kind", "Reason code", "Meaning", "A day, last five days", "A day, before", "Compared"];
+    const cells = rows.map((row) => [row.kind, row.code, row.meaning, row.now.toFixed(1), row.usual.toFixed(1), words(row)]);
+    fill("reasons-table", rows.length ? table(heads, cells, { counts: [3, 4] }) : element("p", {}, "BDN has rejected nothing."));
+    offerFiles("reasons-files", "rejections", heads, () => rows.map((row, place) => [...cells[place].slice(0, 3), row.now, row.usual, words(row)]));
     drawReasons();
   });
 }
 
 function showClosed() {
   const form = document.getElementById("closed-filters");
+  const heads = ["Closed", "By", "User profile", "Day", "Kind", "Note", "Now"];
+  let rows = [];
   const show = () => {
     const { since, reopened } = filtersOf(form);
     const from = since ? dayOf(new Date(Date.parse(FACTS.made_at) - Number(since) * 864e5)) : "";
-    const rows = FACTS.closed.filter((row) => dayOf(row.at) >= from && (!reopened || row.reopened));
-    fill("closed-table", rows.length ? table(["Closed", "By", "User profile", "Day", "Kind", "Note", "Now"], rows.map((row) => [
+    rows = FACTS.closed.filter((row) => dayOf(row.at) >= from && (!reopened || row.reopened));
+    fill("closed-table", rows.length ? table(heads, rows.map((row) => [
       at(row.at), row.by, element("a", { href: `#profile/${row.profile}` }, String(row.profile)), element("a", { href: `#day/${row.day}` }, row.day), KINDS[row.kind], row.note,
       row.reopened ? badge("failed", "open again") : badge("settled", "closed")])) : element("p", {}, "Nothing was closed."));
   };
+  offerFiles("closed-files", "closings", heads, () => rows.map((row) => [at(row.at), row.by, row.profile, row.day, KINDS[row.kind], row.note, row.reopened ? "open again" : "closed"]));
   once("closed", () => { form.addEventListener("input", show); form.addEventListener("submit", (event) => event.preventDefault()); });
   show();
+}
+
+/* What must hold of a file, each in words with its mark; a check that can't be made yet waits. */
+function checksOf(row) {
+  const sent = row.delivery === "delivered";
+  const received = row.lines_received == null ? null : row.lines_received === row.lines;
+  const overdue = row.due_at != null && row.due_at < FACTS.made_at;
+  const checks = [
+    [sent ? true : row.delivery === "failed" ? false : null, "sent", "not sent"],
+    [sent ? received : null, "BDN received every line", received == null ? "BDN has not answered" : `BDN counted ${row.lines_received} of ${row.lines} lines`],
+    [row.settled ? true : overdue ? false : null, "settled", overdue ? "overdue" : "not settled yet"],
+  ];
+  return element("ul", { class: "checks" }, ...checks.map(([holds, words, otherwise]) => element("li", {}, `${holds ? "✓" : holds === false ? "✕" : "…"} ${holds ? words : otherwise}`)));
 }
 
 function showDay(day) {
@@ -171,8 +189,8 @@ function showDay(day) {
   const index = days.indexOf(day);
   const neighbour = (other, words) => other ? [element("a", { href: `#day/${other}` }, `${words} ${other}`), " "] : [];
   fill("day-links", ...neighbour(days[index - 1], "← before:"), ...neighbour(index < 0 ? null : days[index + 1], "→ after:"), element("a", { href: `#open?text=${day}` }, "open items of this day"));
-  fill("day-kinds", rows.length ? region("Files of this day", table(["Kind", "Delivery", "Records", "What became of them", "File", "Fingerprint"], rows.map((row) => [
-    row.kind.replaceAll("_", " "), badge(stateOf(row), row.delivery + (row.cause ? `: ${row.cause}` : "")), row.export_ready.toLocaleString("en-US"), countsInWords(row),
+  fill("day-kinds", rows.length ? region("Files of this day", table(["Kind", "Delivery", "Records", "What became of them", "Checks", "File", "Fingerprint"], rows.map((row) => [
+    row.kind.replaceAll("_", " "), badge(stateOf(row), row.delivery + (row.cause ? `: ${row.cause}` : "")), row.export_ready.toLocaleString("en-US"), countsInWords(row), checksOf(row),
     element("code", {}, row.object_key ?? ""), element("code", {}, (row.fingerprint ?? "").slice(0, 16))]), { counts: [2] })) : null);
   fill("day-events", ...(FACTS.events[day] ?? []).map(([when, kind, words]) => element("li", {}, element("time", { datetime: when }, at(when)), ` ${KINDS[kind]}: ${words}`)),
     ...rows.filter((row) => row.standing).map((row) => element("li", {}, element("strong", {}, "Now "), row.standing)));
