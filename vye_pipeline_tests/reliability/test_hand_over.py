@@ -50,6 +50,14 @@ def confirm(rehearsal: Rehearsal) -> None:
         )
 
 
+def withdraw(rehearsal: Rehearsal) -> None:
+    """Withdraws it."""
+    with suppress(UsageError):
+        hand_over.withdraw(
+            rehearsal.pipeline, DAY, VERIFICATIONS, note="not sent", done_by="operator", now=LATER
+        )
+
+
 def folder(rehearsal: Rehearsal) -> Path:
     return rehearsal.pipeline.settings.folder / "handed-over"
 
@@ -142,6 +150,46 @@ def test_a_put_and_a_hand_over_at_once_are_one_delivery(
             interleaved(first(settings), second(settings), point)
             rehearsal = Rehearsal.open(settings)
             confirm(rehearsal)
+            assert rehearsal.egress(DAY, VERIFICATIONS) == []
+            assert_sent_once(rehearsal, row)
+    assert (row.lost, row.twice) == (0, 0)
+
+
+@pytest.mark.parametrize("decide", [confirm, withdraw])
+@pytest.mark.parametrize("is_run_first", [True, False])
+def test_a_decision_and_a_run_at_once_are_one_delivery(
+    worlds: Worlds,
+    tmp_path: Path,
+    rows: list[Row],
+    decide: Callable[[Rehearsal], None],
+    is_run_first: bool,
+) -> None:
+    begun = "" if is_run_first else "un"
+    row = Row(f"a run, {begun}begun, and a hand-over's {decide.__name__} at once ({worlds.name})")
+    rows.append(row)
+
+    def prepared(settings: Settings) -> Settings:
+        rehearsal = Rehearsal.open(settings)
+        begin(rehearsal)
+        rehearsal.pipeline.ledger.engine.dispose()
+        return settings
+
+    def deciding(settings: Settings) -> Callable[[], None]:
+        return lambda: decide(Rehearsal.open(settings))
+
+    def running(settings: Settings) -> Callable[[], None]:
+        def work() -> None:
+            Rehearsal.open(settings).egress(DAY, VERIFICATIONS)  # refused while it is undecided
+
+        return work
+
+    first, second = (running, deciding) if is_run_first else (deciding, running)
+    with worlds.copy(tmp_path / "counted") as settings:
+        points = points_of(first(prepared(settings)))
+    for point in points[:: worlds.concurrent_stride]:
+        with worlds.copy(tmp_path / f"trial{point}") as settings:
+            interleaved(first(prepared(settings)), second(settings), point)
+            rehearsal = Rehearsal.open(settings)
             assert rehearsal.egress(DAY, VERIFICATIONS) == []
             assert_sent_once(rehearsal, row)
     assert (row.lost, row.twice) == (0, 0)

@@ -196,5 +196,49 @@ def test_a_hold_during_a_run_is_in_time_or_too_late_and_never_both(
             assert len(sent) == int((claims["disposition"] == LINE).sum())
 
 
+@pytest.mark.parametrize("is_release_first", [True, False])
+def test_a_release_during_a_run_lets_the_records_go_once(
+    worlds: Worlds, tmp_path: Path, rows: list[Row], is_release_first: bool
+) -> None:
+    row = Row(
+        f"a release and a run at once, {'' if is_release_first else 'un'}begun ({worlds.name})"
+    )
+    rows.append(row)
+
+    def prepared(settings: Settings) -> Settings:
+        rehearsal = Rehearsal.open(settings)
+        decide(rehearsal, somebody(rehearsal), at(FIRST), is_held=True)
+        _no_failure(rehearsal.egress(FIRST))
+        rehearsal.dawn()
+        rehearsal.pipeline.ledger.engine.dispose()
+        return settings
+
+    def releasing(settings: Settings) -> Callable[[], None]:
+        def work() -> None:
+            rehearsal = Rehearsal.open(settings)
+            decide(rehearsal, somebody(rehearsal), at(FIRST, hours=1), is_held=False)
+
+        return work
+
+    def running(settings: Settings) -> Callable[[], None]:
+        return lambda: _no_failure(Rehearsal.open(settings).egress(SECOND))
+
+    first, second = (releasing, running) if is_release_first else (running, releasing)
+    with worlds.copy(tmp_path / "counted") as settings:
+        points = points_of(first(prepared(settings)))
+    for point in points[:: worlds.concurrent_stride]:
+        with worlds.copy(tmp_path / f"trial{point}") as settings:
+            prepared(settings)
+            interleaved(first(settings), second(settings), point)
+            rehearsal = Rehearsal.open(settings)
+            _no_failure(rehearsal.egress(SECOND))
+            row.trials += 1
+            assert len(dispositions(rehearsal) & {HELD, LINE}) == 1
+            for day in (FIRST, SECOND):
+                claims = rehearsal.pipeline.ledger.claims(day, VERIFICATIONS)
+                sent = rehearsal.sent()[outbound_key(VERIFICATIONS, day)].splitlines()
+                assert len(sent) == int((claims["disposition"] == LINE).sum())
+
+
 def _no_failure(failures: list[PipelineError]) -> None:
     assert failures == []
