@@ -11,12 +11,14 @@ from rich.console import Console
 from rich.table import Table
 
 from vye_pipeline.settings import CHECKOUT
+from vye_pipeline_tests.bench.places import SERVER
 from vye_pipeline_tests.bench.stopwatch import STAGES, THE_REST
 from vye_pipeline_tests.bench.targets import Measurements, floor_of, outcomes, usual_size
 
 DOCS = CHECKOUT / "docs"
 STEPS = ("egress", "reconcile")
-MEBIBYTE = 2**20
+MEBIBYTE, GIBIBYTE = 2**20, 2**30
+MEMORIES = (2, 8, 32)  # GiB
 STAGES_PLOT, SIZES_PLOT, DATA = "stages.svg", "sizes.svg", "bench.json"
 WAYS = """## How it is measured
 
@@ -91,6 +93,7 @@ def page(measurements: Measurements) -> str:
             ("target", "limit", "measured", ""),
             (outcome.in_words for outcome in outcomes(measurements)),
         ),
+        *_capacity(measurements),
         "## Time by stage\n",
         f"![Time by stage](performance/{STAGES_PLOT})\n",
         f"![Time against size](performance/{SIZES_PLOT})\n",
@@ -100,6 +103,31 @@ def page(measurements: Measurements) -> str:
         WAYS,
     ]
     return "\n".join(parts)
+
+
+def _capacity(measurements: Measurements) -> list[str]:
+    """Says what a day may hold in a given memory: a straight line through two measured days."""
+    measured = sorted(
+        (one["records"], max(one[step]["peak_bytes"] for step in STEPS))
+        for one in measurements.get("days", [])
+        if one["place"].startswith(SERVER.database)
+    )
+    if len({records for records, _ in measured}) <= 1:
+        return []
+    (few, small), (many, large) = measured[0], measured[-1]
+    a_record = (large - small) / (many - few)
+    base = small - a_record * few
+    rows = (
+        (f"{memory} GiB", f"{(memory * GIBIBYTE - base) / a_record / 1_000_000:,.0f} million")
+        for memory in MEMORIES
+    )
+    return [
+        "## What a day may hold\n",
+        f"The peak of a run's process grew from {small / MEBIBYTE:,.0f} MiB at {few:,} records of "
+        f"all kinds to {large / MEBIBYTE:,.0f} MiB at {many:,}: {a_record:,.0f} bytes a record. "
+        "Computed from that, with nothing else on the machine:\n",
+        _markdown(("memory of a run", "records of a day"), rows),
+    ]
 
 
 def _section(one: dict[str, Any]) -> str:
