@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 
 from vye_pipeline.alerting.alarm import Alarm
 from vye_pipeline.alerting.answers import of_answers
+from vye_pipeline.alerting.by_hand import of_hand_overs, of_holds
 from vye_pipeline.alerting.fault_rates import of_fault_rates
 from vye_pipeline.alerting.links import run_link, worklist_link
 from vye_pipeline.alerting.notifier import Notifier
@@ -31,18 +32,17 @@ from vye_pipeline.context import Context
 from vye_pipeline.egress.processing import why_not_closed
 from vye_pipeline.egress.unclaimed import find_unclaimed
 from vye_pipeline.errors import Cause, PipelineError, failure_sentence
-from vye_pipeline.ledger.holds import Hold, holds
 from vye_pipeline.ledger.open_work import (
     FailedFile,
     failed_files,
     last_delivered,
-    open_hand_overs,
     undelivered_counts,
 )
 from vye_pipeline.records import KINDS
 from vye_pipeline.settings import Settings
 
 LATE_AFTER = timedelta(hours=1)
+SUBJECTS = (of_open_items, of_answers, of_fault_rates, of_hand_overs, of_holds)
 
 
 class Notified(TypedDict):
@@ -116,19 +116,17 @@ def alarms(context: Context, now: datetime, unseen: BaseException | None = None)
     Raises:
         PipelineError: the ledger can't be read: `unreadable` says so.
     """
-    failed, items, answers, held = context.ledger.read(
+    failed, told = context.ledger.read(
         lambda connection: (
             [
                 _failed(connection, context.settings, day, files, now)
                 for day, files in _by_day(failed_files(connection))
             ],
-            of_open_items(connection, context.settings, now),
             [
-                *of_answers(connection, context.settings, now),
-                *_handed_over(connection),
-                *of_fault_rates(connection, context.settings, now),
+                alarm
+                for of_a_subject in SUBJECTS
+                for alarm in of_a_subject(connection, context.settings, now)
             ],
-            _held(holds(connection), context.settings, now),
         )
     )
     return [
@@ -136,9 +134,7 @@ def alarms(context: Context, now: datetime, unseen: BaseException | None = None)
         *_late(context, now),
         *_unclaimed(context, now, unseen),
         *_unowned(context),
-        *items,
-        *answers,
-        *held,
+        *told,
         *_holiday(context.settings.calendar, now),
     ]
 
@@ -293,42 +289,6 @@ def _unowned(context: Context) -> list[Alarm]:
             frozenset(map(str, clones)),
             f"VYE closed BDN clones ({listed}) after VYE_END_DATE: they belong to no day, and "
             "nothing of them is sent. Ask VYE whether their records reach BDN's successor.",
-        )
-    ]
-
-
-def _handed_over(connection: Connection) -> list[Alarm]:
-    """Says what is being handed over: until that is decided nothing of its kind goes out."""
-    return [
-        Alarm(
-            f"hand-over of the {begun.kind} of {begun.partition_date}",
-            frozenset({begun.begun_at.isoformat()}),
-            f"The {begun.in_words()}. No file of that kind goes out before somebody types "
-            f"`{begun.decide_command()}`.",
-            f"All clear: the hand-over of the {begun.kind} of {begun.partition_date} is decided.",
-        )
-        for begun in open_hand_overs(connection)
-    ]
-
-
-def _held(held: list[Hold], settings: Settings, now: datetime) -> list[Alarm]:
-    """Says which user profiles have been held back for long."""
-    days = settings.hold_alert_days
-    old = [one for one in held if one.decided_at < now - timedelta(days=days)]
-    if not old:
-        return []
-    listed = "; ".join(
-        f"{one.kind} of user profile {one.user_profile_id} since {one.decided_at:%Y-%m-%d} "
-        f"({one.reason})"
-        for one in old
-    )
-    return [
-        Alarm(
-            "records held back",
-            frozenset(f"{one.kind} {one.user_profile_id}" for one in old),
-            f"Records have been held back for more than {days} days, and nobody is paid by them: "
-            f"{listed}. Find out whether they may go out, then `vye release PROFILE`.",
-            f"All clear: nothing has been held back for more than {days} days.",
         )
     ]
 

@@ -95,7 +95,7 @@ def _confirm(context: Context, partition_date: date, kind: Kind, note: str) -> i
     receipt = confirm(
         context, partition_date, kind, note=note, done_by=actor(), now=datetime.now(UTC)
     )
-    click.echo(f"{partition_date}: {receipt.line_count} {kind.name} delivered by hand")
+    click.echo(f"{partition_date}: {receipt.line_count} {kind.name} handed over")
     with Session(context.settings, context) as session:
         outcome = session.egress(partition_date, [kind.name])
     return tell_outcome(partition_date, outcome.problems, success="delivered")

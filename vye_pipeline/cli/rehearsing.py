@@ -13,11 +13,10 @@ from vye_pipeline.business_days import cut_off
 from vye_pipeline.cli.output import FAILED, SUCCESS
 from vye_pipeline.cli.words import AS_JSON, PartitionDate
 from vye_pipeline.errors import PipelineError
-from vye_pipeline.records import KINDS, kind_named
+from vye_pipeline.records import kind_named
 from vye_pipeline.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from vye_pipeline.context import Context
     from vye_pipeline.egress.preview import Preview
     from vye_pipeline.reporting.usual import Usual
 
@@ -29,12 +28,15 @@ if TYPE_CHECKING:
 @AS_JSON
 def preview(partition_date: date | None, as_json: bool) -> int:
     """Show what would go out, without claiming or sending anything."""
+    from vye_pipeline.cli.progress import spinner
     from vye_pipeline.context import Context
     from vye_pipeline.egress.preview import next_day
+    from vye_pipeline.reporting.usual import beside_usual
 
     context, now = Context(load_settings()), datetime.now(UTC)
     day = partition_date or next_day(context, now)
-    previews = [_previewed(context, day, kind.name, now) for kind in KINDS]
+    with spinner(f"reading the records of {day}"):
+        previews = beside_usual(context, day, now)
     if as_json:
         click.echo(json.dumps([_as_json(day, one, usual) for one, usual in previews], indent=2))
         return SUCCESS
@@ -65,20 +67,6 @@ def show_dry_run(settings: Settings, partition_date: date, kinds: Sequence[str])
         click.echo(f"{what.replace('_', ' ')}: {count}")
     click.echo("nothing was claimed or put")
     return worst
-
-
-def _previewed(
-    context: Context, partition_date: date, kind: str, now: datetime
-) -> tuple[Preview, Usual]:
-    from vye_pipeline.cli.progress import spinner
-    from vye_pipeline.egress.preview import preview as what_would_go_out
-    from vye_pipeline.reporting.usual import usual_counts
-
-    with spinner(f"reading the {kind} of {partition_date}"):
-        one = what_would_go_out(context, partition_date, kind_named(kind), now)
-    return one, context.ledger.read(
-        lambda connection: usual_counts(connection, kind, partition_date)
-    )
 
 
 def _as_json(partition_date: date, one: Preview, usual: Usual) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """A file carried to BDN by a person: begun, then confirmed or withdrawn.
 
-Whoever begins one gets the day's exact file. Until it is decided nothing else of its kind goes out
-(handed_over.py). Confirmed, it is the day's delivery as any other; withdrawn, the next run puts it.
+Beginning one writes the day's exact file. Until it is confirmed or withdrawn no other file of its
+kind is sent (handed_over.py). Confirmed, it is the day's delivery; withdrawn, the next run puts it.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def withdraw(
 
 
 def remember_confirmed(context: Context, file: FileRow, kind: Kind, receipt: Receipt) -> None:
-    """Keeps the record of a delivery by hand among the snapshots."""
+    """Stores the record of a confirmed hand-over with the snapshots."""
     rows = {HAND_OVERS.name: context.ledger.hand_over_rows(receipt.partition_date, kind)}
     remember(
         context, replace(memory_of(file), state=memory.DELIVERED), {**record_of(receipt), **rows}

@@ -1,7 +1,7 @@
-"""What is being handed over to BDN: nothing else of its kind goes out before that is decided.
+"""Keeps other files of a kind from being sent while one is being handed over to BDN.
 
-The file may be with BDN already, or never get there. Another day's file, put meanwhile, might
-overtake records in it, or be overtaken.
+BDN may have that file already, or never get it. Another day's file, sent meanwhile, might overtake
+records in it, or be overtaken.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def refuse_while_handed_over(
     begun = context.ledger.open_hand_over(kind)
     if begun is not None and partition_date in (None, begun.partition_date):
         raise upload_error(
-            f"the {begun.in_words()}, and nothing else of that kind goes out before it is decided",
+            f"the {begun.in_words()}, and no other file of that kind is sent meanwhile",
             is_transient=False,
             next_step=begun.decide_command(),
         )

@@ -15,8 +15,7 @@ from vye_pipeline.egress.memory import (
     ANNOUNCED,
     DELIVERED,
     begun_at,
-    delivered_at,
-    delivered_way,
+    delivery,
     memories,
     memory_of,
     record_of,
@@ -55,12 +54,9 @@ def finish_interrupted(context: Context, kind: Kind, file: FileRow, now: datetim
     # A file is put from its cut-off on: an announcement says more, where there is one.
     began = begun_at(context, known[ANNOUNCED]) if ANNOUNCED in known else cut_off(day)
     context.ledger.take_up_try(day, kind, FIRST, file.fingerprint, began, SUCCEEDED)
-    over, way = (now, PUT)
+    over, way = now, PUT
     if DELIVERED in known:
-        over, way = (
-            delivered_at(context, known[DELIVERED]),
-            delivered_way(context, known[DELIVERED]),
-        )
+        over, way = delivery(context, known[DELIVERED])
         take_up_hand_overs(context, known[DELIVERED])
     remember(context, replace(memory_of(file), state=DELIVERED), record_of(file.receipt(over, way)))
     context.ledger.deliver(file, kind, over, way)

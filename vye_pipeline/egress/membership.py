@@ -134,7 +134,7 @@ def clones_to_read(context: Context, partition_date: date, kind: Kind, now: date
 
 
 def clones_to_preview(context: Context, partition_date: date, kind: Kind, now: datetime) -> ToRead:
-    """Returns the clones that a partition would read at its cut-off, as far as they can be seen.
+    """Returns the clones that a partition would read at its cut-off, by what is known now.
 
     Beside those of `clones_to_read` they are the clones that VYE has closed since the last look,
     and its active one if this is the partition that will own it. Nothing is recorded.
@@ -182,7 +182,7 @@ def next_owner(
 def _clones_of(
     context: Context, partition_date: date, kind: Kind, *, is_over: bool
 ) -> tuple[list[int], list[int]]:
-    """Returns a partition's clones as far as they are recorded.
+    """Returns a partition's clones that the ledger knows.
 
     Returns:
         Those that it reads; and those that earlier ones have read, of which a record may have

@@ -128,19 +128,17 @@ def begun_at(context: Context, announced: Memory) -> datetime:
     return _moment(recall(context, announced)[TRIES.name], "begun_at")
 
 
-def delivered_at(context: Context, delivered: Memory) -> datetime:
-    """Returns when a file was delivered (UTC), by the record of it."""
-    return _moment(recall(context, delivered)[DELIVERIES.name], "delivered_at")
+def delivery(context: Context, delivered: Memory) -> tuple[datetime, str]:
+    """Returns when (UTC) and which way a file was delivered, by the record of it.
 
-
-def delivered_way(context: Context, delivered: Memory) -> str:
-    """Returns how a file was delivered, by the record of it; an older record knows of puts only."""
+    An older record knows of puts only.
+    """
     rows = recall(context, delivered)[DELIVERIES.name]
-    return str(rows["way"].iloc[0]) if "way" in rows else PUT
+    return _moment(rows, "delivered_at"), str(rows["way"].iloc[0]) if "way" in rows else PUT
 
 
 def take_up_hand_overs(context: Context, memory: Memory) -> None:
-    """Takes up in the ledger what is remembered of a file's hand-overs, of a put nothing."""
+    """Restores the steps of a file's hand-overs to the ledger; a put has none."""
     for row in plain_rows(recall(context, memory).get(HAND_OVERS.name, pd.DataFrame())):
         context.ledger.take_up_hand_over(row)
 

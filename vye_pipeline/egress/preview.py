@@ -106,6 +106,8 @@ def preview(context: Context, partition_date: date, kind: Kind, now: datetime) -
 def next_day(context: Context, now: datetime) -> date:
     """Returns the day that goes out next: the newest one until it is delivered, then the next.
 
+    After VYE_END_DATE there is no next one.
+
     Args:
         context: the ledger.
         now: with zone.
@@ -119,7 +121,9 @@ def next_day(context: Context, now: datetime) -> date:
         context.ledger.receipt(newest, kind) or context.ledger.is_closed(newest, kind)
         for kind in KINDS
     )
-    return settings.calendar.business_days_after(newest, 1) if is_over else newest
+    following = settings.calendar.business_days_after(newest, 1)
+    has_ended = settings.end_date is not None and following > settings.end_date
+    return following if is_over and not has_ended else newest
 
 
 def _preview(

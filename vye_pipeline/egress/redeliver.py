@@ -58,8 +58,8 @@ class Verified:
         """Returns what is wrong with it and what to do."""
         if self.state is ObjectState.THERE_AS_WELL:
             return (
-                f"{self.sent.object_key} lies there although the file was handed over: ask BDN "
-                "which one it has read, so that it doesn't read both"
+                f"{self.sent.object_key} is in the store although the file was handed over: ask "
+                "BDN which one it has read, so that it doesn't read both"
             )
         if self.found is None:
             return (

@@ -34,6 +34,8 @@ from vye_pipeline.records import Kind
 from vye_pipeline.retries import retried
 from vye_pipeline.sql.frames import read_frame
 
+SAME = ("partition_date", "kind", "step", "done_at")
+
 
 class HandOversMixin(LedgerConnection):
     """Hand-overs."""
@@ -148,9 +150,6 @@ class HandOversMixin(LedgerConnection):
         )
         with self.transaction() as connection:
             return list(connection.scalars(query))
-
-
-SAME = ("partition_date", "kind", "step", "done_at")
 
 
 def _add_step(

@@ -280,7 +280,7 @@ def _delivery_history() -> View:
             "line_count": "lines of the file, or records that the failure held back",
             "cause": "of a failure: upload, source, storage, ledger or defect",
             "what": "what went wrong, or why it was delivered again",
-            "way": "put in the object store, or by hand; null for a failure",
+            "way": "how it reached BDN: `put` (uploaded) or `by hand`; null for a failure",
         },
         select(*each.c),
     )

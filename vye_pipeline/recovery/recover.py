@@ -18,8 +18,7 @@ from vye_pipeline.egress.hold import take_up_holds
 from vye_pipeline.egress.memory import (
     Memory,
     begun_at,
-    delivered_at,
-    delivered_way,
+    delivery,
     memories,
     memory_of,
     recall,
@@ -210,7 +209,7 @@ def _take_up_receipt(
     at, way = begun_at(context, announced), PUT
     take_up_hand_overs(context, announced)
     if delivered:
-        at, way = delivered_at(context, delivered[0]), delivered_way(context, delivered[0])
+        at, way = delivery(context, delivered[0])
         take_up_hand_overs(context, delivered[0])
     receipt = context.ledger.deliver(file, remains.kind, at, way)
     if not delivered:

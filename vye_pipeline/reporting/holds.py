@@ -6,8 +6,10 @@ from sqlalchemy import Connection, select
 
 from vye_pipeline.ledger.connection import is_delivered
 from vye_pipeline.ledger.models import CLAIMS, HELD, LINE
+from vye_pipeline.ledger.open_work import open_hand_overs
 from vye_pipeline.records import Kind
 
+HANDED_OVER = "is being handed over as it is: withdraw the hand-over to change its file"
 MOST_DAYS = 5  # of the newest; older ones are BDN's affair
 
 
@@ -46,7 +48,8 @@ def what_follows(
         else "goes out with the next day that runs",
         (HELD, False): "is held back" if is_held else "goes out when the day does",
     }
+    leaving = {(one.partition_date, one.kind) for one in open_hand_overs(connection)}
     return [
-        f"{day}: {words[disposition, delivered]}"
+        f"{day}: {HANDED_OVER if (day, kind.name) in leaving else words[disposition, delivered]}"
         for day, disposition, delivered in connection.execute(query).all()
     ]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from statistics import median
+from typing import TYPE_CHECKING, TypeAlias
 
 from sqlalchemy import Connection, func, select
 
@@ -18,6 +19,11 @@ from vye_pipeline.ledger.models import (
     REPLACED,
     SUPERSEDED,
 )
+from vye_pipeline.records import KINDS
+
+if TYPE_CHECKING:
+    from vye_pipeline.context import Context
+    from vye_pipeline.egress.preview import Preview
 
 DAYS_LOOKED_AT = 60  # delivered ones, of any weekday
 DAYS_COMPARED = 8
@@ -28,6 +34,9 @@ WORDS = {
     SUPERSEDED: "superseded",
     REPLACED: "replaced",
 }
+
+
+Compared: TypeAlias = "tuple[Preview, Usual]"
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,17 @@ class Usual:
     def as_json(self) -> dict[str, int] | None:
         """Returns it as `vye preview --json` does, None where no day is known."""
         return {"days": self.days, **self.counts} if self.days else None
+
+
+def beside_usual(context: Context, partition_date: date, now: datetime) -> list[Compared]:
+    """Previews each kind of a day, beside what is usual on its weekday (`preview`)."""
+    from vye_pipeline.egress.preview import preview
+
+    previews = [preview(context, partition_date, kind, now) for kind in KINDS]
+    usual = context.ledger.read(
+        lambda connection: [usual_counts(connection, one.kind, partition_date) for one in previews]
+    )
+    return list(zip(previews, usual, strict=True))
 
 
 def usual_counts(connection: Connection, kind: str, before: date) -> Usual:

@@ -5,7 +5,6 @@ import dagster as dg
 from vye_pipeline.orchestration import checks, metadata
 from vye_pipeline.orchestration.failures import reported
 from vye_pipeline.orchestration.resources import Clock, Context
-from vye_pipeline.records import KINDS
 
 PREVIEW = "preview"
 
@@ -34,16 +33,11 @@ def preview_asset() -> dg.AssetsDefinition:
         clock: dg.ResourceParam[Clock],
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster refuses one
         from vye_pipeline.egress.preview import next_day
-        from vye_pipeline.egress.preview import preview as what_would_go_out
-        from vye_pipeline.reporting.usual import usual_counts
+        from vye_pipeline.reporting.usual import beside_usual
 
         now = clock.now()
         day = next_day(pipeline, now)
-        previews = [what_would_go_out(pipeline, day, kind, now) for kind in KINDS]
-        usual = pipeline.ledger.read(
-            lambda connection: [usual_counts(connection, kind.name, day) for kind in KINDS]
-        )
-        pairs = list(zip(previews, usual, strict=True))
+        pairs = beside_usual(pipeline, day, now)
         return dg.MaterializeResult(
             metadata={
                 "partition": day.isoformat(),

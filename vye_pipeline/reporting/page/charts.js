@@ -65,7 +65,7 @@ function drawReasons() {
   const sums = d3.flatRollup(FACTS.rejections.filter((row) => frequent.includes(row.code)), (rows) => d3.sum(rows, (row) => row.records), (row) => row.code, (row) => +week(row));
   const marks = sums.map(([code, monday, records]) => ({ code, week: new Date(monday), records }));
   draw("chart-reasons", "Lines: records rejected a week, one panel a reason", {
-    width: 900, height: 90 * Math.max(frequent.length, 1) + 40, x: { label: null, type: "utc" }, y: { label: "records a week", ticks: 3, grid: true },
+    width: 900, height: 90 * Math.max(frequent.length, 1) + 40, x: { label: "week of", type: "utc", interval: d3.utcMonday, ticks: 8, tickFormat: "%b %-d" }, y: { label: "records a week", ticks: 3, grid: true },
     fy: { label: null, domain: frequent },
     marks: [Plot.areaY(marks, { x: "week", y: "records", fy: "code", fill: "var(--rejected)", fillOpacity: 0.25 }), Plot.lineY(marks, { x: "week", y: "records", fy: "code", stroke: "var(--rejected)", marker: "dot" }), Plot.ruleY([0])],
   });
