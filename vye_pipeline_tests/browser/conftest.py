@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
+from sqlalchemy import text
 
 from vye_pipeline.bdn.file_names import outbound_key
 from vye_pipeline.business_days import end_of_day
+from vye_pipeline.errors import upload_error
 from vye_pipeline.records import KINDS
 from vye_pipeline.reporting.calendar import affected
 from vye_pipeline.reporting.page.publish import NAME, publish
@@ -23,6 +25,12 @@ from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
 
 NOW = end_of_day(DAYS[-1])
 HOSTILE = "<img src=x onerror=alert(1)> =HYPERLINK(1) \u202egnp"
+HOSTILE_CODE = "<b>&"
+HOSTILE_ROWS = (
+    "INSERT INTO reason_codes (code, meaning, suggested_action) VALUES (:code, :words, :words)",
+    "UPDATE reconciliations SET reason_code = :code WHERE record_id IN (SELECT record_id FROM"
+    " reconciliations WHERE status = 'rejected' AND kind = 'verifications' LIMIT 2)",
+)
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -47,6 +55,12 @@ def rehearsal(tmp_path_factory: pytest.TempPathFactory) -> Rehearsal:
         for kind in KINDS:
             prepared.reconcile(day, kind, end_of_day(day))
     ledger = prepared.pipeline.ledger
+    with ledger.engine.begin() as connection:
+        for statement in HOSTILE_ROWS:
+            connection.execute(text(statement), {"words": HOSTILE, "code": HOSTILE_CODE})
+    refused = upload_error(f"refused, at {HOSTILE}", is_transient=False, next_step=HOSTILE)
+    early = at(DAYS[2], seconds=1)  # the last failure of the day is another one
+    ledger.fail(DAYS[2], KINDS[1], refused, step="delivery", run_id=None, failed_at=early)
     first = next(
         one
         for one in ledger.read(lambda connection: affected(connection, DAYS))

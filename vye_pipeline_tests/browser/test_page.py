@@ -6,6 +6,7 @@ import csv
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pandas as pd
 import pytest
@@ -14,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from vye_pipeline.reporting.calendar import Affected, affected, calendar
 from vye_pipeline.reporting.resolutions import read_resolutions
-from vye_pipeline_tests.browser.conftest import HOSTILE, Watched, watched
+from vye_pipeline_tests.browser.conftest import HOSTILE, HOSTILE_CODE, Watched, watched
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal
 
 pytestmark = pytest.mark.long
@@ -117,6 +118,26 @@ def test_what_was_closed_is_listed_with_its_note_as_text(analyst: Watched, addre
     page.locator("#closed-filters [name=since]").select_option("")
     expect(page.locator("#closed-table")).to_contain_text(HOSTILE.split(" =")[0])
     expect(page.locator("#closed-table img")).to_have_count(0)
+
+
+def test_codes_reasons_and_file_names_are_text_wherever_they_are_shown(
+    analyst: Watched, address: str, rehearsal: Rehearsal
+) -> None:
+    page = analyst.page
+    item = next(one for one in open_items(rehearsal) if one.reason_code == HOSTILE_CODE)
+    plain = HOSTILE.split(" =")[0]
+    places = {
+        f"open?code={quote(HOSTILE_CODE)}": "#open-table",
+        "reasons": "#reasons-table",
+        f"day/{DAYS[2]}": "#day-events",
+        f"profile/{item.user_profile_id}": "#profile-open",
+    }
+    for section, place in places.items():
+        page.goto("about:blank")
+        page.goto(f"{address}#{section}")
+        expect(page.locator(place)).to_contain_text(plain)
+        expect(page.locator(f"{place} img, {place} b")).to_have_count(0)
+    expect(page.locator("#profile-line")).to_contain_text(HOSTILE_CODE)
 
 
 def test_what_is_selected_comes_back_as_resolutions(
