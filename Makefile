@@ -24,6 +24,9 @@ trials: $(READY) ## kill runs at every point and set them against each other; wr
 bench: $(READY) ## time days of 10,000 to 1,000,000 users beside their floors; writes docs/performance.md
 	@$(VENV)/bin/python -W ignore -m vye_pipeline_tests.bench --write-page $(ASKED)
 
+decade: $(READY) ## let ten years of small days pass with all that happens in them; writes docs/decade.md
+	@$(VENV)/bin/python -W ignore -m vye_pipeline_tests.decade --write-page
+
 docs: $(READY) ## write what commands print, and the pictures, into docs/ anew
 	@$(VENV)/bin/pytest -q -m long vye_pipeline_tests/integration/test_documentation.py --write-docs
 	@$(VENV)/bin/python -m vye_pipeline_tests.screenshots
@@ -54,4 +57,4 @@ $(READY): constraints.txt constraints-dev.txt pyproject.toml
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: help demo test trials bench docs sbom dev lint clean
+.PHONY: help demo test trials bench decade docs sbom dev lint clean

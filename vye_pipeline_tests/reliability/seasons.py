@@ -41,6 +41,7 @@ DAYS, QUIET_DAYS = 6, 4
 PROFILES = 4
 LOOKS = (1, 90, 241, 860)  # minutes after 05:45 New York
 EVENING, RETRY = 800, -30
+REFUSED_DAYS = 60
 SHIFTS = (0, 0, 0, 1, 3, 20, 90, 300, -0.5, -20, -70)  # minutes after it at which VYE activates
 VALUES: dict[str, dict[str, Any]] = {
     "verifications": {"transact_date": FIRST, "source_ind": "W"},
@@ -77,12 +78,12 @@ class Outcome:
     refusals: int = 0
 
 
-def prepare(settings: Settings) -> None:
-    """Makes VYE's tables with some profiles and an active clone, and the ledger's."""
+def prepare(settings: Settings, first: date = FIRST) -> None:
+    """Makes VYE's tables with some profiles, a day before the first one, and the ledger's."""
     settings.folder.mkdir(parents=True, exist_ok=True)
     pipeline = Context(settings)
     create_tables(pipeline.vye.engine())
-    moment = cut_off(FIRST) - timedelta(days=1)
+    moment = cut_off(first) - timedelta(days=1)
     with pipeline.vye.engine().begin() as connection:
         for number in range(1, PROFILES + 1):
             icn = f"{number:010}V{number:06}"
@@ -94,7 +95,19 @@ def prepare(settings: Settings) -> None:
 
 
 class Season:
-    """A pipeline and a VYE to which things happen, in the order of time."""
+    """A pipeline and a VYE to which things happen, in the order of time.
+
+    Attributes:
+        first: the day on which it begins.
+        days: how many days it lasts.
+        quiet_days: how many days without new trouble follow, on which everything heals.
+        looks: minutes after 05:45 New York at which the daemon looks.
+    """
+
+    first = FIRST
+    days = DAYS
+    quiet_days = QUIET_DAYS
+    looks: tuple[int, ...] = LOOKS
 
     def __init__(self, settings: Settings, seed: int) -> None:
         """Takes a prepared pipeline; the same seed makes the same season."""
@@ -102,14 +115,14 @@ class Season:
         self.pipeline = self.rehearsal.pipeline
         self.random = Random(seed)
         self.outcome = Outcome()
-        self.now = cut_off(FIRST) - timedelta(days=1)
+        self.now = cut_off(self.first) - timedelta(days=1)
         self.is_down = False
         self._vye = self.pipeline.vye.engine()
         self._events: list[tuple[datetime, int, Callable[[], None]]] = []
         self._order = count()
         self._clones = 0
         self._closed: set[int] = set()
-        self._submitted: list[Submitted] = []
+        self._submitted: dict[tuple[str, int], Submitted] = {}
         self._visible: set[tuple[str, int]] = set()
         self._applied: dict[tuple[str, int], tuple[datetime, datetime, int]] = {}
         self._delivered: set[tuple[date, str]] = set()
@@ -118,8 +131,8 @@ class Season:
     def run(self) -> Outcome:
         """Lets everything happen, and looks at how it ends."""
         self._import(is_active=True)
-        for number in range(DAYS + QUIET_DAYS):
-            self._plan(FIRST + timedelta(days=number), is_quiet=number >= DAYS)
+        for number in range(self.days + self.quiet_days):
+            self._plan(self.first + timedelta(days=number), is_quiet=number >= self.days)
         while self._events:
             self.now, _, happen = heapq.heappop(self._events)
             happen()
@@ -145,8 +158,10 @@ class Season:
                 self._at(activated_at + timedelta(minutes=100), self._import)
                 self._at(activated_at + timedelta(minutes=110), lambda: self._activate(None))
         is_down, is_out = (not is_quiet and random.random() < share for share in (0.08, 0.15))
-        self._at(dawn - timedelta(minutes=345), lambda: self._begin(is_down=is_down, is_out=is_out))
-        for minutes in LOOKS:
+        self._at(
+            dawn - timedelta(minutes=345), lambda: self._begin(day, is_down=is_down, is_out=is_out)
+        )
+        for minutes in self.looks:
             self._at(dawn + timedelta(minutes=minutes), self._look)
         self._at(activated_at + timedelta(minutes=2), self._look)
         self._at(dawn + timedelta(minutes=RETRY), lambda: self._retry(day, {FAILED}))
@@ -165,11 +180,11 @@ class Season:
     def _is_active_on(self, day: date) -> bool:
         return day != CLOSURE or self.random.random() < 0.7
 
-    def _begin(self, *, is_down: bool, is_out: bool) -> None:
+    def _begin(self, day: date, *, is_down: bool, is_out: bool) -> None:
         """A day begins on which the pipeline is down, or the object store refuses everything."""
         self.is_down = is_down
-        days = (FIRST + timedelta(days=number) for number in range(DAYS + QUIET_DAYS))
-        keys = (outbound_key(kind, day) for day in days for kind in KINDS)
+        until_now = (day - timedelta(days=number) for number in range(REFUSED_DAYS))
+        keys = (outbound_key(kind, one) for one in until_now for kind in KINDS)
         self.rehearsal.outage.refused = frozenset(keys) if is_out else frozenset()
 
     def _import(self, *, is_active: bool = False) -> None:
@@ -229,7 +244,7 @@ class Season:
         ahead = self.random.choice([0.05, 2, 30 * 1440]) if self.random.random() < 0.1 else 0
         created_at = self.now + timedelta(minutes=ahead)
         record = Submitted(kind.name, record_id, clone or 0, profile, created_at)
-        self._submitted.append(record)
+        self._submitted[record.kind, record.record_id] = record
         delay = self.random.uniform(0, 25) if self.random.random() < 0.15 else 0
         self._at(self.now + timedelta(minutes=delay), lambda: self._commit(kind, record))
 
@@ -259,7 +274,7 @@ class Season:
             return
         calendar_days = self.pipeline.settings.calendar.business_days
         newest = self.pipeline.settings.calendar.latest_business_day(self.now)
-        days = list(calendar_days(max(FIRST, day - timedelta(days=14)), newest))
+        days = list(calendar_days(max(self.first, day - timedelta(days=14)), newest))
         known = self.pipeline.ledger.read(lambda connection: calendar(connection, days))
         for row in known:
             if row.delivery in states:
@@ -297,9 +312,7 @@ class Season:
             self.outcome.faults.append("a file of other lines than were claimed")
         if kind.is_dated:  # a verification doesn't overwrite one of another day
             return
-        for record in self._submitted:
-            if (record.kind, record.record_id) not in {(kind.name, one) for one in lines}:
-                continue
+        for record in (self._submitted[kind.name, one] for one in sorted(lines)):
             place = (kind.name, record.profile)
             stamp = (lines[record.record_id], record.created_at, record.record_id)
             if place in self._applied and stamp < self._applied[place]:
@@ -322,7 +335,7 @@ class Season:
         with self._vye.begin() as connection:
             remove_released_changes(connection)
         gone = before - self._rows()
-        if gone - set(self._partitions()):
+        if gone and gone - self._partitions().keys():
             self.outcome.faults.append("an unclaimed row was deleted")
 
     def _rows(self) -> set[tuple[str, int]]:
@@ -343,8 +356,7 @@ class Season:
         partitions = self._partitions()
         query = select(DELIVERIES.c.partition_date, DELIVERIES.c.kind)
         delivered = set(self.pipeline.ledger.read(lambda one: one.execute(query).tuples().all()))
-        for record in self._submitted:
-            key = (record.kind, record.record_id)
+        for key, record in self._submitted.items():
             if record.clone not in self._closed or key not in self._visible:
                 continue
             self.outcome.records += 1

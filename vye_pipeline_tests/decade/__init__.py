@@ -1,0 +1,1 @@
+"""Ten years of small days, with all that happens in ten years: `make decade`."""
