@@ -49,8 +49,15 @@ def days_shown(connection: Connection, settings: Settings, now: datetime) -> lis
         {
             *days_between(connection, settings, now, first),
             *(days_between(connection, settings, now, ran[0], ran[-1]) if ran else ()),
-            *unsettled_days(connection),
-            *(file.partition_date for file in failed_files(connection)),
-            *(item.partition_date for item in open_items(connection)),
+            *days_with_open_work(connection),
         }
     )
+
+
+def days_with_open_work(connection: Connection) -> set[date]:
+    """Returns the days that aren't settled, have failed, or have a record that needs a person."""
+    return {
+        *unsettled_days(connection),
+        *(file.partition_date for file in failed_files(connection)),
+        *(item.partition_date for item in open_items(connection)),
+    }

@@ -24,6 +24,7 @@ from vye_pipeline_tests.bench import (
     row_by_row,
     run,
     start_up,
+    ten_years,
 )
 from vye_pipeline_tests.bench.pipeline import fill
 from vye_pipeline_tests.bench.places import EVERYWHERE_UP_TO, SERVER, Place, opened, places_for
@@ -75,6 +76,7 @@ PARTS: dict[str, Callable[[], dict[str, float]]] = {
     "dagster": dagster_runs.measure,
     "start-up": start_up.measure,
     "history": history.measure,
+    "ten years": ten_years.measure,
     "production": production.measure,
     "analysts' page": analysts_page.measure,
 }

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from vye_pipeline_tests.bench import ten_years
 from vye_pipeline_tests.bench.places import EMBEDDED, EVERYWHERE_UP_TO, SERVER
 
 BYTES_A_RECORD, BYTES_OF_ANY_RUN = 1_500, 400_000_000
@@ -201,6 +202,16 @@ TARGETS = (
         "a day with five million records of history over one without",
         1.1,
         _of("history", "with", "without"),
+    ),
+    Target(
+        "status, affected, explain, doctor, report: ten years in the ledger over ten days",
+        1.5,
+        lambda given: ten_years.growth(given["ten years"], ten_years.COMMANDS),
+    ),
+    Target(
+        "what a tick asks: ten years in the ledger over ten days",
+        1.5,
+        lambda given: ten_years.growth(given["ten years"], ten_years.TICKS),
     ),
     Target(
         "importing the definitions over importing dagster",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Connection, Engine, MetaData, Table, insert, select
+from sqlalchemy import Connection, Engine, MetaData, Table, func, insert, select
 
 from vye_pipeline.errors import Cause
 from vye_pipeline.ledger.models import METADATA
@@ -71,6 +71,16 @@ def fill(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> No
             insert(table),
             [{column.name: row[column.name] for column in table.columns} for row in rows],
         )
+        count_on(connection, table)
+
+
+def count_on(connection: Connection, table: Table) -> None:
+    """Lets a server count ids on from those that were put into a table."""
+    if connection.dialect.name == "postgresql":
+        for column in table.primary_key:
+            sequence = func.pg_get_serial_sequence(table.name, column.name)
+            if connection.scalar(select(sequence)):
+                connection.execute(select(func.setval(sequence, func.max(column))))
 
 
 def remove_all(connection: Connection) -> None:

@@ -22,6 +22,7 @@ from vye_pipeline_tests.bench import (
     production,
     rivals,
     start_up,
+    ten_years,
 )
 from vye_pipeline_tests.bench.pipeline import DAY
 from vye_pipeline_tests.bench.places import EMBEDDED, PLACES, SERVER, places_for
@@ -103,7 +104,7 @@ def test_what_was_not_measured_is_said(measured: dict[str, Any]) -> None:
             word in target.words
             for word in (
                 *("Dagster", "dagster", "history", "empty", "largest", "KMS"),
-                *("vye report", "that page", "a filter"),
+                *("vye report", "that page", "a filter", "ten years"),
             )
         )
         or "backfill" in target.words
@@ -131,6 +132,12 @@ def test_the_page_is_written_and_filtered() -> None:
     figures = analysts_page.measure(records=1, times=1)
     assert figures["open items"] == 3 * figures["days"]
     assert figures["milliseconds"] > 0
+
+
+def test_ten_years_are_put_and_questions_asked_beside_ten_days() -> None:
+    figures = ten_years.measure(histories=(1, 2, 3), records=1, times=1)
+    assert len(figures) == 2 * 3 * len((*ten_years.COMMANDS, *ten_years.TICKS))
+    assert ten_years.growth(figures, ten_years.COMMANDS) > 0
 
 
 def test_imports_and_commands_are_timed() -> None:

@@ -53,7 +53,7 @@ REWRITTEN = {"sha256", "fingerprint"}  # a test of its own looks at them
 MOMENT = datetime(2025, 4, 1, 9, 45, tzinfo=UTC)
 # Table, columns, whether it is unique, whether it has only some of the rows.
 INDEXES = {
-    "claims_by_partition": ("claims", ["kind", "partition_date"], False, False),
+    "claims_by_partition": ("claims", ["partition_date", "kind"], False, False),
     "claims_by_profile": ("claims", ["user_profile_id"], False, False),
     "failures_by_partition": ("failures", ["partition_date", "kind"], False, False),
     "reconciliations_by_partition": ("reconciliations", ["partition_date", "kind"], False, False),

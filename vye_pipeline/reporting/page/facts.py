@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, select, text
+from sqlalchemy import Connection, Row, func, select, text
 
 from vye_pipeline.business_days import NEW_YORK, BusinessCalendar, cut_off
 from vye_pipeline.ledger.models import ACKNOWLEDGEMENTS, CLAIMS, DELIVERIES, RESOLUTIONS
@@ -20,7 +20,9 @@ from vye_pipeline.ledger.views import open_items
 from vye_pipeline.records import KINDS
 from vye_pipeline.records.statuses import Status
 from vye_pipeline.reporting.calendar import CLOSED, MISSING, Day, calendar, with_deadlines
+from vye_pipeline.reporting.days import days_with_open_work
 from vye_pipeline.reporting.timeline import as_it_stands, events
+from vye_pipeline.sql.engines import Query
 
 DAYS_SHOWN = 250
 ITEMS_SHOWN = 5_000
@@ -65,7 +67,9 @@ def facts(
     first, last = (shown[0], shown[-1]) if shown else (date.max, date.min)
     texts = Texts()
     calendar_rows = with_deadlines(calendar(connection, shown), business_calendar)
-    items, left_out = _items(connection, business_calendar, texts, now)
+    in_question = {*shown, *days_with_open_work(connection)}
+    rows = connection.execute(_oldest_first(open_items(sorted(in_question)))).all()
+    items = _items(rows[:ITEMS_SHOWN], business_calendar, texts, now)
     return {
         "made_at": _iso(now),
         "previous_at": _iso(previous),
@@ -76,10 +80,10 @@ def facts(
         "items": items,
         "profiles": _profiles(connection, texts, items),
         "rejections": _rejections(connection, texts, first, last),
-        "closed": _closed(connection),
-        "changes": _changes(connection, previous),
+        "closed": _closed(connection, rows),
+        "changes": _changes(connection, rows, previous),
         "texts": texts.listed,
-        "left_out": {"items": left_out, "days": len(days) - len(shown)},
+        "left_out": {"items": len(rows) - len(items), "days": len(days) - len(shown)},
     }
 
 
@@ -127,13 +131,15 @@ def _events(connection: Connection, first: date, last: date) -> dict[str, list[l
     return listed
 
 
+def _oldest_first(items: Query) -> Query:
+    each = items.subquery().c
+    return select(*each).order_by(each.since, each.user_profile_id, each.kind, each.record_id)
+
+
 def _items(
-    connection: Connection, business_calendar: BusinessCalendar, texts: Texts, now: datetime
-) -> tuple[list[dict[str, Any]], int]:
-    """Returns what needs a person, oldest first, and how many more there are than are shown."""
-    each = open_items().subquery().c
-    query = select(*each).order_by(each.since, each.user_profile_id, each.kind, each.record_id)
-    rows = connection.execute(query).all()
+    rows: Sequence[Row[Any]], business_calendar: BusinessCalendar, texts: Texts, now: datetime
+) -> list[dict[str, Any]]:
+    """Returns what needs a person, oldest first."""
     today = now.astimezone(NEW_YORK).date()
     return [
         {
@@ -153,8 +159,8 @@ def _items(
             "moot": bool(row.is_moot),
             "evidence": row.evidence,
         }
-        for row in rows[:ITEMS_SHOWN]
-    ], max(len(rows) - ITEMS_SHOWN, 0)
+        for row in rows
+    ]
 
 
 def _profiles(
@@ -197,24 +203,10 @@ def _rejections(
     ]
 
 
-def _closed(connection: Connection) -> list[dict[str, Any]]:
+def _closed(connection: Connection, items: Sequence[Row[Any]]) -> list[dict[str, Any]]:
     """Returns the newest closings, and whether something of the same profile is open again."""
-    each = open_items().subquery().c
-    is_open_again = (
-        select(func.count())
-        .where(
-            each.partition_date == RESOLUTIONS.c.partition_date,
-            each.kind == RESOLUTIONS.c.kind,
-            each.user_profile_id == RESOLUTIONS.c.user_profile_id,
-        )
-        .scalar_subquery()
-    )
-    newest = select(RESOLUTIONS).order_by(RESOLUTIONS.c.id.desc()).limit(CLOSED_SHOWN).subquery()
-    query = (
-        select(*RESOLUTIONS.c, is_open_again.label("open_count"))
-        .join(newest, newest.c.id == RESOLUTIONS.c.id)
-        .order_by(RESOLUTIONS.c.id.desc())
-    )
+    is_open = {(item.partition_date, item.kind, item.user_profile_id) for item in items}
+    newest = select(RESOLUTIONS).order_by(RESOLUTIONS.c.id.desc()).limit(CLOSED_SHOWN)
     return [
         {
             "profile": row.user_profile_id,
@@ -223,17 +215,18 @@ def _closed(connection: Connection) -> list[dict[str, Any]]:
             "at": _iso(row.resolved_at),
             "by": row.resolved_by,
             "note": row.note,
-            "reopened": bool(row.open_count),
+            "reopened": (row.partition_date, row.kind, row.user_profile_id) in is_open,
         }
-        for row in connection.execute(query)
+        for row in connection.execute(newest)
     ]
 
 
-def _changes(connection: Connection, previous: datetime | None) -> dict[str, int] | None:
+def _changes(
+    connection: Connection, items: Sequence[Row[Any]], previous: datetime | None
+) -> dict[str, int] | None:
     """Counts what is new since the page before this one."""
     if previous is None:
         return None
-    each = open_items().subquery().c
     counts = {
         "delivered": (DELIVERIES, DELIVERIES.c.delivered_at),
         "answered": (ACKNOWLEDGEMENTS, ACKNOWLEDGEMENTS.c.recorded_at),
@@ -243,8 +236,7 @@ def _changes(connection: Connection, previous: datetime | None) -> dict[str, int
         name: connection.scalar(select(func.count()).select_from(table).where(at > previous)) or 0
         for name, (table, at) in counts.items()
     }
-    opened = select(func.count()).where(and_(each.since > previous))
-    return changes | {"opened": connection.scalar(opened) or 0}
+    return changes | {"opened": sum(item.since > previous for item in items)}
 
 
 def _iso(at: datetime | None) -> str | None:
