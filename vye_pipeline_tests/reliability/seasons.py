@@ -355,7 +355,9 @@ class Season:
     def _look_at_the_end(self) -> None:
         partitions = self._partitions()
         query = select(DELIVERIES.c.partition_date, DELIVERIES.c.kind)
-        delivered = set(self.pipeline.ledger.read(lambda one: one.execute(query).tuples().all()))
+        delivered = {
+            tuple(row) for row in self.pipeline.ledger.read(lambda one: one.execute(query).all())
+        }
         for key, record in self._submitted.items():
             if record.clone not in self._closed or key not in self._visible:
                 continue
