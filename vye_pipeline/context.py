@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from datetime import datetime, timedelta
 from functools import cached_property
+from time import monotonic
 from typing import TYPE_CHECKING
 
+from vye_pipeline.errors import PipelineError
 from vye_pipeline.settings import Settings
 from vye_pipeline.storage.object_store import ObjectStore
 from vye_pipeline.storage.stores import open_object_store
@@ -18,6 +22,8 @@ if TYPE_CHECKING:
     from vye_pipeline.vye_database.opening import PersonalData
     from vye_pipeline.vye_database.personal import Shape
 
+SECONDS_BETWEEN_LOOKS = 60  # at the server's clock
+
 
 class Context:
     """The databases and stores that one set of settings names."""
@@ -25,6 +31,21 @@ class Context:
     def __init__(self, settings: Settings) -> None:
         """Takes the settings; nothing is opened yet."""
         self.settings = settings
+        self._behind = timedelta()
+        self._looked_at: float | None = None
+
+    def now(self) -> datetime:
+        """Returns the time in UTC, by the clock of the ledger's server: machines' clocks differ.
+
+        Without a server, or while it is away, the machine's own clock has to do.
+        """
+        from vye_pipeline.ledger.clock import behind, machine_time
+
+        if self._looked_at is None or monotonic() - self._looked_at > SECONDS_BETWEEN_LOOKS:
+            with suppress(PipelineError):
+                self._behind = self.ledger.read(behind)
+            self._looked_at = monotonic()
+        return machine_time() + self._behind
 
     @cached_property
     def vye(self) -> Database:

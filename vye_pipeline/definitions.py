@@ -68,11 +68,11 @@ def build_definitions(
 
     Args:
         pipeline: databases, stores and the settings that say which days there are.
-        clock: the time; the real one by default.
+        clock: the time; by default the one that all machines share (Context.now).
         notifier: where alerts go; by default where the settings say.
         metrics: where gauges go; by default where the settings say.
     """
-    clock = clock or Clock()
+    clock = clock or Clock(pipeline.now)
     partitions = business_day_partitions(pipeline.settings, _days_on_record(pipeline.settings))
     with warnings.catch_warnings():
         # Dagster 1.13 calls partitioned checks and backfill policies unfinished; both are needed.

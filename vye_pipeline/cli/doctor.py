@@ -23,6 +23,7 @@ from vye_pipeline.cli.personal_health import (
 from vye_pipeline.context import Context
 from vye_pipeline.errors import PipelineError, UsageError
 from vye_pipeline.ledger import schema
+from vye_pipeline.ledger.clock import behind
 from vye_pipeline.ledger.connection import ledger_database
 from vye_pipeline.ledger.models import CONTACT_LOOKUPS
 from vye_pipeline.records import KINDS
@@ -33,7 +34,7 @@ from vye_pipeline.vye_database.personal import IDENTITIES
 from vye_pipeline.vye_database.tables import BdnClone
 
 PREFIX = "VYE_"
-
+CLOCK_SECONDS = 30
 
 # A standby that has replayed all that it has received is as old as what it received last.
 LAG = """
@@ -65,6 +66,7 @@ def examine(settings: Settings, now: datetime) -> Iterator[Finding]:
     yield examined("BDN processing", lambda: examine_processing(context))
     yield examined("clone's flag", lambda: _clone_flag(settings))
     yield examined("ledger", lambda: _ledger(settings))
+    yield examined("clock", lambda: _clock(context))
     yield examined("object store", lambda: _object_store(context))
     yield examined("snapshots", lambda: _snapshots(context))
     yield examined("second memory", lambda: _second_memory(context, now))
@@ -185,6 +187,24 @@ def _ledger(settings: Settings) -> Finding:
             _try_insert(connection)
             connection.rollback()
     return Finding("ledger", Health.GOOD, f"it may be written, and is at {schema.REVISION}")
+
+
+def _clock(context: Context) -> Finding:
+    """Says how far this machine's clock is from those of the databases' servers."""
+    seconds: dict[str, float] = {}
+    for database in (ledger_database(context.settings), context.vye):
+        with database.errors(), database.engine(is_read_only=True).connect() as connection:
+            seconds[database.name] = behind(connection).total_seconds()
+    name = max(seconds, key=lambda one: abs(seconds[one]))
+    if abs(seconds[name]) <= CLOCK_SECONDS:
+        words = f"this machine's is within {CLOCK_SECONDS} seconds of the databases'"
+        return Finding("clock", Health.GOOD, words)
+    which = "behind" if seconds[name] > 0 else "ahead of"
+    words = (
+        f"this machine's is {abs(seconds[name]):,.0f} seconds {which} that of {name}: runs go by "
+        "the ledger's, the schedules by the machine's"
+    )
+    return Finding("clock", Health.WARNING, words, "set the clocks of all machines by NTP")
 
 
 def _try_insert(connection: Connection) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,7 +70,7 @@ def _begin(
             folder,
             recipient=recipient,
             begun_by=actor(),
-            now=datetime.now(UTC),
+            now=context.now(),
         )
     show_lines(
         [
@@ -92,9 +92,7 @@ def _confirm(context: Context, partition_date: date, kind: Kind, note: str) -> i
     from vye_pipeline.egress.hand_over import confirm
     from vye_pipeline.orchestration.runs import Session
 
-    receipt = confirm(
-        context, partition_date, kind, note=note, done_by=actor(), now=datetime.now(UTC)
-    )
+    receipt = confirm(context, partition_date, kind, note=note, done_by=actor(), now=context.now())
     click.echo(f"{partition_date}: {receipt.line_count} {kind.name} handed over")
     with Session(context.settings, context) as session:
         outcome = session.egress(partition_date, [kind.name])
@@ -104,7 +102,7 @@ def _confirm(context: Context, partition_date: date, kind: Kind, note: str) -> i
 def _withdraw(context: Context, partition_date: date, kind: Kind, note: str) -> int:
     from vye_pipeline.egress.hand_over import withdraw
 
-    withdraw(context, partition_date, kind, note=note, done_by=actor(), now=datetime.now(UTC))
+    withdraw(context, partition_date, kind, note=note, done_by=actor(), now=context.now())
     click.echo(
         f"{partition_date}: the hand-over of {kind.name} is withdrawn; "
         f"vye egress {partition_date} --kind {kind.name} puts the file"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from functools import partial
 
 import click
@@ -41,7 +40,7 @@ def _decide(profile: int, kind: str | None, reason: str, *, is_held: bool) -> in
     from vye_pipeline.egress.hold import is_unknown
     from vye_pipeline.reporting.holds import what_follows
 
-    context, now = Context(load_settings()), datetime.now(UTC)
+    context = Context(load_settings())
     if is_held and is_unknown(context, profile):
         raise UsageError(f"VYE has no user profile {profile}")
     changed = decide(
@@ -51,7 +50,7 @@ def _decide(profile: int, kind: str | None, reason: str, *, is_held: bool) -> in
         is_held=is_held,
         reason=reason,
         decided_by=actor(),
-        now=now,
+        now=context.now(),
     )
     for one in changed:
         click.echo(f"user profile {profile}: {one.name} {'held back' if is_held else 'released'}")

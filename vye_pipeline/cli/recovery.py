@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import date
 
 import click
 
@@ -42,7 +42,8 @@ def recover(
     from vye_pipeline.recovery import decide
     from vye_pipeline.recovery.recover import recover as take_up
 
-    context, now = Context(load_settings()), datetime.now(UTC)
+    context = Context(load_settings())
+    now = context.now()
     reason = delivered or not_delivered
     if (delivered and not_delivered) or (reason and disown) or bool(day) != bool(reason):
         raise UsageError('decide by DATE --kind K --delivered "why" or --not-delivered "why"')

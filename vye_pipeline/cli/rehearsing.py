@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import TYPE_CHECKING
 
 import click
@@ -33,7 +33,8 @@ def preview(partition_date: date | None, as_json: bool) -> int:
     from vye_pipeline.egress.preview import next_day
     from vye_pipeline.reporting.usual import beside_usual
 
-    context, now = Context(load_settings()), datetime.now(UTC)
+    context = Context(load_settings())
+    now = context.now()
     day = partition_date or next_day(context, now)
     with spinner(f"reading the records of {day}"):
         previews = beside_usual(context, day, now)
@@ -54,7 +55,7 @@ def show_dry_run(settings: Settings, partition_date: date, kinds: Sequence[str])
     for name in kinds:
         try:
             with spinner(f"reading the {name} of {partition_date}"):
-                result = dry_run(context, partition_date, kind_named(name), datetime.now(UTC))
+                result = dry_run(context, partition_date, kind_named(name), context.now())
         except PipelineError as error:
             worst = FAILED
             click.echo(f"{name}: would fail")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING
-
 import click
 
 from vye_pipeline.actor import actor
@@ -12,9 +9,6 @@ from vye_pipeline.cli.output import FAILED, SUCCESS, complain
 from vye_pipeline.cli.words import Note
 from vye_pipeline.errors import UsageError
 from vye_pipeline.settings import load_settings
-
-if TYPE_CHECKING:
-    pass
 
 
 @click.command()
@@ -26,23 +20,24 @@ def expire(is_rehearsed: bool, profile: int | None, reason: str | None) -> int:
     from vye_pipeline.context import Context
     from vye_pipeline.egress import expire as retention
 
-    settings, now = load_settings(), datetime.now(UTC)
+    settings = load_settings()
+    context = Context(settings)
     if profile is not None:
         if reason is None:
             raise UsageError("--profile needs --reason: who has data erased, and why, is recorded")
         expiry = retention.erase(
-            Context(settings),
+            context,
             profile,
             requested_by=actor(),
             reason=reason,
-            now=now,
+            now=context.now(),
             is_rehearsed=is_rehearsed,
         )
     elif settings.retention_days is None:
         click.echo("VYE_RETENTION_DAYS is not set: everything is kept")
         return SUCCESS
     else:
-        context = Context(settings)
+        now = context.now()
         if not is_rehearsed:
             context.ledger.record_action("expire", actor=actor(), acted_at=now)
         expiry = retention.expire(context, settings.retention_days, now, is_rehearsed=is_rehearsed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import TYPE_CHECKING
 
 import click
@@ -53,7 +53,7 @@ def egress(partition_date: date, kind: str | None, reason: str | None, dry_run: 
         session.pipeline.ledger.record_action(
             "egress",
             actor=actor(),
-            acted_at=datetime.now(UTC),
+            acted_at=session.pipeline.now(),
             partition_date=partition_date,
             kind=kind,
             reason=reason,
@@ -69,13 +69,14 @@ def _accept_quarantine(partition_date: date, kind: str | None, reason: str) -> N
 
     if kind is None:
         raise UsageError("--accept-quarantine needs --kind: each kind is accepted by itself")
+    context = Context(load_settings())
     accept_gap(
-        Context(load_settings()),
+        context,
         partition_date,
         kind_named(kind),
         accepted_by=actor(),
         reason=reason,
-        now=datetime.now(UTC),
+        now=context.now(),
     )
 
 
@@ -101,8 +102,9 @@ def backfill(only_failed: bool, first: date | None, last: date | None) -> int:
     from vye_pipeline.orchestration.runs import Session
     from vye_pipeline.reporting.days import days_between
 
-    settings, now = load_settings(), datetime.now(UTC)
+    settings = load_settings()
     with Session(settings) as session:
+        now = session.pipeline.now()
         session.pipeline.ledger.record_action("backfill", actor=actor(), acted_at=now)
         days = session.pipeline.ledger.read(
             lambda connection: days_between(connection, settings, now, first, last)
@@ -123,13 +125,14 @@ def redeliver(partition_date: date, kind: str, reason: str) -> int:
     from vye_pipeline.context import Context
     from vye_pipeline.egress.redeliver import redeliver as put_again
 
+    context = Context(load_settings())
     again = put_again(
-        Context(load_settings()),
+        context,
         partition_date,
         kind_named(kind),
         requested_by=actor(),
         reason=reason,
-        now=datetime.now(UTC),
+        now=context.now(),
     )
     click.echo(f"{partition_date}: delivered again as {again.object_key}")
     return SUCCESS

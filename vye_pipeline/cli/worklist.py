@@ -76,13 +76,8 @@ def _show_contact(profile: int, reason: str | None) -> int:
         raise UsageError("--contact needs --reason: who looks a veteran up, and why, is recorded")
     if not sys.stdout.isatty():
         raise UsageError("contact details are shown at a terminal only: don't redirect them")
-    known = look_up(
-        Context(load_settings()),
-        profile,
-        looked_up_by=actor(),
-        reason=reason,
-        now=datetime.now(UTC),
-    )
+    context = Context(load_settings())
+    known = look_up(context, profile, looked_up_by=actor(), reason=reason, now=context.now())
     if known is None:
         click.echo(f"user profile {profile} has given no telephone number or e-mail address")
     else:
@@ -106,7 +101,7 @@ def resolve(
     profile: int | None, day: date | None, kind: str | None, note: str | None, csv_file: Path | None
 ) -> int:
     """Record that a person has reconciled user profiles' records of a day."""
-    from vye_pipeline.ledger.ledger import open_ledger
+    from vye_pipeline.context import Context
     from vye_pipeline.reporting import resolutions
 
     if csv_file is not None:
@@ -115,9 +110,8 @@ def resolve(
         raise UsageError("give PROFILE, --date and --note, or --from-csv FILE")
     else:
         wanted = [resolutions.Resolution(profile, day, kind, note)]
-    closed = resolutions.resolve(
-        open_ledger(load_settings()), wanted, resolved_by=actor(), now=datetime.now(UTC)
-    )
+    context = Context(load_settings())
+    closed = resolutions.resolve(context.ledger, wanted, resolved_by=actor(), now=context.now())
     for one, kinds in closed:
         click.echo(
             f"{one.partition_date}: {', '.join(kinds)} of user profile "

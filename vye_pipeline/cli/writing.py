@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 
 import click
@@ -21,7 +21,8 @@ def report(out: Path | None) -> int:
     from vye_pipeline.reporting.page.publish import days_on_page, publish
     from vye_pipeline.reporting.page.render import page
 
-    context, now = Context(load_settings()), datetime.now(UTC)
+    context = Context(load_settings())
+    now = context.now()
     days = days_on_page(context, now)
     if out is None:
         click.echo(publish(context, days, now))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import datetime
 
 from vye_pipeline.context import Context
 
@@ -12,10 +12,6 @@ PIPELINE = "pipeline"
 CLOCK = "clock"
 NOTIFIER = "notifier"
 METRICS = "metrics"
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True)
@@ -26,7 +22,7 @@ class Clock:
         now: returns the time in UTC.
     """
 
-    now: Callable[[], datetime] = field(default=_utc_now)
+    now: Callable[[], datetime]
 
 
 __all__ = ["CLOCK", "METRICS", "NOTIFIER", "PIPELINE", "Clock", "Context"]

@@ -118,7 +118,8 @@ def test_the_commands_print_what_the_page_says(
     for module in COMMANDS:
         monkeypatch.setattr(module, "actor", lambda: "operator (uid 1000)", raising=False)
         monkeypatch.setattr(module, "datetime", Frozen, raising=False)
-    monkeypatch.setattr("vye_pipeline.definitions.Clock", lambda: Clock(lambda: NOW))
+    monkeypatch.setattr("vye_pipeline.definitions.Clock", lambda _: Clock(lambda: NOW))
+    monkeypatch.setattr("vye_pipeline.ledger.clock.machine_time", lambda: NOW)
     text = path.read_text(encoding="utf-8")
     written = BLOCK.sub(lambda block: _run_again(block, outage), text)
     if request.config.getoption(WRITE):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, date
+from datetime import UTC, date, timedelta
 
 from sqlalchemy import Engine, func, insert, select, text
 
@@ -47,7 +47,7 @@ class Sequence:
         self.held: set[tuple[int, str]] = set()
         self.by_hand: dict[str, bytes] = {}
         self.happened: list[str] = []
-        self.restores = 0
+        self.restores = self.decisions = 0
         worlds.back_up(settings)
 
     @property
@@ -128,6 +128,8 @@ class Sequence:
 
     def decide(self, profile: int, kind: str | None = None, *, is_held: bool) -> None:
         """Holds back or releases; a restored ledger may say that there is nothing to decide."""
+        self.decisions += 1
+        now = LATER + timedelta(seconds=self.decisions)  # nobody decides twice at one moment
         for one in [kind_named(kind)] if kind else KINDS:
             with suppress(UsageError):
                 hold(
@@ -137,7 +139,7 @@ class Sequence:
                     is_held=is_held,
                     reason="in doubt" if is_held else "confirmed",
                     decided_by="operator",
-                    now=LATER,
+                    now=now,
                 )
             change = self.held.add if is_held else self.held.discard
             change((profile, one.name))
