@@ -69,7 +69,7 @@ def examine(settings: Settings, now: datetime) -> Iterator[Finding]:
     yield examined("clock", lambda: _clock(context))
     yield examined("object store", lambda: _object_store(context))
     yield examined("snapshots", lambda: _snapshots(context))
-    yield examined("second memory", lambda: _second_memory(context, now))
+    yield examined("second memory", lambda: _second_memory(context))
 
 
 def examined(subject: str, examination: Examination) -> Finding:
@@ -225,7 +225,7 @@ def _object_store(context: Context) -> Finding:
     return Finding("object store", Health.GOOD, words)
 
 
-def _second_memory(context: Context, now: datetime) -> Finding:
+def _second_memory(context: Context) -> Finding:
     """Says whether ledger, store and snapshots know the same deliveries."""
     from vye_pipeline.egress.comparison import all_forgotten, is_anything_ours, unremembered
 
@@ -239,7 +239,7 @@ def _second_memory(context: Context, now: datetime) -> Finding:
             remedy = "restore its backup; then, or without one, vye recover"
             return Finding("second memory", Health.BAD, words, remedy)
         return Finding("second memory", Health.GOOD, "there is nothing to compare yet")
-    unknown = all_forgotten(context, now)
+    unknown = all_forgotten(context)
     if unknown:
         words = f"the ledger is older than the store: it doesn't know {', '.join(unknown[:5])}"
         return Finding("second memory", Health.BAD, words, "vye recover")

@@ -94,7 +94,7 @@ def _verify(settings: Settings, days: Sequence[date], *, as_json: bool) -> int:
     context = Context(settings)
     with spinner("reading every object"):
         results = verify(context, days)
-        unknown = all_forgotten(context, datetime.now(UTC))
+        unknown = all_forgotten(context)
     wrong = [one for one in results if not one.state.is_right]
     if as_json:
         click.echo(json.dumps([one.as_json() for one in results], indent=2))

@@ -1,15 +1,17 @@
 """Whether the ledger knows all that has been put, before anything more is.
 
 A ledger that was restored from a backup, or lost and made anew, doesn't know what was delivered
-since. The object store and the second memory (memory.py) do. Looked at are the partitions without
-a receipt and those from the newest receipt on, by whole months: what lies there grows with
-the days that are open, not with the history (bdn-interface.md, part 2).
+since. The object store and the second memory (memory.py) do. Before a put the partitions without
+a receipt are looked at and those from the newest receipt on, by whole months (bdn-interface.md,
+part 2). A partition that was closed without a file is left out: the put that closed it has looked
+at it, and it opens again with a clone of its own. So it grows with the days that are open, not with
+the history. Doctor, `vye status --verify` and people's decisions look at everything.
 """
 
 from __future__ import annotations
 
 from calendar import monthrange
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -23,6 +25,7 @@ from vye_pipeline.ledger.second_memory import Known
 from vye_pipeline.records import KINDS, Kind
 
 MOST_MONTHS = 12  # of more, everything is listed at once
+EVERYTHING = ("",)
 MOST_NAMED = 5
 
 
@@ -43,18 +46,17 @@ class Forgotten:
     memory: Memory | None
 
 
-def forgotten(context: Context, kind: Kind, now: datetime) -> list[Forgotten]:
+def forgotten(context: Context, kind: Kind, months: Sequence[str] = EVERYTHING) -> list[Forgotten]:
     """Returns what lies in the object store or the snapshots and the ledger doesn't know.
 
     Args:
         context: databases and stores.
         kind: of the records.
-        now: with zone.
+        months: of the partitions, as their dates begin: `2025-04`.
 
     Raises:
         PipelineError: a store can't be listed, or the ledger can't be read.
     """
-    months = _months(context, kind, now)
     known = context.ledger.known(kind, [_span(month) for month in months if month])
     return [
         one
@@ -63,17 +65,17 @@ def forgotten(context: Context, kind: Kind, now: datetime) -> list[Forgotten]:
     ]
 
 
-def all_forgotten(context: Context, now: datetime) -> list[str]:
+def all_forgotten(context: Context) -> list[str]:
     """Returns the keys of what the ledger doesn't know, of all kinds.
 
     Raises:
         PipelineError: a store can't be listed, or the ledger can't be read.
     """
-    return sorted({key for kind in KINDS for key in _forgotten_keys(context, kind, now)})
+    return sorted({key for kind in KINDS for key in _forgotten_keys(context, kind, EVERYTHING)})
 
 
-def _forgotten_keys(context: Context, kind: Kind, now: datetime) -> set[str]:
-    objects = {one.object_key for one in forgotten(context, kind, now)}
+def _forgotten_keys(context: Context, kind: Kind, months: Sequence[str]) -> set[str]:
+    objects = {one.object_key for one in forgotten(context, kind, months)}
     return objects.union(forgotten_holds(context, kind))
 
 
@@ -83,7 +85,7 @@ def refuse_if_older(context: Context, kind: Kind, now: datetime) -> None:
     Raises:
         PipelineError: ledger: it is older than the store; or a store or the ledger failed.
     """
-    keys = sorted(_forgotten_keys(context, kind, now))
+    keys = sorted(_forgotten_keys(context, kind, _months_with_open_days(context, kind, now)))
     if keys:
         more = f" and {len(keys) - MOST_NAMED} more" if len(keys) > MOST_NAMED else ""
         raise ledger_error(
@@ -112,14 +114,15 @@ def unremembered(context: Context, kind: Kind) -> set[date]:
     return context.ledger.receipt_dates(kind) - remembered
 
 
-def _months(context: Context, kind: Kind, now: datetime) -> list[str]:
-    """Returns the months to look at, as dates begin: `2025-04`; of too many only an empty text."""
-    received = context.ledger.receipt_dates(kind)
-    calendar = context.settings.calendar
-    days = calendar.business_days(context.settings.start_date, now.astimezone(NEW_YORK).date())
-    open_days = {day for day in days if day not in received}
-    months = {f"{day:%Y-%m}" for day in open_days | {max(received, default=date.min)} - {date.min}}
-    return sorted(months) if len(months) <= MOST_MONTHS else [""]
+def _months_with_open_days(context: Context, kind: Kind, now: datetime) -> Sequence[str]:
+    """Returns the months to look at before a put, as dates begin: `2025-04`."""
+    newest = context.ledger.newest_receipt_date(kind)
+    first = newest or context.settings.start_date
+    today = now.astimezone(NEW_YORK).date()
+    open_days = {*context.ledger.unfinished_days(kind), first, today}
+    open_days.update(context.settings.calendar.business_days(first, today))
+    months = {f"{day:%Y-%m}" for day in open_days}
+    return sorted(months) if len(months) <= MOST_MONTHS else EVERYTHING
 
 
 def _span(month: str) -> tuple[date, date]:

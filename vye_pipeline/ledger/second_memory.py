@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import date
 
 import pandas as pd
-from sqlalchemy import Column, ColumnElement, Table, and_, false, or_, select, true
+from sqlalchemy import Column, ColumnElement, Table, and_, false, func, or_, select, true
 
-from vye_pipeline.ledger.connection import LedgerConnection, of_partition
+from vye_pipeline.ledger.connection import LedgerConnection, is_delivered, of_partition
+from vye_pipeline.ledger.membership import IS_READ
 from vye_pipeline.ledger.models import (
     CLAIMS,
     CLOSINGS,
@@ -58,6 +59,24 @@ class SecondMemoryMixin(LedgerConnection):
         query = select(DELIVERIES.c.partition_date).where(DELIVERIES.c.kind == kind.name)
         with self.transaction() as connection:
             return set(connection.scalars(query))
+
+    @retried
+    def newest_receipt_date(self, kind: Kind) -> date | None:
+        """Returns the newest partition of a kind that has a receipt."""
+        query = select(func.max(DELIVERIES.c.partition_date)).where(DELIVERIES.c.kind == kind.name)
+        with self.transaction() as connection:
+            newest: date | None = connection.scalar(query)
+            return newest
+
+    @retried
+    def unfinished_days(self, kind: Kind) -> set[date]:
+        """Returns the partitions of a kind with a file but no receipt, or with an unread clone."""
+        files = select(FILES.c.partition_date).where(
+            FILES.c.kind == kind.name, ~is_delivered(FILES)
+        )
+        clones = select(OWNERS.c.partition_date).where(OWNERS.c.kind == kind.name, ~IS_READ)
+        with self.transaction() as connection:
+            return set(connection.scalars(files.union(clones)))
 
     @retried
     def known(self, kind: Kind, spans: Sequence[tuple[date, date]]) -> Known:

@@ -58,7 +58,7 @@ def decide(
         PipelineError: a store or the ledger failed.
     """
     with context.ledger.exclusive(kind):
-        open_ones = _undecided(context, partition_date, kind, now)
+        open_ones = _undecided(context, partition_date, kind)
         if not open_ones:
             raise UsageError(f"nothing of the {kind.name} of {partition_date} is undecided")
         decision = {
@@ -98,7 +98,7 @@ def disown(context: Context, key: str, *, decided_by: str, reason: str, now: dat
     kind, (day, revision) = place, outbound_place(place, key) or (date.min, 0)
     with context.ledger.exclusive(kind):
         fingerprint = context.fingerprint_at(key)
-        unknown = {one.object_key for one in forgotten(context, kind, now) if one.memory is None}
+        unknown = {one.object_key for one in forgotten(context, kind) if one.memory is None}
         ours = {
             (one.partition_date, one.revision, one.fingerprint)
             for one in memories(context, kind.name)
@@ -118,7 +118,7 @@ def disown(context: Context, key: str, *, decided_by: str, reason: str, now: dat
         remember(context, this, {DECISIONS.name: pd.DataFrame([row])})
 
 
-def _undecided(context: Context, partition_date: date, kind: Kind, now: datetime) -> list[Memory]:
+def _undecided(context: Context, partition_date: date, kind: Kind) -> list[Memory]:
     """Returns the announcements of a file that neither object nor record speaks for."""
     if (
         any(
@@ -130,7 +130,7 @@ def _undecided(context: Context, partition_date: date, kind: Kind, now: datetime
         return []
     unknown = [
         one.memory
-        for one in forgotten(context, kind, now)
+        for one in forgotten(context, kind)
         if one.memory is not None and (one.partition_date, one.revision) == (partition_date, 1)
     ]
     refused = {one.fingerprint for one in unknown if one.state == memory.REFUSED}

@@ -83,19 +83,20 @@ class FolderStore(ObjectStore):
 
     def list(self, prefix: str) -> Sequence[StoredObject]:
         """See ObjectStore."""
-        folder = self.root / folder_of(prefix)
+        inner = folder_of(prefix)
+        folder, beginning = self.root / inner, prefix[len(inner) :].lstrip("/")
         with _classified_file_errors("listing", folder):
-            objects = [found for path in _files(folder) for found in self._stored(path)]
-        return sorted(
-            (found for found in objects if found.key.startswith(prefix)),
-            key=lambda found: found.key,
-        )
+            objects = [
+                found for entry in _files(folder, beginning) for found in self._stored(entry)
+            ]
+        return sorted(objects, key=lambda found: found.key)
 
-    def _stored(self, path: Path) -> Iterator[StoredObject]:
+    def _stored(self, entry: os.DirEntry[str]) -> Iterator[StoredObject]:
         with suppress(FileNotFoundError):  # deleted since the folder was read
-            status = path.stat()
+            status = entry.stat(follow_symlinks=False)
             etag = f"{status.st_ino:x}-{status.st_mtime_ns:x}-{status.st_size:x}"
-            yield StoredObject(path.relative_to(self.root).as_posix(), etag, status.st_size)
+            key = Path(entry.path).relative_to(self.root).as_posix()
+            yield StoredObject(key, etag, status.st_size)
 
 
 def _content(path: Path) -> bytes:
@@ -158,15 +159,18 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    if not folder.is_dir():
-        return
-    for path in folder.iterdir():
-        if path.name.startswith(UNFINISHED):
-            continue
-        if path.is_symlink():
-            continue
-        if path.is_dir():
-            yield from _files(path)
-        elif path.is_file():
-            yield path
+def _files(folder: Path | str, beginning: str = "") -> Iterator[os.DirEntry[str]]:
+    """Yields the plain files in a folder and below it; no link is followed.
+
+    Args:
+        folder: where.
+        beginning: of the names in the folder itself: others aren't looked into.
+    """
+    with suppress(*NOTHING_THERE), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(UNFINISHED) or not entry.name.startswith(beginning):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files(entry.path)
+            elif entry.is_file(follow_symlinks=False):
+                yield entry

@@ -163,12 +163,12 @@ def test_a_lost_ledger_is_rebuilt_with_answers_and_redeliveries(world: Settings)
     close(rehearsal)
     (world.folder / "backup").mkdir(exist_ok=True)
     anew = restore(world)
-    assert all_forgotten(anew.pipeline, NOW)
+    assert all_forgotten(anew.pipeline)
     assert recovered(anew).left == []
     assert_same(ledger(anew), before)
     assert_frame_equal(rows(anew, ACKNOWLEDGEMENTS), answers, check_dtype=False)
     assert {kind.name: anew.day(FIRST, kind).counts for kind in KINDS} == counts
-    assert all_forgotten(anew.pipeline, NOW) == []
+    assert all_forgotten(anew.pipeline) == []
 
 
 def again(rehearsal: Rehearsal) -> None:
@@ -232,7 +232,7 @@ def test_an_object_that_is_not_ours_stops_nothing_once_it_is_disowned(world: Set
     with pytest.raises(UsageError):
         decide.disown(rehearsal.pipeline, key, **SPOKEN)  # type: ignore[arg-type]
     rehearsal.outage.put(key, b"changed since\n")
-    assert all_forgotten(rehearsal.pipeline, NOW) == [key]
+    assert all_forgotten(rehearsal.pipeline) == [key]
     close(rehearsal)
     rehearsal.outage.put(key, b"the old system's\n")
     (world.folder / "backup").mkdir(exist_ok=True)
