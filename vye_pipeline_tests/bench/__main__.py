@@ -16,6 +16,7 @@ from vye_pipeline_tests.bench import (
     analysts_page,
     dagster_runs,
     floors,
+    growth,
     history,
     machine,
     page,
@@ -77,6 +78,7 @@ PARTS: dict[str, Callable[[], dict[str, float]]] = {
     "start-up": start_up.measure,
     "history": history.measure,
     "ten years": ten_years.measure,
+    "growth": growth.measure,
     "production": production.measure,
     "analysts' page": analysts_page.measure,
 }

@@ -72,7 +72,7 @@ def days_from(first: date, count: int) -> list[date]:
 
 
 @dataclass
-class _Runs:
+class RunsOfDays:
     """Runs days with Dagster and without, each at its own time."""
 
     pipeline: Context
@@ -80,7 +80,7 @@ class _Runs:
     clock: _Clock
 
     @classmethod
-    def of(cls, settings: Settings) -> _Runs:
+    def of(cls, settings: Settings) -> RunsOfDays:
         pipeline, clock = Context(settings), _Clock(DAY)
         return cls(
             pipeline, Session(settings, pipeline, Clock(lambda: after_cut_off(clock.day))), clock
@@ -108,7 +108,7 @@ class _Clock:
 
 def _large_days(settings: Settings, days: Sequence[date]) -> dict[str, float]:
     """Runs days in turn with Dagster and without."""
-    runs = _Runs.of(settings)
+    runs = RunsOfDays.of(settings)
     with runs.session:
         taken = _in_turn(days, [runs.with_dagster, runs.without], before=runs.begin)
     return dict(zip(("large day", "bare functions"), taken, strict=True))
@@ -118,7 +118,7 @@ def _small_days(
     settings: Settings, days: Sequence[date], backfilled: Sequence[date]
 ) -> dict[str, float]:
     """Runs small days and empty ones in turn, then the others as one backfill."""
-    runs = _Runs.of(settings)
+    runs = RunsOfDays.of(settings)
     checked, unchecked = (
         _empty_jobs(runs.pipeline, with_checks=checks) for checks in (True, False)
     )

@@ -16,6 +16,7 @@ from vye_pipeline_tests.bench import __main__ as bench
 from vye_pipeline_tests.bench import (
     analysts_page,
     dagster_runs,
+    growth,
     history,
     machine,
     page,
@@ -138,6 +139,12 @@ def test_ten_years_are_put_and_questions_asked_beside_ten_days() -> None:
     figures = ten_years.measure(histories=(1, 2, 3), records=1, times=1)
     assert len(figures) == 2 * 3 * len((*ten_years.COMMANDS, *ten_years.TICKS))
     assert ten_years.growth(figures, ten_years.COMMANDS) > 0
+
+
+def test_what_days_leave_is_measured() -> None:
+    figures = growth.measure(users=100, days=2, ticks=10)
+    assert all(figures[f"{store}, megabytes a year"] > 0 for store in growth.STORES)
+    assert figures["a tick, bytes"] >= 0
 
 
 def test_imports_and_commands_are_timed() -> None:
