@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import product
 from pathlib import Path
 
 import pytest
 
+from vye_pipeline.settings import CHECKOUT
 from vye_pipeline_tests.compatibility.page import NOT_TRIED, PAGE, Row
 from vye_pipeline_tests.integration.conftest import postgresql, s3_bucket, s3_endpoint
 from vye_pipeline_tests.integration.servers import DEBIANS, PGBOUNCER, PgBouncer, PostgreSQL
+
+NEWER = CHECKOUT / "data" / "local" / "peers" / "newer"  # made by .ci/peers
+MODES = ("session", "transaction")
 
 __all__ = ["postgresql", "s3_bucket", "s3_endpoint"]
 
@@ -57,13 +63,35 @@ def server(request: pytest.FixtureRequest) -> PostgreSQL:
     return chosen
 
 
-@pytest.fixture(scope="session", params=["session", "transaction"])
+@pytest.fixture(scope="session")
+def newer_pgbouncer(tmp_path_factory: pytest.TempPathFactory) -> Path | None:
+    """A pooler of a later release than the system's, where everybody may run it."""
+    if not NEWER.is_dir():
+        return None
+    copy = Path(shutil.copytree(NEWER, tempfile.mkdtemp(prefix="pb"), dirs_exist_ok=True))
+    copy.chmod(0o755)
+    (loader,) = (copy / "usr" / "lib").glob("*/ld-linux*")
+    program = copy / "pgbouncer"
+    run = f"{loader} --library-path {loader.parent} {copy / 'usr' / 'sbin' / 'pgbouncer'}"
+    program.write_text(f'#!/bin/sh\nexec {run} "$@"\n', encoding="utf-8")
+    program.chmod(0o755)
+    return program
+
+
+@pytest.fixture(scope="session", params=list(product(("system's", "newer"), MODES)), ids=" ".join)
 def pooler(
-    request: pytest.FixtureRequest, postgresql: PostgreSQL, rows: list[Row]
+    request: pytest.FixtureRequest,
+    postgresql: PostgreSQL,
+    newer_pgbouncer: Path | None,
+    rows: list[Row],
 ) -> Iterator[PgBouncer]:
     """PgBouncer in front of the server, in each mode that can hold a transaction."""
-    program = installed(PGBOUNCER, "PgBouncer", rows)
+    which, mode = request.param
+    found = newer_pgbouncer if which == "newer" else PGBOUNCER
+    program = installed(
+        found, "PgBouncer of the next release" if which == "newer" else "PgBouncer", rows
+    )
     with tempfile.TemporaryDirectory(prefix="pb", ignore_cleanup_errors=True) as folder:
-        running = PgBouncer(Path(folder), program, postgresql, request.param)
+        running = PgBouncer(Path(folder), program, postgresql, mode)
         yield running
         running.stop()
