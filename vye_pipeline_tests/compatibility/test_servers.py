@@ -10,18 +10,22 @@ from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
+from dagster import DagsterRunStatus
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
 from vye_pipeline.cli.doctor import examine
 from vye_pipeline.errors import Cause, HeldElsewhereError, PipelineError
 from vye_pipeline.ledger import lock
+from vye_pipeline.orchestration.instance import open_instance
+from vye_pipeline.orchestration.resources import Clock
+from vye_pipeline.orchestration.runs import Session
 from vye_pipeline.records import KINDS
 from vye_pipeline.settings import Settings, load_settings
 from vye_pipeline.sql.engines import Database
 from vye_pipeline_tests.compatibility.conftest import free_port
 from vye_pipeline_tests.compatibility.page import REFUSED, Row
-from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal
+from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
 from vye_pipeline_tests.integration.servers import PgBouncer, PostgreSQL, self_signed
 
 pytestmark = pytest.mark.long
@@ -69,6 +73,32 @@ def test_a_day_behind_the_pooler(
     settings = world(tmp_path, pooler.database(), pooler.database())
     assert sent_by(Rehearsal.prepare(settings)) == reference
     rows.append(Row(pooler.version, f"a whole day, pool_mode {pooler.mode}"))
+
+
+def test_dagsters_own_storage_behind_the_pooler(
+    pooler: PgBouncer,
+    tmp_path: Path,
+    reference: dict[str, bytes],
+    rows: list[Row],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = load_settings(local_dir=tmp_path / "local")
+    rehearsal = Rehearsal.prepare(settings)
+    rehearsal.dawn()
+    home = tmp_path / "home"
+    home.mkdir()
+    url = make_url(pooler.database()).set(drivername="postgresql+psycopg2")
+    (home / "dagster.yaml").write_text(
+        f"storage:\n  postgres:\n    postgres_url: {url.render_as_string(hide_password=False)}\n"
+    )
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    clock = Clock(lambda: at(DAYS[0], minutes=1))
+    with Session(settings, rehearsal.pipeline, clock) as session:
+        assert session.egress(DAYS[0], [kind.name for kind in KINDS]).problems == []
+    with open_instance(settings) as instance:
+        assert [run.status for run in instance.get_runs()] == [DagsterRunStatus.SUCCESS]
+    assert rehearsal.sent() == reference
+    rows.append(Row(pooler.version, f"Dagster's own storage, pool_mode {pooler.mode}"))
 
 
 def test_a_pooler_takes_no_options(pooler: PgBouncer, rows: list[Row], waits: list[float]) -> None:
