@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
@@ -27,12 +27,14 @@ class ObjectServer:
         program: that serves.
         arguments: with {folder} for its data and {port}.
         environment: beside the usual one.
+        settings: of the pipeline, that it needs.
     """
 
     name: str
     program: Path
     arguments: tuple[str, ...]
     environment: Mapping[str, str]
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def version(self) -> str:
@@ -51,20 +53,27 @@ class ObjectServer:
     def running(self, folder: Path, port: int) -> Iterator[str]:
         """Serves a folder, and gives the address."""
         arguments = [one.format(folder=folder, port=port) for one in self.arguments]
-        with (
-            (folder / "log").open("wb") as log,
-            subprocess.Popen(
-                [str(self.program), *arguments],
-                env={**os.environ, **self.environment},
-                stdout=log,
-                stderr=log,
-            ) as process,
-        ):
-            try:
-                _reach(port)
-                yield f"http://127.0.0.1:{port}"
-            finally:
-                process.terminate()
+        program = [str(self.program), *arguments]
+        with stopped_at_the_end(program, folder / "log", self.environment):
+            reach(port)
+            yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def stopped_at_the_end(
+    program: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+) -> Iterator[None]:
+    """Runs a program meanwhile, which writes into a file."""
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(
+            program, env={**os.environ, **(environment or {})}, stdout=output, stderr=output
+        ) as process,
+    ):
+        try:
+            yield
+        finally:
+            process.terminate()
 
 
 LOCALBUCKET = ObjectServer(
@@ -79,5 +88,6 @@ NANIO = ObjectServer(
 
 
 @retry(retry=retry_if_exception_type(OSError), stop=stop_after_delay(60), wait=wait_fixed(0.1))
-def _reach(port: int) -> None:
+def reach(port: int) -> None:
+    """Waits until somebody listens on a port of this machine."""
     socket.create_connection(("127.0.0.1", port)).close()

@@ -21,6 +21,7 @@ from vye_pipeline_tests.compatibility.object_servers import (
     ObjectServer,
 )
 from vye_pipeline_tests.compatibility.page import REFUSED, Row
+from vye_pipeline_tests.compatibility.swift import SWIFT
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
 
 pytestmark = pytest.mark.long
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.long
 BUCKET = "vye-bdn"
 
 
-@pytest.fixture(params=[LOCALBUCKET, NANIO], ids=lambda one: one.name)
+@pytest.fixture(params=[LOCALBUCKET, SWIFT, NANIO], ids=lambda one: one.name)
 def server(
     request: pytest.FixtureRequest,
     rows: list[Row],
@@ -61,6 +62,7 @@ def test_a_day_is_delivered_whole_or_refused_before_anything_is_sent(
         object_store_url=f"s3://{BUCKET}/exchange",
         snapshot_url=f"s3://{BUCKET}/snapshots",
         snapshot_key=Fernet.generate_key().decode(),
+        **server.settings,
     )
     rehearsal = Rehearsal.prepare(settings)
     rehearsal.dawn()
