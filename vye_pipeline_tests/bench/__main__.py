@@ -15,6 +15,7 @@ from rich.console import Console
 from vye_pipeline_tests.bench import (
     analysts_page,
     dagster_runs,
+    feed,
     floors,
     growth,
     history,
@@ -79,6 +80,7 @@ PARTS: dict[str, Callable[[], dict[str, float]]] = {
     "history": history.measure,
     "ten years": ten_years.measure,
     "growth": growth.measure,
+    "feed": feed.measure,
     "production": production.measure,
     "analysts' page": analysts_page.measure,
 }

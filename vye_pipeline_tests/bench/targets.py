@@ -213,6 +213,7 @@ TARGETS = (
         1.5,
         lambda given: ten_years.growth(given["ten years"], ten_years.TICKS),
     ),
+    Target("BDN's feed over a bare split and cast", 1.5, _of("feed", "ours", "bare")),
     Target(
         "importing the definitions over importing dagster",
         1.5,

@@ -16,6 +16,7 @@ from vye_pipeline_tests.bench import __main__ as bench
 from vye_pipeline_tests.bench import (
     analysts_page,
     dagster_runs,
+    feed,
     growth,
     history,
     machine,
@@ -105,7 +106,7 @@ def test_what_was_not_measured_is_said(measured: dict[str, Any]) -> None:
             word in target.words
             for word in (
                 *("Dagster", "dagster", "history", "empty", "largest", "KMS"),
-                *("vye report", "that page", "a filter", "ten years"),
+                *("vye report", "that page", "a filter", "ten years", "feed"),
             )
         )
         or "backfill" in target.words
@@ -139,6 +140,12 @@ def test_ten_years_are_put_and_questions_asked_beside_ten_days() -> None:
     figures = ten_years.measure(histories=(1, 2, 3), records=1, times=1)
     assert len(figures) == 2 * 3 * len((*ten_years.COMMANDS, *ten_years.TICKS))
     assert ten_years.growth(figures, ten_years.COMMANDS) > 0
+
+
+def test_the_feed_is_read_beside_a_bare_split() -> None:
+    figures = feed.measure(lines=1_500, times=1)
+    assert figures["ours"] > 0
+    assert figures["bare"] > 0
 
 
 def test_what_days_leave_is_measured() -> None:
