@@ -181,7 +181,7 @@ def _next_step(error: Exception, code: str, status: int, endpoint: str) -> str |
         return "ask for a way around the proxy or filter between this machine and the store"
     if isinstance(error, exceptions.ProxyConnectionError):
         return "check the proxy of HTTPS_PROXY, its sign-in (407) and NO_PROXY, then run it again"
-    if _is_in_a_circle(error):
+    if _is_sent_elsewhere(error):
         return _elsewhere(endpoint)
     if any(_unreadable_files(error)):
         return (
@@ -225,7 +225,7 @@ def _is_transient(error: Exception, code: str, status: int) -> bool:
         is_busy = status >= SERVER_ERROR or status == TOO_MANY_REQUESTS
         was_cut = code == str(status) and status not in REDIRECTS  # no code could be read
         return is_busy or was_cut or code in TRANSIENT_CODES
-    if _is_in_a_circle(error) or any(_unreadable_files(error)):
+    if _is_sent_elsewhere(error) or any(_unreadable_files(error)):
         return False
     if isinstance(error, exceptions.SSLError):
         return "certificate" not in str(error).lower()
@@ -245,9 +245,16 @@ def _is_transient(error: Exception, code: str, status: int) -> bool:
     )
 
 
-def _is_in_a_circle(error: Exception) -> bool:
-    """Says whether botocore has followed a redirect until it could go no deeper."""
-    return isinstance(error, RecursionError) or "recursion" in str(error).lower()
+def _is_sent_elsewhere(error: Exception) -> bool:
+    """Says whether botocore has come to grief over a redirect.
+
+    It follows until it can go no deeper; of a 303, urllib3 can't join the headers that it is given.
+    """
+    from botocore.exceptions import HTTPClientError
+
+    wrapped = error.kwargs.get("error") if isinstance(error, HTTPClientError) else None
+    is_circle = isinstance(error, RecursionError) or "recursion" in str(error).lower()
+    return is_circle or isinstance(wrapped, TypeError)
 
 
 def _elsewhere(endpoint: str) -> str:

@@ -266,7 +266,7 @@ def test_a_hostile_message_is_made_harmless(network: FaultyNetwork, s3_bucket: s
     assert len(str(caught.value)) < 700
 
 
-@pytest.mark.parametrize("status", [301, 302, 307, 308])
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308])
 def test_a_redirect_to_a_sign_in_page_is_one_permanent_line(
     status: int, network: FaultyNetwork, s3_bucket: str, waits: list[float]
 ) -> None:

@@ -364,6 +364,29 @@ def test_a_folder_store_never_imports_boto3(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", program, f"file://{tmp_path}"], check=True)
 
 
+@pytest.mark.parametrize(
+    "prefix", ["outbound/2025-01", "outbound/2025-01-03/f", "outbound/2025-01-03/x", "out", ""]
+)
+def test_a_listing_looks_into_no_folder_that_begins_otherwise(
+    prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, through = FolderStore(tmp_path), os.scandir
+    read: list[str] = []
+    days = [f"2025-0{month}-0{day}" for month in (1, 2) for day in (3, 4)]
+    keys = [*(f"outbound/{day}/file" for day in days), "outbound/2025-01", "outbound-2/file"]
+    for key in keys:
+        store.put(key, CONTENT)
+
+    def watched(folder: Path) -> object:
+        read.append(Path(folder).name)
+        return through(folder)
+
+    monkeypatch.setattr(os, "scandir", watched)
+    found = [one.key for one in store.list(prefix)]
+    assert found == sorted(key for key in keys if key.startswith(prefix))
+    assert ("2025-02-03" in read) == (prefix in {"out", ""})
+
+
 def test_only_plain_files_are_objects(tmp_path: Path) -> None:
     store = FolderStore(tmp_path / "store")
     store.put("inbound/plain", b"plain")
