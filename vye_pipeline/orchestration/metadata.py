@@ -11,11 +11,23 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from vye_pipeline.egress.preview import Preview
+    from vye_pipeline.records import Kind
     from vye_pipeline.reporting.funnel import Funnel
     from vye_pipeline.reporting.usual import Usual
 
 ROWS_SHOWN = 500
 OWNERS = ["team:vebt"]
+
+
+def tags(kind: Kind | None = None, *, is_personal: bool) -> dict[str, str]:
+    """Returns the tags by which assets are searched.
+
+    Args:
+        kind: of the asset's records; None of all.
+        is_personal: whether what it stands for holds personal data.
+    """
+    of_kind = {} if kind is None else {"vye/kind": kind.name}
+    return of_kind | {"vye/personal_data": "yes" if is_personal else "no"}
 
 
 def counts(values: Mapping[str, int]) -> dict[str, dg.MetadataValue[Any]]:

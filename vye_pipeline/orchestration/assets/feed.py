@@ -18,6 +18,7 @@ def wave_feed_asset(partitions: dg.PartitionsDefinition) -> dg.AssetsDefinition:
         name=WAVE_FEED,
         group_name="acknowledgement",
         owners=metadata.OWNERS,
+        tags=metadata.tags(is_personal=True),
         partitions_def=partitions,
         backfill_policy=ONE_DAY_A_RUN,
         kinds={"s3"},

@@ -16,6 +16,7 @@ def analysts_page_asset() -> dg.AssetsDefinition:
         name=ANALYSTS_PAGE,
         group_name="manual_reconciliation",
         owners=metadata.OWNERS,
+        tags=metadata.tags(is_personal=False),
         kinds={"html"},
         deps=[dg.AssetKey("manual_reconciliation")],
         description="The analysts' page, one HTML file at VYE_REPORT_URL: which days failed and "

@@ -16,6 +16,7 @@ def preview_asset() -> dg.AssetsDefinition:
         name=PREVIEW,
         group_name="export_ready",
         owners=metadata.OWNERS,
+        tags=metadata.tags(is_personal=False),
         kinds={"sql"},
         description="What would go out now or, once the day's files are delivered, at the next "
         "cut-off, by kind, beside the medians of that weekday's last files. Materialise it to "
