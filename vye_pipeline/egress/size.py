@@ -24,10 +24,7 @@ def refuse_too_large(partition_date: date, kind: Kind, records: pd.DataFrame) ->
     Raises:
         PipelineError: source: how large the file would be, and the limit.
     """
-    size = sum(
-        text_array(records[field.column]).nbytes + len(records) * field.width
-        for field in kind.fields
-    )
+    size = most_bytes(kind, records)
     if size > MOST_BYTES:
         raise source_error(
             f"{len(records):,} {kind.name} of {partition_date} make a file of up to {size:,} bytes;"
@@ -36,3 +33,16 @@ def refuse_too_large(partition_date: date, kind: Kind, records: pd.DataFrame) ->
             next_step="have VYE split the BDN clone, or make the limit of "
             "vye_pipeline/egress/size.py unnecessary",
         )
+
+
+def most_bytes(kind: Kind, records: pd.DataFrame) -> int:
+    """Returns how many bytes the rendering of records may take at most.
+
+    Args:
+        kind: of the records.
+        records: the kind's columns, as they were checked.
+    """
+    return sum(
+        text_array(records[field.column]).nbytes + len(records) * field.width
+        for field in kind.fields
+    )

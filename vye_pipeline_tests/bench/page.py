@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from vye_pipeline.settings import CHECKOUT
+from vye_pipeline_tests.bench import scale
 from vye_pipeline_tests.bench.places import SERVER
 from vye_pipeline_tests.bench.stopwatch import STAGES, THE_REST
 from vye_pipeline_tests.bench.targets import Measurements, floor_of, outcomes, usual_size
@@ -84,6 +85,9 @@ def write(measurements: Measurements, docs: Path = DOCS) -> None:
     (folder / DATA).write_text(json.dumps(measurements, indent=1) + "\n", encoding="utf-8")
     _plot(measurements, folder)
     (docs / "performance.md").write_text(page(measurements), encoding="utf-8")
+    larger = scale.text(measurements)
+    if larger is not None:
+        (docs / scale.PAGE).write_text(larger, encoding="utf-8")
 
 
 def page(measurements: Measurements) -> str:

@@ -23,6 +23,7 @@ from vye_pipeline_tests.bench import (
     page,
     production,
     rivals,
+    scale,
     start_up,
     ten_years,
 )
@@ -112,6 +113,23 @@ def test_what_was_not_measured_is_said(measured: dict[str, Any]) -> None:
         or "backfill" in target.words
         for target in TARGETS
     )
+
+
+def test_larger_days_lie_on_the_line_of_the_measured_ones() -> None:
+    days = [
+        {
+            "place": str(SERVER),
+            "records": records,
+            "egress": {"seconds": 1 + records / 1e5, "peak_bytes": 2**30 + records},
+            "reconcile": {"seconds": records / 2e5, "peak_bytes": 2**30},
+        }
+        for records in (100_000, 1_000_000)
+    ]
+    text = scale.text({"machine": {"cores": "2"}, "days": days})
+    assert text is not None
+    assert "| 1,000,000 | 11 s | 5 s | 1.0 GiB | 3 min / 115 s / 115 s |" in text
+    assert "| 100,000,000 | refused |" in text
+    assert scale.text({"machine": {}, "days": days[:1]}) is None
 
 
 def test_history_is_put_and_days_run_beside_it() -> None:
