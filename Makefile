@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
-# What `make bench` measures, where it is not everything: ASKED="--size 5000000 --part days"
+# What `make bench` measures, where it is not everything: ASKED="--size 5000000 --part days"; how
+# many days `make decade` lets pass: ASKED="--days 1461"
 ASKED ?=
 # Which files `make trials` runs, where it is not all of them; then no page is written.
 TRIED ?=
@@ -25,7 +26,7 @@ bench: $(READY) ## time days of 10,000 to 1,000,000 users beside their floors; w
 	@$(VENV)/bin/python -W ignore -m vye_pipeline_tests.bench --write-page $(ASKED)
 
 decade: $(READY) ## let ten years of small days pass with all that happens in them; writes docs/decade.md
-	@$(VENV)/bin/python -W ignore -m vye_pipeline_tests.decade --write-page
+	@$(VENV)/bin/python -W ignore -m vye_pipeline_tests.decade --write-page $(ASKED)
 
 docs: $(READY) ## write what commands print, and the pictures, into docs/ anew
 	@$(VENV)/bin/pytest -q -m long vye_pipeline_tests/integration/test_documentation.py --write-docs

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -14,7 +13,6 @@ from vye_pipeline_tests.decade.decade import (
     CLOSURES,
     DAYS,
     FIRST,
-    RETENTION_DAYS,
     Decade,
     settings_of,
 )
@@ -32,8 +30,8 @@ def main(days: int, seed: int, *, write_page: bool) -> None:
         prepare(settings, FIRST)
         decade = Decade(settings, seed, days)
         outcome = decade.run()
-    last = FIRST + timedelta(days=days - 1)
-    text = page.text(FIRST, last, decade.years, decade.happened, outcome.faults, RETENTION_DAYS)
+    asked = "" if days == DAYS else f' ASKED="--days {days}"'
+    text = page.text(f"make decade{asked}", decade, outcome.faults)
     click.echo(text)
     if write_page:
         page.PAGE.write_text(text, encoding="utf-8")

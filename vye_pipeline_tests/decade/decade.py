@@ -69,6 +69,7 @@ class Decade(Season):
     closures: Mapping[date, str] = CLOSURES
     announced_late: Mapping[date, str] = ANNOUNCED_LATE
     upgrades: Mapping[date, str] = UPGRADES
+    retention_days = RETENTION_DAYS
     trouble = 200  # the day of a year on which the week without the daemon begins
     until_schema_change = 30  # days after that
 
@@ -230,7 +231,7 @@ class Decade(Season):
                 self.happened["resolutions"] += 1
 
     def _expire(self) -> None:
-        gone = expire(self.pipeline, RETENTION_DAYS, self.now, is_rehearsed=False)
+        gone = expire(self.pipeline, self.retention_days, self.now, is_rehearsed=False)
         self.happened["snapshots that expired"] += len(gone.snapshots)
 
     def _announce_closures(self) -> None:

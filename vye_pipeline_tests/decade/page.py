@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
 
 from vye_pipeline.settings import CHECKOUT
-from vye_pipeline_tests.decade.year import Year
+from vye_pipeline_tests.decade.decade import Decade
 
 PAGE = CHECKOUT / "docs" / "decade.md"
-HEAD = """# Ten years of days
+HEAD = """# Years of days
 
-Written by `make decade`: VYE, the daemon's looks, BDN's answers and the people who see to what is
+Written by `{command}`: VYE, the daemon's looks, BDN's answers and the people who see to what is
 open, day after day, in one process with a time of its own. The days are small, on SQLite and
 folders; the pipeline's code is the real one. What is looked at: each record that VYE has closed is
 claimed once and delivered once, no newer change is overwritten by an older one, no status says
@@ -33,22 +33,22 @@ medians over the year. `report` has its 250 days from the second year on.
 """
 
 
-def text(
-    first: date,
-    last: date,
-    years: Sequence[Year],
-    happened: Mapping[str, int],
-    faults: Sequence[str],
-    retention_days: int,
-) -> str:
-    """Returns the page."""
+def text(command: str, decade: Decade, faults: Sequence[str]) -> str:
+    """Returns the page.
+
+    Args:
+        command: that makes it again.
+        decade: which has run.
+        faults: what went wrong in it.
+    """
+    years = decade.years
     newest = years[-1]
     counts = [
-        ("from", f"{first}"),
-        ("to", f"{last}"),
+        ("from", f"{decade.first}"),
+        ("to", f"{decade.first + timedelta(days=decade.days - 1)}"),
         ("days with a delivery", f"{newest.days:,}"),
         ("records", f"{newest.records:,}"),
-        *((name, f"{count:,}") for name, count in sorted(happened.items())),
+        *((name, f"{count:,}") for name, count in sorted(decade.happened.items())),
         ("**faults**", f"**{len(faults)}**"),
     ]
     stores, questions = list(newest.megabytes), list(newest.seconds)
@@ -68,11 +68,11 @@ def text(
     ]
     return "".join(
         [
-            HEAD,
+            HEAD.format(command=command),
             "\n",
             _table(("what happened", "how often"), counts),
             *(f"\n- {fault}" for fault in faults),
-            STORES.format(retention=retention_days),
+            STORES.format(retention=decade.retention_days),
             "\n",
             _table(
                 ("end of", "days", "records", "open", *(f"{one}, files" for one in stores)), held

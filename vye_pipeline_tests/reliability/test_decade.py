@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from vye_pipeline_tests.decade import decade, page
+from vye_pipeline_tests.decade import page
 from vye_pipeline_tests.decade.decade import Decade, settings_of
 from vye_pipeline_tests.reliability.page import Row
 from vye_pipeline_tests.reliability.seasons import prepare
@@ -22,13 +22,11 @@ class Weeks(Decade):
     closures: Mapping[date, str] = {date(2016, 1, 21): "Day of mourning"}
     announced_late: Mapping[date, str] = {date(2016, 1, 27): "By order"}
     upgrades: Mapping[date, str] = {date(2016, 1, 13): "0016", date(2016, 2, 3): "0020"}
+    retention_days = 15
     trouble, until_schema_change = 4, 10
 
 
-def test_a_decade_in_weeks(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: list[Row]
-) -> None:
-    monkeypatch.setattr(decade, "RETENTION_DAYS", 15)
+def test_a_decade_in_weeks(tmp_path: Path, rows: list[Row]) -> None:
     settings = settings_of(tmp_path / "local", Weeks.closures)
     prepare(settings, Weeks.first)
     weeks = Weeks(settings, seed=1, days=32)
@@ -41,6 +39,6 @@ def test_a_decade_in_weeks(
     assert happened["closures entered on the day"] == 1
     assert happened["snapshots that expired"] > 0
     (year,) = weeks.years
-    text = page.text(Weeks.first, date(2016, 2, 4), weeks.years, happened, outcome.faults, 15)
+    text = page.text("make decade", weeks, outcome.faults)
     assert f"| {year.year} | {year.days} | {year.records} |" in text
     rows.append(Row("weeks with all that happens in ten years", trials=1))
