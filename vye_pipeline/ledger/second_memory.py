@@ -74,7 +74,9 @@ class SecondMemoryMixin(LedgerConnection):
         files = select(FILES.c.partition_date).where(
             FILES.c.kind == kind.name, ~is_delivered(FILES)
         )
-        clones = select(OWNERS.c.partition_date).where(OWNERS.c.kind == kind.name, ~IS_READ)
+        clones = select(OWNERS.c.partition_date).where(
+            OWNERS.c.kind == kind.name, OWNERS.c.partition_date.is_not(None), ~IS_READ
+        )
         with self.transaction() as connection:
             return set(connection.scalars(files.union(clones)))
 
