@@ -64,7 +64,7 @@ def contents(connection: Connection) -> Rows:
 
 
 def fill(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
-    """Puts rows into a table in place of those that a migration put there."""
+    """Replaces what a migration has put into a table."""
     if rows:
         connection.execute(table.delete())
         connection.execute(
