@@ -14,8 +14,8 @@ from vye_pipeline.egress.changes import FileChanged
 from vye_pipeline.egress.deliver import (
     deliver,
     keep_upload_file,
-    load_upload_file,
     make_upload_file,
+    upload_file_of,
 )
 from vye_pipeline.egress.export import load_export_ready
 from vye_pipeline.ledger.models import LINE
@@ -64,11 +64,11 @@ def deliver_upload_file(
             defect: the partition has claimed nothing, or a snapshot is lost.
     """
     while True:
-        file = context.ledger.file(partition_date, kind)
-        if file is not None and file.fingerprint is None:
+        state = context.ledger.state(partition_date, kind)
+        if state.file is not None and state.file.fingerprint is None:
             content = render_upload_file(context, partition_date, kind).content
         else:
-            content = load_upload_file(context, partition_date, kind)
+            content = upload_file_of(context, state)
         try:
             return deliver(context, partition_date, kind, content, now)
         except FileChanged:

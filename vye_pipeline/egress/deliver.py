@@ -22,8 +22,8 @@ from vye_pipeline.egress.memory import memory_of, record_of
 from vye_pipeline.egress.put import put_file
 from vye_pipeline.errors import PipelineError, source_error
 from vye_pipeline.ledger.models import LINE
-from vye_pipeline.ledger.rows import FileRow, Receipt
-from vye_pipeline.records import Kind
+from vye_pipeline.ledger.rows import FileRow, FileState, Receipt
+from vye_pipeline.records import Kind, kind_named
 from vye_pipeline.records.layout import render
 
 
@@ -51,7 +51,7 @@ def keep_upload_file(
         PipelineError: source: the records have changed since, and make another file now.
     """
     fingerprint = context.snapshots.fingerprint(content)
-    if context.ledger.receipt(partition_date, kind) is None:
+    if not export.is_frozen:
         context.snapshots.put(_upload_name(partition_date, kind, fingerprint), content)
         while not context.ledger.announce(
             partition_date,
@@ -78,22 +78,28 @@ def _read_again(context: Context, partition_date: date, kind: Kind, content: byt
 
 
 def load_upload_file(context: Context, partition_date: date, kind: Kind) -> bytes:
-    """Returns the bytes of a partition's file as they were rendered last.
+    """Returns the bytes of a partition's file as they were rendered last (`upload_file_of`)."""
+    return upload_file_of(context, context.ledger.state(partition_date, kind))
+
+
+def upload_file_of(context: Context, state: FileState) -> bytes:
+    """Returns the bytes of a file as they were rendered last.
 
     Raises:
         PipelineError: source: it is not rendered, or the records have changed since (a later day's
             delivery has overtaken some, or they were claimed again), or its content has expired;
             defect: its snapshot is lost.
     """
-    context.ledger.require_content(partition_date, kind)
-    file = context.ledger.file(partition_date, kind)
-    if file is None or file.fingerprint is None:
+    state.require_content()
+    kind = kind_named(state.kind)
+    if state.file is None or state.file.fingerprint is None:
         raise source_error(
-            f"the {kind.name} of {partition_date} are not rendered, or have changed since",
+            f"the {kind.name} of {state.partition_date} are not rendered, or have changed since",
             is_transient=False,
-            next_step=egress_command(partition_date, kind),
+            next_step=egress_command(state.partition_date, kind),
         )
-    return context.snapshots.get(_upload_name(partition_date, kind, file.fingerprint))
+    name = _upload_name(state.partition_date, kind, state.file.fingerprint)
+    return context.snapshots.get(name)
 
 
 def deliver(

@@ -50,23 +50,19 @@ def load_export_ready(context: Context, partition_date: date, kind: Kind) -> Exp
         PipelineError: defect: the partition has claimed nothing, or its snapshot is lost; source:
             its content has expired.
     """
-    context.ledger.require_content(partition_date, kind)
-    file = context.ledger.file(partition_date, kind)
-    if file is None:
+    state, claims = context.ledger.claimed(partition_date, kind)
+    state.require_content()
+    if state.file is None:
         raise defect(
             f"{kind.name} of {partition_date} have not been read yet",
             next_step=egress_command(partition_date, kind),
         )
-    export = ExportReady(
-        records=_from_parquet(context.snapshots.get(file.snapshot_name)),
-        claims=context.ledger.claims(partition_date, kind),
-        claims_version=file.claims_version,
-        is_frozen=context.ledger.receipt(partition_date, kind) is not None,
+    return ExportReady(
+        records=_from_parquet(context.snapshots.get(state.file.snapshot_name)),
+        claims=claims,
+        claims_version=state.file.claims_version,
+        is_frozen=state.receipt is not None,
     )
-    after = context.ledger.file(partition_date, kind)
-    if after is None or after.claims_version != file.claims_version:  # claimed again meanwhile
-        return load_export_ready(context, partition_date, kind)
-    return export
 
 
 def snapshot_records(context: Context, file: FileRow | None) -> pd.DataFrame | None:

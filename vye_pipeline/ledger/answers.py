@@ -60,7 +60,7 @@ class AnswersMixin(LedgerConnection):
             *of_partition(RECONCILIATIONS, partition_date, kind),
             RECONCILIATIONS.c.replaced_at.is_(None),
         )
-        with self.transaction() as connection:
+        with self.reading() as connection:
             return read_frame(connection, query)
 
     @retried
@@ -87,7 +87,7 @@ class AnswersMixin(LedgerConnection):
             .where(rows.ignored_because.is_(None), ~_is_overtaken(counts=True))
             .order_by(rows.revision, rows.sequence)
         )
-        with self.transaction() as connection:
+        with self.reading() as connection:
             return read_frame(connection, query)
 
     @retried
@@ -96,7 +96,7 @@ class AnswersMixin(LedgerConnection):
         query = select(*ACKNOWLEDGEMENTS.c).where(
             *of_partition(ACKNOWLEDGEMENTS, partition_date, kind)
         )
-        with self.transaction() as connection:
+        with self.reading() as connection:
             return read_frame(connection, query)
 
     @retried
@@ -108,7 +108,7 @@ class AnswersMixin(LedgerConnection):
             .where(*of_partition(ACKNOWLEDGEMENTS, partition_date, kind))
             .where(rows.ignored_because.is_not(None), ~_is_overtaken(counts=False))
         )
-        with self.transaction() as connection:
+        with self.reading() as connection:
             ignored: dict[str, str] = dict(iter(connection.execute(query)))
             return ignored
 
@@ -138,7 +138,7 @@ class AnswersMixin(LedgerConnection):
             RECONCILIATIONS.c.replaced_at.is_(None),
             RECONCILIATIONS.c.status.in_(statuses),
         )
-        with self.transaction() as connection:
+        with self.reading() as connection:
             return read_frame(connection, query)
 
     @retried

@@ -30,12 +30,13 @@ from vye_pipeline.ledger.holds import let_go
 from vye_pipeline.ledger.models import (
     CLAIMS,
     DELIVERIES,
+    EXPIRIES,
     FILES,
     FINDINGS,
     PARTITION_CLONES,
     REPLACED,
 )
-from vye_pipeline.ledger.rows import FileRow, Receipt
+from vye_pipeline.ledger.rows import FileRow, FileState, Receipt
 from vye_pipeline.ledger.supersession import delivered_lines, supersede
 from vye_pipeline.records import Kind
 from vye_pipeline.retries import retried
@@ -49,22 +50,35 @@ class ClaimsMixin(LedgerConnection):
     @retried
     def file(self, partition_date: date, kind: Kind) -> FileRow | None:
         """Returns the file of a partition, None where the partition was never read."""
-        with self.transaction() as connection:
-            row = connection.execute(
-                file_query().where(*of_partition(FILES, partition_date, kind))
-            ).one_or_none()
-        return FileRow(**row._mapping) if row else None
+        with self.reading() as connection:
+            return _file_of(connection, partition_date, kind)
+
+    @retried
+    def state(self, partition_date: date, kind: Kind) -> FileState:
+        """Returns how the file of a partition stands."""
+        with self.reading() as connection:
+            return _state_of(connection, partition_date, kind)
+
+    @retried
+    def claimed(self, partition_date: date, kind: Kind) -> tuple[FileState, pd.DataFrame]:
+        """Returns how the file of a partition stands, and its claims at the same moment.
+
+        Columns: record_id, user_profile_id, disposition, line_number, is_vanished.
+        """
+        with self.reading() as connection:
+            state = _state_of(connection, partition_date, kind)
+            return state, read_frame(connection, _claims_query(partition_date, kind))
 
     @retried
     def receipt(self, partition_date: date, kind: Kind) -> Receipt | None:
         """Returns the receipt of a delivered partition, None where it isn't delivered."""
-        with self.transaction() as connection:
+        with self.reading() as connection:
             return receipt_of(connection, partition_date, kind)
 
     @retried
     def clones(self, partition_date: date, kind: Kind) -> list[int]:
         """Returns the ids of the BDN clones that a partition has read."""
-        with self.transaction() as connection:
+        with self.reading() as connection:
             return list(
                 connection.scalars(
                     select(PARTITION_CLONES.c.bdn_clone_id).where(
@@ -79,7 +93,7 @@ class ClaimsMixin(LedgerConnection):
         query = select(CLAIMS.c.record_id, CLAIMS.c.partition_date).where(
             *_in_clones(kind, clone_ids)
         )
-        with self.transaction() as connection:
+        with self.reading() as connection:
             return read_frame(connection, query)
 
     @retried
@@ -87,7 +101,7 @@ class ClaimsMixin(LedgerConnection):
         """Returns record_id, partition_date (ISO text), bdn_clone_id of the claims on records."""
         columns = (CLAIMS.c.record_id, CLAIMS.c.partition_date, CLAIMS.c.bdn_clone_id)
         query = select(*columns).where(CLAIMS.c.kind == kind.name)
-        with self.transaction() as connection:
+        with self.reading() as connection:
             return pd.concat(
                 [
                     read_frame(connection, query.where(CLAIMS.c.record_id.in_(ids)))
@@ -99,7 +113,7 @@ class ClaimsMixin(LedgerConnection):
     @retried
     def claimed_ids(self, kind: Kind, clone_ids: Sequence[int]) -> NDArray[np.int64]:
         """Returns the ids of all records in some BDN clones that are claimed."""
-        with self.transaction() as connection:
+        with self.reading() as connection:
             return read_ids(
                 connection, select(CLAIMS.c.record_id).where(*_in_clones(kind, clone_ids))
             )
@@ -171,26 +185,13 @@ class ClaimsMixin(LedgerConnection):
             .where(*of_partition(CLAIMS, partition_date, kind))
             .order_by(FINDINGS.c.record_id, FINDINGS.c.field, FINDINGS.c.code)
         )
-        with self.transaction() as connection:
-            return read_frame(connection, query)
-
-    @retried
-    def claims(self, partition_date: date, kind: Kind) -> pd.DataFrame:
-        """Returns record_id, user_profile_id, disposition, line_number, is_vanished."""
-        query = select(
-            CLAIMS.c.record_id,
-            CLAIMS.c.user_profile_id,
-            CLAIMS.c.disposition,
-            CLAIMS.c.line_number,
-            CLAIMS.c.is_vanished,
-        ).where(*of_partition(CLAIMS, partition_date, kind))
-        with self.transaction() as connection:
+        with self.reading() as connection:
             return read_frame(connection, query)
 
     @retried
     def delivered_lines(self, kind: Kind, closed_since: datetime, other_than: date) -> pd.DataFrame:
         """Returns what may have overtaken changes of a partition (`delivered_lines`)."""
-        with self.transaction() as connection:
+        with self.reading() as connection:
             return delivered_lines(connection, kind, closed_since, other_than)
 
     @retried
@@ -199,7 +200,7 @@ class ClaimsMixin(LedgerConnection):
         query = select(func.count()).where(
             *of_partition(CLAIMS, partition_date, kind), CLAIMS.c.disposition != REPLACED
         )
-        with self.transaction() as connection:
+        with self.reading() as connection:
             return connection.scalar(query) or 0
 
 
@@ -236,6 +237,33 @@ def _in_clones(kind: Kind, clone_ids: Sequence[int]) -> tuple[ColumnElement[bool
         CLAIMS.c.kind == kind.name,
         CLAIMS.c.partition_date.in_(readers),
         CLAIMS.c.bdn_clone_id.in_(clone_ids),
+    )
+
+
+def _claims_query(partition_date: date, kind: Kind) -> Query:
+    return select(
+        CLAIMS.c.record_id,
+        CLAIMS.c.user_profile_id,
+        CLAIMS.c.disposition,
+        CLAIMS.c.line_number,
+        CLAIMS.c.is_vanished,
+    ).where(*of_partition(CLAIMS, partition_date, kind))
+
+
+def _file_of(connection: Connection, partition_date: date, kind: Kind) -> FileRow | None:
+    query = file_query().where(*of_partition(FILES, partition_date, kind))
+    row = connection.execute(query).one_or_none()
+    return FileRow(**row._mapping) if row else None
+
+
+def _state_of(connection: Connection, partition_date: date, kind: Kind) -> FileState:
+    expired = select(EXPIRIES.c.expired_at).where(*of_partition(EXPIRIES, partition_date, kind))
+    return FileState(
+        partition_date,
+        kind.name,
+        _file_of(connection, partition_date, kind),
+        receipt_of(connection, partition_date, kind),
+        connection.scalar(expired),
     )
 
 

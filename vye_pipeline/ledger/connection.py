@@ -27,7 +27,7 @@ from vye_pipeline.ledger.models import DELIVERIES
 from vye_pipeline.records import Kind
 from vye_pipeline.retries import retried
 from vye_pipeline.settings import Settings
-from vye_pipeline.sql.engines import Database
+from vye_pipeline.sql.engines import Database, reading
 from vye_pipeline.storage.snapshots import SnapshotStore, open_snapshots
 
 Answer = TypeVar("Answer")
@@ -53,10 +53,16 @@ class LedgerConnection:
         with self._database.errors(), self.engine.begin() as connection:
             yield connection
 
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One transaction that can't write, and waits for no writer; errors come out classified."""
+        with self._database.errors(), reading(self.engine).begin() as connection:
+            yield connection
+
     @retried
     def read(self, question: Callable[[Connection], Answer]) -> Answer:
-        """Answers a question that needs a connection: one of reports.py."""
-        with self.transaction() as connection:
+        """Answers a question that needs a connection."""
+        with self.reading() as connection:
             return question(connection)
 
     @contextmanager
@@ -75,7 +81,7 @@ class LedgerConnection:
     def upgrade(self, open_snapshots: Callable[[], SnapshotStore]) -> None:
         """Brings the tables to this version's revision (schema.upgrade)."""
         with self._database.errors():
-            if not schema.is_current(self.engine):
+            if not schema.is_current(reading(self.engine)):
                 schema.upgrade(self.engine, open_snapshots)
 
 

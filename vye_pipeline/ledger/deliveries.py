@@ -84,7 +84,7 @@ class DeliveriesMixin(LedgerConnection):
             )
             .order_by(FILES.c.partition_date)
         )
-        with self.transaction() as connection:
+        with self.reading() as connection:
             return [FileRow(**row._mapping) for row in connection.execute(query)]
 
     @retried
@@ -192,7 +192,7 @@ class DeliveriesMixin(LedgerConnection):
         query = select(func.max(REDELIVERIES.c.revision)).where(
             *of_partition(REDELIVERIES, partition_date, kind)
         )
-        with self.transaction() as connection:
+        with self.reading() as connection:
             return connection.scalar(query) or 1
 
     @retried
@@ -209,7 +209,7 @@ class DeliveriesMixin(LedgerConnection):
             )
         )
         query = delivered.union_all(again.where(REDELIVERIES.c.redelivered_at.is_not(None)))
-        with self.transaction() as connection:
+        with self.reading() as connection:
             rows = [SentObject(**row._mapping) for row in connection.execute(query)]
         return sorted(rows, key=lambda row: (row.partition_date, row.object_key))
 

@@ -7,11 +7,9 @@ from datetime import date, datetime
 
 from sqlalchemy import Connection, insert, select
 
-from vye_pipeline.errors import source_error
-from vye_pipeline.ledger.connection import LedgerConnection, of_partition
+from vye_pipeline.ledger.connection import LedgerConnection
 from vye_pipeline.ledger.models import CLAIMS, DELIVERIES, EXPIRIES, HELD
 from vye_pipeline.ledger.open_work import open_items, unsettled_days
-from vye_pipeline.records import Kind
 from vye_pipeline.retries import retried
 
 File = tuple[date, str]  # partition date and kind
@@ -32,28 +30,6 @@ class ExpiryMixin(LedgerConnection):
             ]
             if rows:
                 connection.execute(insert(EXPIRIES), rows)
-
-    @retried
-    def expired_at(self, partition_date: date, kind: Kind) -> datetime | None:
-        """Returns when a file's content expired, None if it hasn't."""
-        expired = select(EXPIRIES.c.expired_at).where(*of_partition(EXPIRIES, partition_date, kind))
-        with self.transaction() as connection:
-            return connection.scalar(expired)
-
-    def require_content(self, partition_date: date, kind: Kind) -> None:
-        """Refuses to go on with a file whose content has expired.
-
-        Raises:
-            PipelineError: source: it has; it was delivered before, so nothing is left to send.
-        """
-        expired_at = self.expired_at(partition_date, kind)
-        if expired_at is not None:
-            raise source_error(
-                f"the content of the {kind.name} of {partition_date} expired on "
-                f"{expired_at:%Y-%m-%d}: it was delivered before, and can't be read any more",
-                is_transient=False,
-                next_step="nothing has to be sent; what BDN got lies in the object store",
-            )
 
 
 def expired_files(connection: Connection) -> set[File]:

@@ -60,7 +60,7 @@ class GapsMixin(LedgerConnection):
             .group_by(FINDINGS.c.field, FINDINGS.c.code)
             .order_by(records.desc(), FINDINGS.c.field, FINDINGS.c.code)
         )
-        with self.transaction() as connection:
+        with self.reading() as connection:
             return [Caught(*row) for row in connection.execute(query)]
 
     @retried

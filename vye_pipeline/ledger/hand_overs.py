@@ -43,7 +43,7 @@ class HandOversMixin(LedgerConnection):
     @retried
     def open_hand_over(self, kind: Kind) -> HandOver | None:
         """Returns the hand-over of a kind that is begun and undecided, None where there is none."""
-        with self.transaction() as connection:
+        with self.reading() as connection:
             return next((one for one in open_hand_overs(connection) if one.kind == kind.name), None)
 
     @retried
@@ -120,7 +120,7 @@ class HandOversMixin(LedgerConnection):
             .where(*of_partition(HAND_OVERS, partition_date, kind))
             .order_by(HAND_OVERS.c.id)
         )
-        with self.transaction() as connection:
+        with self.reading() as connection:
             return read_frame(connection, query)
 
     @retried
@@ -148,7 +148,7 @@ class HandOversMixin(LedgerConnection):
             TRIES.c.outcome == UNKNOWN,
             TRIES.c.id.not_in(select(HAND_OVERS.c.try_id)),
         )
-        with self.transaction() as connection:
+        with self.reading() as connection:
             return list(connection.scalars(query))
 
 

@@ -58,13 +58,13 @@ class HoldsMixin(LedgerConnection):
             .order_by(HOLDS.c.id.desc())
             .limit(1)
         )
-        with self.transaction() as connection:
+        with self.reading() as connection:
             return bool(connection.scalar(query))
 
     @retried
     def held_profiles(self, kind: Kind) -> set[int]:
         """Returns the user profiles whose records of a kind are held back now."""
-        with self.transaction() as connection:
+        with self.reading() as connection:
             return {hold.user_profile_id for hold in holds(connection) if hold.kind == kind.name}
 
     @retried
@@ -72,7 +72,7 @@ class HoldsMixin(LedgerConnection):
         """Returns all decisions on a kind, oldest first, without their ids."""
         columns = [column for column in HOLDS.c if column.name != "id"]
         query = select(*columns).where(HOLDS.c.kind == kind.name).order_by(HOLDS.c.id)
-        with self.transaction() as connection:
+        with self.reading() as connection:
             return read_frame(connection, query)
 
     @retried
@@ -95,7 +95,7 @@ class HoldsMixin(LedgerConnection):
                 ~is_held(CLAIMS),
             )
         )
-        with self.transaction() as connection:
+        with self.reading() as connection:
             return read_frame(connection, query)
 
     @retried

@@ -109,13 +109,13 @@ class MembershipMixin(LedgerConnection):
     @retried
     def closed_clones(self) -> set[int]:
         """Returns the ids of the BDN clones of which the ledger knows that they are closed."""
-        with self.transaction() as connection:
+        with self.reading() as connection:
             return set(connection.scalars(select(CLOSINGS.c.bdn_clone_id)))
 
     @retried
     def last_closed_at(self) -> datetime | None:
         """Returns when VYE closed the newest clone that the ledger knows (UTC)."""
-        with self.transaction() as connection:
+        with self.reading() as connection:
             return connection.scalar(select(func.max(CLOSINGS.c.closed_at)))
 
     @retried
@@ -124,7 +124,7 @@ class MembershipMixin(LedgerConnection):
         query = select(CLOSINGS.c.bdn_clone_id, CLOSINGS.c.closed_at).where(
             CLOSINGS.c.bdn_clone_id.in_(clone_ids)
         )
-        with self.transaction() as connection:
+        with self.reading() as connection:
             return dict(iter(connection.execute(query)))
 
     @retried
@@ -133,7 +133,7 @@ class MembershipMixin(LedgerConnection):
         query = select(DELIVERIES.c.partition_date).where(
             DELIVERIES.c.kind == kind, DELIVERIES.c.partition_date >= since
         )
-        with self.transaction() as connection:
+        with self.reading() as connection:
             return set(connection.scalars(query))
 
     @retried
@@ -164,13 +164,13 @@ class MembershipMixin(LedgerConnection):
     def unowned_clones(self) -> list[int]:
         """Returns the clones that no partition owns: they were closed after the last one."""
         query = select(OWNERS.c.bdn_clone_id).where(OWNERS.c.partition_date.is_(None)).distinct()
-        with self.transaction() as connection:
+        with self.reading() as connection:
             return sorted(connection.scalars(query))
 
     @retried
     def owned_clones(self, kind: Kind, first: date, last: date) -> list[OwnedClone]:
         """Returns the clones of the partitions from first to last, in the order of closing."""
-        with self.transaction() as connection:
+        with self.reading() as connection:
             return owned_clones(connection, kind.name, OWNERS.c.partition_date.between(first, last))
 
     @retried
@@ -179,13 +179,13 @@ class MembershipMixin(LedgerConnection):
         asked = select(
             literal(partition_date).label("partition_date"), literal(kind.name).label("kind")
         ).subquery()
-        with self.transaction() as connection:
+        with self.reading() as connection:
             return bool(connection.scalar(select(func.count()).where(is_closed(asked))))
 
     @retried
     def clone_states(self, clone_ids: Sequence[int]) -> list[CloneState]:
         """Returns how far some closed clones are; of the others nothing."""
-        with self.transaction() as connection:
+        with self.reading() as connection:
             return [
                 CloneState(**row._mapping)
                 for row in connection.execute(
@@ -230,7 +230,7 @@ class MembershipMixin(LedgerConnection):
             )
             .group_by(PARTITION_CLONES.c.bdn_clone_id)
         )
-        with self.transaction() as connection:
+        with self.reading() as connection:
             return {
                 clone: Tally(int(count), int(ids))
                 for clone, count, ids in connection.execute(query)

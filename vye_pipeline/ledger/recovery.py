@@ -106,7 +106,7 @@ class RecoveryMixin(LedgerConnection):
         query = select(*DELIVERIES.c).where(
             DELIVERIES.c.kind == kind.name, DELIVERIES.c.partition_date.between(first, last)
         )
-        with self.transaction() as connection:
+        with self.reading() as connection:
             found = connection.execute(query.order_by(DELIVERIES.c.partition_date))
             return [Receipt(**row._mapping) for row in found]
 

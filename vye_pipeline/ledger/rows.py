@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from vye_pipeline.business_days import NEW_YORK
+from vye_pipeline.errors import source_error
 
 MOST_LISTED = 20
 PUT, BY_HAND = "put", "by hand"  # how a file got to BDN
@@ -80,6 +81,39 @@ class Receipt:
     def is_by_hand(self) -> bool:
         """Whether a person handed it over, so that no object is of it."""
         return self.way == BY_HAND
+
+
+@dataclass(frozen=True)
+class FileState:
+    """How a partition's file stands at one moment.
+
+    Attributes:
+        partition_date: of the file.
+        kind: of its records.
+        file: None where the partition was never read.
+        receipt: None where it isn't delivered.
+        expired_at: when its content expired (UTC), None where it hasn't.
+    """
+
+    partition_date: date
+    kind: str
+    file: FileRow | None
+    receipt: Receipt | None
+    expired_at: datetime | None
+
+    def require_content(self) -> None:
+        """Refuses to go on with a file whose content has expired.
+
+        Raises:
+            PipelineError: source: it has; it was delivered before, so nothing is left to send.
+        """
+        if self.expired_at is not None:
+            raise source_error(
+                f"the content of the {self.kind} of {self.partition_date} expired on "
+                f"{self.expired_at:%Y-%m-%d}: it was delivered before, and can't be read any more",
+                is_transient=False,
+                next_step="nothing has to be sent; what BDN got lies in the object store",
+            )
 
 
 @dataclass(frozen=True)

@@ -57,14 +57,14 @@ class SecondMemoryMixin(LedgerConnection):
     def receipt_dates(self, kind: Kind) -> set[date]:
         """Returns the partitions of a kind that have a receipt."""
         query = select(DELIVERIES.c.partition_date).where(DELIVERIES.c.kind == kind.name)
-        with self.transaction() as connection:
+        with self.reading() as connection:
             return set(connection.scalars(query))
 
     @retried
     def newest_receipt_date(self, kind: Kind) -> date | None:
         """Returns the newest partition of a kind that has a receipt."""
         query = select(func.max(DELIVERIES.c.partition_date)).where(DELIVERIES.c.kind == kind.name)
-        with self.transaction() as connection:
+        with self.reading() as connection:
             newest: date | None = connection.scalar(query)
             return newest
 
@@ -77,7 +77,7 @@ class SecondMemoryMixin(LedgerConnection):
         clones = select(OWNERS.c.partition_date).where(
             OWNERS.c.kind == kind.name, OWNERS.c.partition_date.is_not(None), ~IS_READ
         )
-        with self.transaction() as connection:
+        with self.reading() as connection:
             return set(connection.scalars(files.union(clones)))
 
     @retried
@@ -94,7 +94,7 @@ class SecondMemoryMixin(LedgerConnection):
                 table.c.kind == kind.name, _within(table.c.partition_date, spans)
             )
 
-        with self.transaction() as connection:
+        with self.reading() as connection:
             sent = {(day, 1) for day in connection.scalars(rows(DELIVERIES))}
             again = connection.execute(rows(REDELIVERIES, REDELIVERIES.c.revision))
             tried = connection.execute(rows(TRIES, TRIES.c.revision, TRIES.c.fingerprint))
@@ -122,7 +122,7 @@ class SecondMemoryMixin(LedgerConnection):
             )
             .where(*of_partition(CLAIMS, partition_date, kind))
         )
-        with self.transaction() as connection:
+        with self.reading() as connection:
             rows = {
                 table.name: read_frame(
                     connection, select(*table.c).where(*of_partition(table, partition_date, kind))

@@ -69,7 +69,7 @@ class TriesMixin(LedgerConnection):
             TRIES.c.fingerprint == fingerprint,
             TRIES.c.outcome == SUCCEEDED,
         )
-        with self.transaction() as connection:
+        with self.reading() as connection:
             return bool(connection.scalar(query))
 
     @retried
@@ -93,5 +93,5 @@ class TriesMixin(LedgerConnection):
             TRIES.c.fingerprint == announced,
             TRIES.c.outcome != REFUSED,
         )
-        with self.transaction() as connection:
+        with self.reading() as connection:
             return connection.scalar(query)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -18,7 +19,7 @@ from vye_pipeline.bdn.file_names import (
     inbound_prefix,
 )
 from vye_pipeline.context import Context
-from vye_pipeline.egress.deliver import load_upload_file
+from vye_pipeline.egress.deliver import upload_file_of
 from vye_pipeline.ledger.models import LINE, REPLACED
 from vye_pipeline.ledger.open_work import hours_behind
 from vye_pipeline.reconciliation.diff import compare
@@ -29,17 +30,19 @@ from vye_pipeline.reconciliation.timeliness import judge
 from vye_pipeline.records import Kind
 from vye_pipeline.records.statuses import UNSENT, Status
 
+NONE_RECEIVED: Mapping[str, Acknowledgement] = {}
+
 
 @dataclass(frozen=True)
 class Received:
     """The acknowledgements that lie in the object store for a partition's file.
 
     Attributes:
-        acknowledgements: those that can be read and count, by sequence.
+        acknowledgements: those that can be read and count, by the name of their snapshot.
         malformed: those that can't: refused whole, left where they are.
     """
 
-    acknowledgements: list[Acknowledgement]
+    acknowledgements: dict[str, Acknowledgement]
     malformed: list[MalformedAcknowledgement]
 
 
@@ -50,7 +53,7 @@ def receive(context: Context, partition_date: date, kind: Kind, now: datetime) -
     Those to a redelivery count as those to the file do. One to a file that BDN can't have had yet
     is left to be read when it can.
     """
-    received = Received([], [])
+    received = Received({}, [])
     newest_revision = context.ledger.revision(partition_date, kind)
     most = _most_bytes(context, partition_date, kind)
     for stored in context.objects.list(inbound_prefix(partition_date)):
@@ -73,7 +76,7 @@ def receive(context: Context, partition_date: date, kind: Kind, now: datetime) -
             continue
         judgement = judge(read.received_at, first_try, now)
         if judgement.ignored_because is None:
-            received.acknowledgements.append(read)
+            received.acknowledgements[kept.name] = read
         context.ledger.record_acknowledgement(
             partition_date=partition_date,
             kind=kind.name,
@@ -102,18 +105,28 @@ def _most_bytes(context: Context, partition_date: date, kind: Kind) -> int:
 
 
 def load_acknowledgements(
-    context: Context, partition_date: date, kind: Kind
+    context: Context,
+    partition_date: date,
+    kind: Kind,
+    received: Mapping[str, Acknowledgement] = NONE_RECEIVED,
 ) -> list[Acknowledgement]:
     """Returns the acknowledgements on record, from their snapshots.
 
     Of a file whose content has expired: those that have come since.
+
+    Args:
+        context: databases and stores.
+        partition_date: of the file.
+        kind: of its records.
+        received: those that have just been read, which aren't read again (`Received`).
     """
     rows = context.ledger.acknowledgements(partition_date, kind)
-    if context.ledger.expired_at(partition_date, kind):
+    if context.ledger.state(partition_date, kind).expired_at:
         kept = context.snapshots.names(f"{partition_date}/{kind.name}/acknowledgement")
         rows = rows[rows["snapshot_name"].isin(kept)]
     return [
-        _parse(context.snapshots.get(name), partition_date, kind, revision, key)
+        received.get(name)
+        or _parse(context.snapshots.get(name), partition_date, kind, revision, key)
         for key, revision, name in rows.itertuples(index=False)
     ]
 
@@ -139,14 +152,14 @@ def reconcile(
         acknowledgement_key: a row a record that was not replaced, and one an unexpected answer
         (record_id null).
     """
-    claims = context.ledger.claims(partition_date, kind)
+    state, claims = context.ledger.claimed(partition_date, kind)
     claims = claims[claims["disposition"] != REPLACED]
-    receipt = context.ledger.receipt(partition_date, kind)
+    receipt = state.receipt
     parts = [_unsent(context, partition_date, kind, claims, is_delivered=receipt is not None)]
-    if receipt is not None and context.ledger.expired_at(partition_date, kind):
+    if receipt is not None and state.expired_at:
         parts = [matched_by_number(context.ledger.standing(partition_date, kind), acknowledgements)]
     elif receipt is not None:
-        sent = load_upload_file(context, partition_date, kind)
+        sent = upload_file_of(context, state)
         due_at = context.settings.calendar.deadline(partition_date, receipt.delivered_at)
         is_overdue = now > due_at and not _is_clock_wrong(context, partition_date)
         difference = compare(kind, sent, acknowledgements, is_overdue=is_overdue)

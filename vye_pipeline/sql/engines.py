@@ -48,6 +48,9 @@ PINNED = (
     "set_config('row_security', 'off', true)"
 )
 
+SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+ONLY_READS = "vye_only_reads"
+
 
 @dataclass(frozen=True)
 class Database:
@@ -99,6 +102,15 @@ class Database:
         )
 
 
+def reading(engine: Engine) -> Engine:
+    """Returns an engine that shares the connections of another one and can't write.
+
+    Each of its transactions sees one snapshot, and waits for nobody who writes.
+    """
+    is_sqlite = engine.dialect.name == "sqlite"
+    return engine.execution_options(**({ONLY_READS: True} if is_sqlite else SNAPSHOT))
+
+
 def _sqlite_engine(url: URL, *, is_read_only: bool) -> Engine:
     """One writer at a time, waiting its turn; a read-only engine never makes a file."""
     path = url.database or ""
@@ -121,7 +133,9 @@ def _sqlite_engine(url: URL, *, is_read_only: bool) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _on_begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN" if is_read_only else "BEGIN IMMEDIATE")
+        only_reads = is_read_only or ONLY_READS in connection.get_execution_options()
+        connection.exec_driver_sql(f"PRAGMA query_only = {only_reads:d}")
+        connection.exec_driver_sql("BEGIN" if only_reads else "BEGIN IMMEDIATE")
 
     return engine
 
@@ -133,14 +147,13 @@ def _postgresql_engine(url: URL, *, is_read_only: bool) -> Engine:
     another session, and few poolers take `options`. For the same reason nothing is prepared. The
     URL's own options hold as they are. A read-only engine sees one snapshot a transaction.
     """
-    options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
     given = {name: value for name, value in CONNECTING.items() if name not in url.query}
     engine = create_engine(
         url.set(drivername="postgresql+psycopg"),
         hide_parameters=True,
         pool_pre_ping=True,
         connect_args={**given, "client_encoding": "utf8", "prepare_threshold": None},
-        execution_options=options if is_read_only else {},
+        execution_options=SNAPSHOT if is_read_only else {},
         use_native_hstore=False,
     )
 

@@ -139,7 +139,7 @@ def read_claims(rows: Rows) -> Callable[[], object]:
     engine = rows.pipeline.ledger.engine
     with asked(engine) as statements:
         for kind in KINDS:
-            rows.pipeline.ledger.claims(DAY, kind)
+            rows.pipeline.ledger.claimed(DAY, kind)[1]
     return lambda: bring(engine, statements)
 
 

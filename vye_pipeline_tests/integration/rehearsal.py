@@ -97,8 +97,8 @@ class Rehearsal:
 
     def reconcile(self, day: date, kind: Kind, now: datetime) -> pd.DataFrame:
         """Reconciles a kind of a day at some time."""
-        receive(self.pipeline, day, kind, now)
-        known = load_acknowledgements(self.pipeline, day, kind)
+        received = receive(self.pipeline, day, kind, now)
+        known = load_acknowledgements(self.pipeline, day, kind, received.acknowledgements)
         return reconcile(self.pipeline, day, kind, known, now)
 
     def sent(self) -> dict[str, bytes]:

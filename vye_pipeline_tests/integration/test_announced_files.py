@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
-import pandas as pd
 import pytest
 
 from vye_pipeline.bdn.file_names import outbound_key
+from vye_pipeline.egress.as_claimed import render_upload_file
+from vye_pipeline.egress.changes import FileChanged
 from vye_pipeline.egress.claim import take_export_ready
 from vye_pipeline.egress.deliver import (
     deliver,
@@ -54,7 +54,7 @@ def test_a_file_of_which_a_line_was_overtaken_is_sent_only_when_rendered_anew(
     keep_upload_file(pipeline, day, kind, export, content)
     receipt = deliver(pipeline, day, kind, content, now)
     assert receipt.line_count < rendered.count(b"\n")
-    numbers = pipeline.ledger.claims(day, kind)["line_number"].dropna()
+    numbers = pipeline.ledger.claimed(day, kind)[1]["line_number"].dropna()
     assert sorted(numbers) == list(range(1, receipt.line_count + 1))
     assert set(content.splitlines()) < set(rendered.splitlines())
 
@@ -79,27 +79,29 @@ def test_a_file_is_announced_for_records_that_were_claimed_again_alike(
     assert not rehearsal.outage.list(outbound_key(kind, day))
 
 
-def test_records_that_are_claimed_again_while_they_are_read_are_read_again(
+def test_records_that_are_claimed_again_while_they_are_read_make_no_file(
     rehearsal: Rehearsal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipeline, day, kind, now = rehearsal.pipeline, DAYS[0], VERIFICATIONS, at(DAYS[0], minutes=1)
     rehearsal.dawn()
     take_export_ready(pipeline, day, kind, now)
     rehearsal.correct("vye_user_infos", "stub_nm", "CHANGED")
-    claims = pipeline.ledger.claims
+    get = pipeline.snapshots.get
 
-    def claimed_again(*of: Any) -> pd.DataFrame:
+    def claimed_again(name: str) -> bytes:
         patching.undo()
         take_export_ready(pipeline, day, kind, now)
-        return claims(*of)
+        return get(name)
 
     with monkeypatch.context() as patching:
-        patching.setattr(pipeline.ledger, "claims", claimed_again)
+        patching.setattr(pipeline.snapshots, "get", claimed_again)
         export = load_export_ready(pipeline, day, kind)
-    assert export.claims_version == 2
-    attached = export.records["user_info_id"].notna()
-    # What is replaced isn't sent; where columns are encrypted it is never opened.
-    assert set(export.records.loc[attached, "stub_nm"]) - {""} == {"CHANGED"}
+    assert export.claims_version == 1
+    assert "CHANGED" not in set(export.records["stub_nm"]), "records and claims of one moment"
+    with pytest.raises(FileChanged):
+        keep_upload_file(pipeline, day, kind, export, make_upload_file(kind, export))
+    content = render_upload_file(pipeline, day, kind).content
+    assert b"CHANGED" in content
 
 
 def test_a_receipt_is_written_only_for_the_file_that_is_announced(rehearsal: Rehearsal) -> None:

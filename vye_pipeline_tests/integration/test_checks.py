@@ -163,7 +163,7 @@ def _answered_before(rehearsal: Rehearsal, day: Any, number: int) -> None:
     file = FileRow(day, VERIFICATIONS.name, name, name, name, 0, name, 2_900, 100)
     ledger = rehearsal.pipeline.ledger
     claims, findings = (
-        rehearsal.pipeline.ledger.claims(DAY, VERIFICATIONS).iloc[:0],
+        rehearsal.pipeline.ledger.claimed(DAY, VERIFICATIONS)[1].iloc[:0],
         rehearsal.pipeline.ledger.findings(DAY, VERIFICATIONS).iloc[:0],
     )
     ledger.claim(

@@ -138,7 +138,7 @@ def test_a_corrected_row_goes_out_corrected_and_a_vanished_one_as_it_was(
     rehearsal.refuse(DAYS[0])
     rehearsal.dawn()
     rehearsal.egress(DAYS[0])
-    claims = rehearsal.pipeline.ledger.claims(DAYS[0], ADDRESS_CHANGES)
+    claims = rehearsal.pipeline.ledger.claimed(DAYS[0], ADDRESS_CHANGES)[1]
     corrected, vanished = claims.loc[claims["disposition"] == "line", "record_id"].iloc[:2]
     export = load_export_ready(rehearsal.pipeline, DAYS[0], ADDRESS_CHANGES)
     street = export.records.set_index("record_id").loc[int(vanished), "address1"]
@@ -149,7 +149,7 @@ def test_a_corrected_row_goes_out_corrected_and_a_vanished_one_as_it_was(
     sent = b"\n".join(line for _, line in rehearsal.lines()).decode()
     assert "1 Corrected Street" in sent
     assert str(street) in sent
-    again = rehearsal.pipeline.ledger.claims(DAYS[0], ADDRESS_CHANGES).set_index("record_id")
+    again = rehearsal.pipeline.ledger.claimed(DAYS[0], ADDRESS_CHANGES)[1].set_index("record_id")
     assert again.loc[int(vanished), "is_vanished"]
 
 

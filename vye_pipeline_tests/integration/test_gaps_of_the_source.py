@@ -84,7 +84,8 @@ def test_a_verification_without_user_info_is_quarantined_once_by_the_next_day(
         assert rehearsal.egress(day) == []
     assert {(one, field) for one, field, _ in findings(rehearsal)} >= {(record, "user_info_id")}
     claims = [
-        set(rehearsal.pipeline.ledger.claims(day, VERIFICATIONS)["record_id"]) for day in DAYS[:2]
+        set(rehearsal.pipeline.ledger.claimed(day, VERIFICATIONS)[1]["record_id"])
+        for day in DAYS[:2]
     ]
     assert record in claims[0]
     assert record not in claims[1]
@@ -120,20 +121,20 @@ def test_a_reference_that_is_cut_after_the_claim_changes_nothing(rehearsal: Rehe
     rehearsal.dawn()
     rehearsal.refuse(DAYS[0])
     assert rehearsal.egress(DAYS[0])
-    claimed = rehearsal.pipeline.ledger.claims(DAYS[0], VERIFICATIONS)
+    claimed = rehearsal.pipeline.ledger.claimed(DAYS[0], VERIFICATIONS)[1]
     rehearsal.change(
         "UPDATE vye_verifications SET user_info_id = NULL WHERE user_info_id IN"
         " (SELECT id FROM vye_user_infos WHERE bdn_clone_id = 1)"
     )
     rehearsal.refuse_nothing()
     assert rehearsal.egress(DAYS[0]) == []
-    again = rehearsal.pipeline.ledger.claims(DAYS[0], VERIFICATIONS)
+    again = rehearsal.pipeline.ledger.claimed(DAYS[0], VERIFICATIONS)[1]
     assert_frame_equal(
         again.drop(columns="is_vanished"), claimed.drop(columns="is_vanished"), check_dtype=False
     )
     rehearsal.dawn()
     assert [error for error in rehearsal.egress(DAYS[1]) if error.cause == Cause.DEFECT] == []
-    later = rehearsal.pipeline.ledger.claims(DAYS[1], VERIFICATIONS)
+    later = rehearsal.pipeline.ledger.claimed(DAYS[1], VERIFICATIONS)[1]
     assert not set(later["record_id"]) & set(claimed["record_id"])
 
 

@@ -57,7 +57,7 @@ def somebody(rehearsal: Rehearsal, *, comes_again: bool = False) -> int:
     rehearsal.refuse(FIRST)
     rehearsal.egress(FIRST, VERIFICATIONS)
     rehearsal.refuse_nothing()
-    claims = rehearsal.pipeline.ledger.claims(FIRST, VERIFICATIONS)
+    claims = rehearsal.pipeline.ledger.claimed(FIRST, VERIFICATIONS)[1]
     first = claims.loc[claims["disposition"] == LINE, "user_profile_id"].tolist()
     with rehearsal.pipeline.vye.engine().connect() as connection:
         query = (
@@ -149,7 +149,7 @@ def test_a_profile_stays_held_day_after_day_and_its_newest_record_goes_when_rele
 
 
 def dispositions(rehearsal: Rehearsal, day: date, profile: int) -> list[str]:
-    claims = rehearsal.pipeline.ledger.claims(day, VERIFICATIONS)
+    claims = rehearsal.pipeline.ledger.claimed(day, VERIFICATIONS)[1]
     return claims.loc[claims["user_profile_id"] == profile, "disposition"].tolist()
 
 

@@ -157,7 +157,7 @@ def test_a_wrong_key_id_fails_the_day(production: Settings, key_id: str) -> None
 def test_what_is_replaced_is_never_opened_nor_kept(rehearsal: Rehearsal, kms: StandInKms) -> None:
     for kind in KINDS:
         assert rehearsal.egress(GOLDEN_DAY, kind, now=SENT_AT) == []
-        claims = rehearsal.pipeline.ledger.claims(GOLDEN_DAY, kind)
+        claims = rehearsal.pipeline.ledger.claimed(GOLDEN_DAY, kind)[1]
         file = rehearsal.pipeline.ledger.file(GOLDEN_DAY, kind)
         records = snapshot_records(rehearsal.pipeline, file)
         assert records is not None

@@ -111,7 +111,7 @@ def test_what_becomes_visible_late_is_reported_and_goes_with_the_next_day(
     assert [failure.cause for failure in failures] == [Cause.SOURCE]
     rehearsal.dawn()
     assert rehearsal.egress(DAYS[1]) == []
-    assert LATE_RECORD in set(ledger.claims(DAYS[1], VERIFICATIONS)["record_id"])
+    assert LATE_RECORD in set(ledger.claimed(DAYS[1], VERIFICATIONS)[1]["record_id"])
     assert find_unclaimed(rehearsal.pipeline, ledger, at(DAYS[1], hours=3)) == []
     settle_clones(rehearsal.pipeline, at(DAYS[1], hours=3))
     assert (rehearsal.flag(1), rehearsal.flag(2)) == (None, None)

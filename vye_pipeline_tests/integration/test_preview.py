@@ -55,7 +55,7 @@ def previewed(rehearsal: Rehearsal, day: date, now: datetime) -> dict[str, Previ
 
 def came_out(rehearsal: Rehearsal, day: date, kind: Kind) -> dict[str, int]:
     """Returns how many records of each disposition a run has claimed."""
-    claims = rehearsal.pipeline.ledger.claims(day, kind)
+    claims = rehearsal.pipeline.ledger.claimed(day, kind)[1]
     return {name: int((claims["disposition"] == name).sum()) for name in COUNTED}
 
 
@@ -127,7 +127,7 @@ def test_what_is_overtaken_or_held_back_is_told_before_the_run(rehearsal: Rehear
 
 def came_first(rehearsal: Rehearsal) -> int:
     """Returns a user profile whose verification of the first day waits."""
-    claims = rehearsal.pipeline.ledger.claims(FIRST, VERIFICATIONS)
+    claims = rehearsal.pipeline.ledger.claimed(FIRST, VERIFICATIONS)[1]
     return int(claims.loc[claims["disposition"] == "line", "user_profile_id"].iloc[0])
 
 

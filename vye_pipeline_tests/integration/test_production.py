@@ -163,7 +163,7 @@ def test_what_vye_deletes_in_the_evening_is_known_from_what_was_sent(production:
     assert rehearsal.egress(GOLDEN_DAY, now=SENT_AT) == []
     refuse_all(rehearsal)
     pipeline = rehearsal.pipeline
-    claims = pipeline.ledger.claims(GOLDEN_DAY, KINDS[1])
+    claims = pipeline.ledger.claimed(GOLDEN_DAY, KINDS[1])[1]
     profiles = sorted(set(claims.loc[claims["disposition"] == "line", "user_profile_id"].tolist()))
     before = {
         profile: look_up(pipeline, profile, looked_up_by="a", reason="b", now=at(GOLDEN_DAY))

@@ -256,7 +256,7 @@ class Sequence:
 
     def came_out(self, day: date, kind: Kind) -> dict[str, int]:
         """Counts a partition's records by what has become of them."""
-        claims = self.rehearsal.pipeline.ledger.claims(day, kind)
+        claims = self.rehearsal.pipeline.ledger.claimed(day, kind)[1]
         return {name: int((claims["disposition"] == name).sum()) for name in COUNTED}
 
     def heal(self) -> None:

@@ -75,7 +75,7 @@ def sent(rehearsal: Rehearsal) -> dict[str, bytes]:
 
 def assert_sent_once(rehearsal: Rehearsal, row: Row) -> None:
     """Holds what BDN got to the claims: each line in it once, by one way."""
-    claims = rehearsal.pipeline.ledger.claims(DAY, VERIFICATIONS)
+    claims = rehearsal.pipeline.ledger.claimed(DAY, VERIFICATIONS)[1]
     lines = int((claims["disposition"] == LINE).sum())
     files = sent(rehearsal)
     row.trials += 1

@@ -158,7 +158,7 @@ def dispositions(rehearsal: Rehearsal) -> set[str]:
     profile = somebody(rehearsal)
     found: set[str] = set()
     for day in (FIRST, SECOND):
-        claims = rehearsal.pipeline.ledger.claims(day, VERIFICATIONS)
+        claims = rehearsal.pipeline.ledger.claimed(day, VERIFICATIONS)[1]
         found |= set(claims.loc[claims["user_profile_id"] == profile, "disposition"])
     return found
 
@@ -188,7 +188,7 @@ def test_a_hold_during_a_run_is_in_time_or_too_late_and_never_both(
             interleaved(first(settings), second(settings), point)
             rehearsal = Rehearsal.open(settings)
             _no_failure(rehearsal.egress(FIRST))
-            claims = rehearsal.pipeline.ledger.claims(FIRST, VERIFICATIONS)
+            claims = rehearsal.pipeline.ledger.claimed(FIRST, VERIFICATIONS)[1]
             sent = rehearsal.sent()[outbound_key(VERIFICATIONS, FIRST)].splitlines()
             mine = claims.loc[claims["user_profile_id"] == somebody(rehearsal), "disposition"]
             row.trials += 1
@@ -235,7 +235,7 @@ def test_a_release_during_a_run_lets_the_records_go_once(
             row.trials += 1
             assert len(dispositions(rehearsal) & {HELD, LINE}) == 1
             for day in (FIRST, SECOND):
-                claims = rehearsal.pipeline.ledger.claims(day, VERIFICATIONS)
+                claims = rehearsal.pipeline.ledger.claimed(day, VERIFICATIONS)[1]
                 sent = rehearsal.sent()[outbound_key(VERIFICATIONS, day)].splitlines()
                 assert len(sent) == int((claims["disposition"] == LINE).sum())
 

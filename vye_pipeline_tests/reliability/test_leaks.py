@@ -26,7 +26,7 @@ KIND = KINDS[0].name
 STEPS = {
     (EGRESS, KIND, "export_ready"): "vye_pipeline.egress.claim.take_export_ready",
     (EGRESS, KIND, "upload_file"): "vye_pipeline.egress.export.load_export_ready",
-    (EGRESS, KIND, "delivery"): "vye_pipeline.egress.deliver.load_upload_file",
+    (EGRESS, KIND, "delivery"): "vye_pipeline.egress.deliver.upload_file_of",
     (RECONCILE, KIND, "acknowledgement"): "vye_pipeline.reconciliation.reconcile.receive",
     (RECONCILE, KIND, "reconciliation"): "vye_pipeline.reconciliation.reconcile.reconcile",
     (RECONCILE, "wave_feed"): "vye_pipeline.reconciliation.feed.take_feed",

@@ -58,7 +58,7 @@ def acknowledgement_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg
 
         day = partition_date(context)
         received = receive(pipeline, day, kind, clock.now())
-        known = load_acknowledgements(pipeline, day, kind)
+        known = load_acknowledgements(pipeline, day, kind, received.acknowledgements)
         receipt = pipeline.ledger.receipt(day, kind)
         verified = verify(pipeline, [day], [kind])
         lines_sent = receipt.line_count if receipt else 0
