@@ -130,6 +130,7 @@ def _sqlite_engine(url: URL, *, is_read_only: bool) -> Engine:
         connection.execute("PRAGMA foreign_keys = ON")
         if not is_read_only:
             connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA secure_delete = ON")  # what is replaced is gone
 
     @event.listens_for(engine, "begin")
     def _on_begin(connection: Connection) -> None:
