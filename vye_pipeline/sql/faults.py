@@ -51,6 +51,18 @@ TLS = Fault(
     "no TLS connection can be made that {variable} asks for",
     "check the server's certificate, and sslmode and sslrootcert in {variable}",
 )
+ANOTHER_HOST = Fault(
+    f"{TLS.what}: the server's certificate is for another host name",
+    "give {variable} the host name that is in the certificate",
+)
+UNKNOWN_AUTHORITY = Fault(
+    f"{TLS.what}: the authority that signed the server's certificate is not known",
+    "set sslrootcert in {variable} to that authority's certificate, a file that can be read",
+)
+NO_SCRAM = Fault(
+    "asks for the password by another way than SCRAM",
+    "have its pg_hba.conf say scram-sha-256, and the role's password set anew",
+)
 STANDBY = Fault("is a standby, and its recovery cancelled the query", AGAIN, True)
 READ_ONLY = Fault("is read-only", "check the role and server in {variable}")
 NO_LIBRARY_ANSWER = Fault("its client library gave up", "run vye doctor")
@@ -58,10 +70,13 @@ NO_LIBRARY_ANSWER = Fault("its client library gave up", "run vye doctor")
 # While a connection is made, in the order in which they are looked for.
 _CONNECTING = (
     ("unsupported startup parameter", Fault("is behind a pooler that refuses `options`", POOLER)),
+    ("authentication method requirement", NO_SCRAM),
     ("password|SASL auth|auth failed|authentication failed", PASSWORD),
     ("no such user|role .* does not exist|is not permitted to log in", NO_ROLE),
     ("no such database|database .* does not exist|not currently accepting", NO_DATABASE),
     ("pg_hba.conf", NOT_ADMITTED),
+    ("does not match host name", ANOTHER_HOST),
+    ("certificate verify failed|root certificate file", UNKNOWN_AUTHORITY),
     ("SSL|certificate|TLS", TLS),
     ("too many|connection slots|no more connections|query_wait_timeout", BUSY),
     ("starting up|shutting down|recovery mode|not accepting connections", STOPPING),

@@ -96,6 +96,12 @@ class PostgreSQL:
         """Stops the server; its data isn't needed any more."""
         self._run("pg_ctl", "stop", "--wait", "--mode=immediate")
 
+    def restart(self, *, admits: str) -> None:
+        """Starts the server anew, with a pg_hba.conf that admits so and who comes by its socket."""
+        configuration = self.folder / "data" / "pg_hba.conf"
+        configuration.write_text(f"local all all trust\n{admits}", encoding="utf-8")
+        self._run("pg_ctl", "restart", "--wait", "--mode=fast", f"--log={self.folder / 'log'}")
+
     def standby(self, folder: Path, port: int) -> PostgreSQL:
         """Starts a standby of this server in an empty folder."""
         copy = PostgreSQL.__new__(PostgreSQL)
