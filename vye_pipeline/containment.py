@@ -64,5 +64,6 @@ def _classified(error: BaseException) -> PipelineError:
     place = f"{frames[-1].name}, line {frames[-1].lineno}" if frames else "an unknown place"
     return defect(
         f"{type(error).__name__} in {place}",
-        next_step="report it to the pipeline's maintainers with the run's id",
+        next_step="run it again; if it fails at the same place, run the version before this one, "
+        "or vye hand-over; what has been sent or claimed is as it was",
     )

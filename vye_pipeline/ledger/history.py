@@ -113,7 +113,8 @@ def _refuse_other_moves(
         if before != after and after not in MOVES[Status(before)]:
             raise defect(
                 f"{kind.name} of {partition_date}: a record that was {before} can't become {after}",
-                next_step="report it to the pipeline's maintainers; nothing was changed",
+                next_step="nothing was changed; look at the day with `vye explain`, and put BDN's "
+                "answer back if somebody has replaced it",
             )
 
 

@@ -269,7 +269,8 @@ def checked(key: str) -> str:
     if not is_key(key):
         raise defect(
             f"{key!r} can't be the key of an object: it is not a plain relative path",
-            next_step="report it to the pipeline's developers",
+            next_step="nothing was put or read; check the prefix in VYE_OBJECT_STORE_URL and "
+            "VYE_SNAPSHOT_URL for a dot at a name's beginning and for `//`",
         )
     return key
 
