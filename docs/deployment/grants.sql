@@ -57,6 +57,14 @@ REVOKE UPDATE, DELETE
   resolutions FROM vye_pipeline_ledger;
 REVOKE INSERT, UPDATE, DELETE ON alembic_version, reason_codes FROM vye_pipeline_ledger;
 GRANT UPDATE (redelivered_at) ON redeliveries TO vye_pipeline_ledger;
+-- Views are for reading: what is written through one is written with its owner's rights.
+DO $$ DECLARE one regclass; BEGIN
+  FOR one IN SELECT oid FROM pg_class
+    WHERE relkind = 'v' AND relnamespace = 'public'::regnamespace
+  LOOP
+    EXECUTE format('REVOKE INSERT, UPDATE, DELETE ON %s FROM vye_pipeline_ledger', one);
+  END LOOP;
+END $$;
 
 -- VYE_LEDGER_URL of an operator at a terminal: reads all of it (ids, no personal data), resolves,
 -- looks contacts up, holds back. Whoever starts an egress at a terminal needs vye_pipeline_ledger, too.
