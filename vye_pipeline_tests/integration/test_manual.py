@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, text
 
+from vye_pipeline.actor import actor
 from vye_pipeline.business_days import FEDERAL_CALENDAR, end_of_day
 from vye_pipeline.cli import commands
 from vye_pipeline.errors import UsageError
@@ -202,7 +203,12 @@ def test_contact_details_go_to_a_terminal_and_nowhere_else(
     assert "at a terminal only" in err
     own_end, terminal = pty.openpty()
     program = [sys.executable, "-m", "vye_pipeline"]
+    for name in ("USER", "LOGNAME", "SUDO_USER"):
+        monkeypatch.setenv(name, "somebody-else")
     subprocess.run([*program, *command], stdout=terminal, check=True)
     os.close(terminal)
     assert b"first@example.org" in os.read(own_end, 1000)
     os.close(own_end)
+    with rehearsal.pipeline.ledger.transaction() as connection:
+        query = text("SELECT looked_up_by FROM contact_lookup_history")
+        assert connection.scalars(query).all() == [actor()]
