@@ -115,4 +115,6 @@ def _failure_text(event: dg.DagsterEvent) -> str:
     data: Any = event.step_failure_data
     if data.user_failure_data and data.user_failure_data.description:
         return str(data.user_failure_data.description)
+    if data.error and data.error.cls_name == dg.DagsterExecutionInterruptedError.__name__:
+        return f"{event.step_key}: interrupted; the same command takes up where it stopped"
     return f"{event.step_key}: {data.error.cls_name if data.error else 'failed'}"
