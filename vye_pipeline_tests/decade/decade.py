@@ -275,24 +275,28 @@ class Decade(Season):
             if (day, name) not in answered:
                 answered[day, name] = self._lines_answered(day, kind_named(name))
             if (number in answered[day, name]) != (status in ANSWERED):
-                self.outcome.faults.append(f"{status}: a line of {day}, against BDN's answer")
+                line = f"line {number} of the {name} of {day}"
+                self.outcome.faults.append(f"{line} is {status}, against BDN's answer")
 
     def _lines_answered(self, day: date, kind: Kind) -> set[int]:
-        """Returns the numbers of our lines that BDN has echoed."""
+        """Returns the numbers of our lines that BDN has echoed; equal lines go by their number."""
         store = self.rehearsal.outage
-        sent = store.get(outbound_key(kind, day)).decode("latin-1").split("\n")
-        echoes: Counter[str] = Counter()
+        content = store.get(outbound_key(kind, day)).decode("latin-1")
+        sent = [line.rstrip() for line in content.splitlines()]
+        echoed: list[tuple[int, str]] = []
         for revision in (1, 2):
             key = acknowledgement_key(kind, day, revision)
             if store.find(key) is not None:
                 answer = parse_acknowledgement(
                     store.get(key), file_name=file_name(kind, day), place=key
                 )
-                echoes.update(answer.details["echo"].str.rstrip())
+                echoes = answer.details["echo"].str.rstrip()
+                echoed += zip(answer.details["line_number"], echoes, strict=True)
+        lines, answered = Counter(sent), Counter(line for _, line in echoed)
         return {
             number
             for number, line in enumerate(sent, start=1)
-            if line and echoes[line.rstrip()] > 0
+            if (number, line) in echoed or answered[line] >= lines[line]
         }
 
     def _look_at_the_end(self) -> None:

@@ -22,8 +22,8 @@ STORES = """
 ## What a year leaves
 
 Each store at the end of the year, and its files. The ledger and the object store grow with the
-records and files that they keep; the snapshots stop growing where `VYE_RETENTION_DAYS`
-({retention}) begins to count.
+records and files that they keep; the snapshots, from where `VYE_RETENTION_DAYS` ({retention})
+begins to count, with the announcements and records of deliveries alone, which are kept.
 """
 TIMES = """
 ## What the questions take
