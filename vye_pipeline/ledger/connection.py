@@ -47,6 +47,10 @@ class LedgerConnection:
         """The ledger's engine."""
         return self._database.engine()
 
+    @cached_property
+    def _reader(self) -> Engine:
+        return reading(self.engine)
+
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """One transaction, committed at the end or not at all; errors come out classified."""
@@ -56,7 +60,7 @@ class LedgerConnection:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """One transaction that can't write, and waits for no writer; errors come out classified."""
-        with self._database.errors(), reading(self.engine).begin() as connection:
+        with self._database.errors(), self._reader.begin() as connection:
             yield connection
 
     @retried
@@ -81,7 +85,7 @@ class LedgerConnection:
     def upgrade(self, open_snapshots: Callable[[], SnapshotStore]) -> None:
         """Brings the tables to this version's revision (schema.upgrade)."""
         with self._database.errors():
-            if not schema.is_current(reading(self.engine)):
+            if not schema.is_current(self._reader):
                 schema.upgrade(self.engine, open_snapshots)
 
 
