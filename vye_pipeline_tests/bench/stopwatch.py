@@ -26,7 +26,7 @@ FUNCTIONS = {
     "normalise": ("vye_pipeline.records.checking._normalise",),
     "validate": ("vye_pipeline.records.checking._faults",),
     "claim": ("vye_pipeline.ledger.claims.ClaimsMixin.claim",),
-    "read claims": ("vye_pipeline.ledger.claims.ClaimsMixin.claims",),
+    "read claims": ("vye_pipeline.ledger.claims.ClaimsMixin.claimed",),
     "render": ("vye_pipeline.egress.deliver.render",),
     "snapshot": (
         "vye_pipeline.storage.snapshots.SnapshotStore.put",
