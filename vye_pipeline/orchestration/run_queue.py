@@ -47,14 +47,10 @@ class OldestFirst(QueuedRunCoordinator):
 
 def _day(run: dg.DagsterRun) -> date | None:
     """Returns the partition of a run; a backfill of assets names it as a range of one."""
-    first, last = (
-        run.tags.get(tag)
-        for tag in (ASSET_PARTITION_RANGE_START_TAG, ASSET_PARTITION_RANGE_END_TAG)
-    )
+    first = run.tags.get(ASSET_PARTITION_RANGE_START_TAG, "")
+    is_one_day = first == run.tags.get(ASSET_PARTITION_RANGE_END_TAG)
     try:
-        return date.fromisoformat(
-            run.tags.get(PARTITION_NAME_TAG) or (first == last and first) or ""
-        )
+        return date.fromisoformat(run.tags.get(PARTITION_NAME_TAG, first if is_one_day else ""))
     except ValueError:
         return None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -15,7 +14,13 @@ import pytest
 from vye_pipeline.settings import CHECKOUT
 from vye_pipeline_tests.compatibility.page import NOT_TRIED, PAGE, Row
 from vye_pipeline_tests.integration.conftest import postgresql, s3_bucket, s3_endpoint
-from vye_pipeline_tests.integration.servers import DEBIANS, PGBOUNCER, PgBouncer, PostgreSQL
+from vye_pipeline_tests.integration.servers import (
+    DEBIANS,
+    PGBOUNCER,
+    PgBouncer,
+    PostgreSQL,
+    free_port,
+)
 
 NEWER = CHECKOUT / "data" / "local" / "peers" / "newer"  # made by .ci/peers
 MODES = ("session", "transaction")
@@ -37,13 +42,6 @@ def installed(program: Path | None, peer: str, rows: list[Row]) -> Path:
         rows.append(Row(peer, "all of it", NOT_TRIED, "not installed where the trials ran"))
         pytest.xfail(f"{peer} isn't installed: see .ci/peers")
     return program
-
-
-def free_port() -> int:
-    """Returns a port of this machine that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from vye_pipeline.bdn.file_names import outbound_key
 from vye_pipeline.records import KINDS
 from vye_pipeline.settings import Settings, load_settings
 from vye_pipeline.storage.object_store import BROKEN_PROMISE
-from vye_pipeline_tests.compatibility.conftest import free_port, installed
+from vye_pipeline_tests.compatibility.conftest import installed
 from vye_pipeline_tests.compatibility.object_servers import (
     ACCESS_KEY,
     LOCALBUCKET,
@@ -23,6 +23,7 @@ from vye_pipeline_tests.compatibility.object_servers import (
 from vye_pipeline_tests.compatibility.page import REFUSED, Row
 from vye_pipeline_tests.compatibility.swift import SWIFT
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
+from vye_pipeline_tests.integration.servers import free_port
 
 pytestmark = pytest.mark.long
 

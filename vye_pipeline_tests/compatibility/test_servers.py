@@ -23,10 +23,9 @@ from vye_pipeline.orchestration.runs import Session
 from vye_pipeline.records import KINDS
 from vye_pipeline.settings import Settings, load_settings
 from vye_pipeline.sql.engines import Database
-from vye_pipeline_tests.compatibility.conftest import free_port
 from vye_pipeline_tests.compatibility.page import REFUSED, Row
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
-from vye_pipeline_tests.integration.servers import PgBouncer, PostgreSQL, self_signed
+from vye_pipeline_tests.integration.servers import PgBouncer, PostgreSQL, free_port, self_signed
 
 pytestmark = pytest.mark.long
 READS = 1000

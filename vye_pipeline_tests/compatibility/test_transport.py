@@ -20,9 +20,8 @@ from vye_pipeline.cli.health import Finding, Health
 from vye_pipeline.errors import Cause, PipelineError, UsageError
 from vye_pipeline.settings import Settings
 from vye_pipeline.sql.engines import Database
-from vye_pipeline_tests.compatibility.conftest import free_port
 from vye_pipeline_tests.integration.rehearsal import Rehearsal
-from vye_pipeline_tests.integration.servers import DEBIANS, PostgreSQL, self_signed
+from vye_pipeline_tests.integration.servers import DEBIANS, PostgreSQL, free_port, self_signed
 
 pytestmark = pytest.mark.long
 
@@ -70,7 +69,7 @@ def server() -> Iterator[PostgreSQL]:
     """A server of the system's packages that takes SCRAM, its certificate an authority's."""
     with tempfile.TemporaryDirectory(prefix="pg", ignore_cleanup_errors=True) as folder:
         server = PostgreSQL(Path(folder), DEBIANS, port=free_port())
-        sign(server.folder)  # in place of its own: owner and mode stay
+        sign(server.folder)  # overwrites its own, so owner and mode are kept
         server.restart(admits=ADMITS)
         for role in (ROLE, TELLING):
             server.administer(f"CREATE ROLE {role} LOGIN SUPERUSER PASSWORD 'p@ss'")

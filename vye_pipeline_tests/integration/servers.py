@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -23,6 +24,13 @@ UNPRIVILEGED = "nobody"  # PostgreSQL refuses to run as root
 # Another major version, from the system's packages (.ci/peers).
 DEBIANS = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"))), None)
 PGBOUNCER = Path("/usr/sbin/pgbouncer")
+
+
+def free_port() -> int:
+    """Returns a port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 class PostgreSQL:

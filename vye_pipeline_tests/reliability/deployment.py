@@ -23,7 +23,8 @@ from tenacity import retry, retry_if_result, stop_after_delay, wait_fixed
 
 from vye_pipeline.orchestration.instance import dagster_home, open_instance
 from vye_pipeline.settings import Settings
-from vye_pipeline_tests.reliability.test_proxy import free_port
+from vye_pipeline_tests.integration.servers import free_port
+from vye_pipeline_tests.variables import variables
 
 Found = TypeVar("Found")
 LOCATION = "vye_pipeline"
@@ -118,9 +119,8 @@ class Deployment:
         return told["data"]
 
     def _environment(self) -> dict[str, str]:
-        unset = self.settings.model_dump(exclude_defaults=True)
-        variables = {f"VYE_{name.upper()}": _text(value) for name, value in unset.items()}
-        return {**os.environ, **variables, "DAGSTER_HOME": str(self.home), "PYTHONUNBUFFERED": "1"}
+        own = {"DAGSTER_HOME": str(self.home), "PYTHONUNBUFFERED": "1"}
+        return {**os.environ, **variables(self.settings), **own}
 
     def _log(self, name: str) -> Path:
         return self.settings.folder / f"{name}.log"
@@ -129,10 +129,6 @@ class Deployment:
         said = self._log(name).read_text(encoding="utf-8")
         assert self._running[name].poll() is None, said[-2000:]
         return READY[name] in said and self._socket.exists()
-
-
-def _text(value: Any) -> str:
-    return str(value.get_secret_value() if hasattr(value, "get_secret_value") else value)
 
 
 @contextmanager

@@ -6,7 +6,6 @@ import http.client
 import json
 import os
 import shutil
-import socket
 import ssl
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from vye_pipeline.settings import CHECKOUT
+from vye_pipeline_tests.integration.servers import free_port
 
 pytestmark = pytest.mark.long
 
@@ -31,12 +31,6 @@ CHANGE = "mutation { reloadWorkspace { __typename } }"
 LOOK = "{ version }"
 SIGNED_IN = {"Authorization": "Basic b3BlcmF0b3I6c2VjcmV0"}  # operator:secret
 CODE = "import dagster as dg\n\ndefs = dg.Definitions()\n"
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @contextmanager

@@ -22,7 +22,6 @@ import boto3
 import psycopg
 import pyrage
 import pytest
-from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 
 from vye_pipeline.alerting.metrics import StatsdMetrics
@@ -46,6 +45,7 @@ from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
 from vye_pipeline_tests.integration.servers import PostgreSQL
 from vye_pipeline_tests.integration.test_migrations import insert_row
 from vye_pipeline_tests.reliability.digests import DIGESTS, FORMS, Digests
+from vye_pipeline_tests.variables import variables
 
 __all__ = ["settings"]
 
@@ -111,15 +111,6 @@ def pairs(fields: Mapping[str, Any]) -> Iterator[bytes]:
             yield from (one.join(pair) for one in SEPARATORS)
 
 
-def set_environment(patch: pytest.MonkeyPatch, settings: Settings) -> None:
-    """Sets the variables of a command's environment."""
-    for name in settings.model_fields_set:
-        value = getattr(settings, name)
-        if value is not None:
-            plain = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
-            patch.setenv(f"VYE_{name.upper()}", plain)
-
-
 def run_days(rehearsal: Rehearsal) -> str:
     """Runs days with failures, answers and a feed as the daemon does; returns what it has said."""
     said: list[str] = []
@@ -175,7 +166,8 @@ def type_commands(rehearsal: Rehearsal, ledger_url: str) -> str:
         redirect_stdout(printed),
         redirect_stderr(printed),
     ):
-        set_environment(patch, rehearsal.pipeline.settings)
+        for name, value in variables(rehearsal.pipeline.settings).items():
+            patch.setenv(name, value)
         for command in COMMANDS:
             words = [word.format(folder=folder, keys=keys) for word in command]
             assert run(words) == SUCCESS, (command, printed.getvalue()[-300:])
