@@ -47,9 +47,10 @@ PINNED = (
     "set_config('IntervalStyle', 'postgres', true), set_config('bytea_output', 'hex', true), "
     "set_config('row_security', 'off', true)"
 )
-
-SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-ONLY_READS = "vye_only_reads"
+# Said in the transaction itself: a connection that had once been told to only read would afterwards
+# insist on writing, where the database's default is that nobody may.
+SNAPSHOT = f"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY; {PINNED}"
+ONLY_READS = {"vye_only_reads": True}  # an engine's execution options
 
 
 @dataclass(frozen=True)
@@ -107,8 +108,11 @@ def reading(engine: Engine) -> Engine:
 
     Each of its transactions sees one snapshot, and waits for nobody who writes.
     """
-    is_sqlite = engine.dialect.name == "sqlite"
-    return engine.execution_options(**({ONLY_READS: True} if is_sqlite else SNAPSHOT))
+    return engine.execution_options(**ONLY_READS)
+
+
+def _only_reads(connection: Connection) -> bool:
+    return ONLY_READS.items() <= connection.get_execution_options().items()
 
 
 def _sqlite_engine(url: URL, *, is_read_only: bool) -> Engine:
@@ -123,6 +127,7 @@ def _sqlite_engine(url: URL, *, is_read_only: bool) -> Engine:
         url,
         hide_parameters=True,
         connect_args={"timeout": SQLITE_BUSY_SECONDS, "isolation_level": None},
+        execution_options=ONLY_READS if is_read_only else {},
     )
 
     @event.listens_for(engine, "connect")
@@ -134,7 +139,7 @@ def _sqlite_engine(url: URL, *, is_read_only: bool) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _on_begin(connection: Connection) -> None:
-        only_reads = is_read_only or ONLY_READS in connection.get_execution_options()
+        only_reads = _only_reads(connection)
         connection.exec_driver_sql(f"PRAGMA query_only = {only_reads:d}")
         connection.exec_driver_sql("BEGIN" if only_reads else "BEGIN IMMEDIATE")
 
@@ -154,13 +159,13 @@ def _postgresql_engine(url: URL, *, is_read_only: bool) -> Engine:
         hide_parameters=True,
         pool_pre_ping=True,
         connect_args={**given, "client_encoding": "utf8", "prepare_threshold": None},
-        execution_options=SNAPSHOT if is_read_only else {},
+        execution_options=ONLY_READS if is_read_only else {},
         use_native_hstore=False,
     )
 
     @event.listens_for(engine, "begin")
     def _on_begin(connection: Connection) -> None:
-        connection.exec_driver_sql(PINNED)
+        connection.exec_driver_sql(SNAPSHOT if _only_reads(connection) else PINNED)
 
     return engine
 
