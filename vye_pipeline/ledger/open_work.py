@@ -75,11 +75,16 @@ class OpenItems:
     records: int
 
 
-def failed_files(connection: Connection) -> list[FailedFile]:
-    """Returns the files whose last failure still holds, oldest day first; closed days have none."""
+def failed_files(connection: Connection, after: int = 0) -> list[FailedFile]:
+    """Returns the files whose last failure still holds, oldest day first; closed days have none.
+
+    Args:
+        connection: to the ledger.
+        after: only failures with a greater id.
+    """
     last = (
         select(func.max(FAILURES.c.id))
-        .where(~is_delivered(FAILURES), ~is_closed(FAILURES))
+        .where(FAILURES.c.id > after, ~is_delivered(FAILURES), ~is_closed(FAILURES))
         .group_by(FAILURES.c.partition_date, FAILURES.c.kind)
     )
     query = (
@@ -229,15 +234,25 @@ def hours_behind(connection: Connection, partition_date: date) -> int | None:
     return hours[0] if len(hours) == 1 and 0 < (hours[0] or 0) <= A_DAY else None
 
 
-def unsettled_days(connection: Connection) -> list[date]:
-    """Returns the days with a file that is undelivered, pending or was never reconciled."""
+def unsettled_days(connection: Connection, since: date = date.min) -> list[date]:
+    """Returns the days with a file that is undelivered, pending or was never reconciled.
+
+    Args:
+        connection: to the ledger.
+        since: the first day that is looked at.
+    """
     each = select(RECONCILIATIONS).where(IS_OPEN).subquery().c
-    pending = select(each.partition_date).where(each.status == str(Status.PENDING))
+    pending = select(each.partition_date).where(
+        each.partition_date >= since, each.status == str(Status.PENDING)
+    )
     never_reconciled = select(FILES.c.partition_date).where(
+        FILES.c.partition_date >= since,
         FILES.c.line_count > 0,
         ~exists().where(same_partition(RECONCILIATIONS, FILES), IS_FIRST_LINE),
     )
-    undelivered = select(FILES.c.partition_date).where(~is_delivered(FILES))
+    undelivered = select(FILES.c.partition_date).where(
+        FILES.c.partition_date >= since, ~is_delivered(FILES)
+    )
     return sorted(connection.scalars(union(pending, never_reconciled, undelivered)))
 
 

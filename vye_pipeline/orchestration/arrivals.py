@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Container, Iterable, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from functools import partial
 from itertools import groupby
 
 import dagster as dg
@@ -20,14 +21,15 @@ from vye_pipeline.storage.object_store import StoredObject
 
 DAY = re.compile(rf"{INBOUND}(?P<day>[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})/")
 RECENT_BUSINESS_DAYS = 10
-UNSETTLED_DAYS = 20  # older ones wait for the daily pass
+LOOKED_BACK = timedelta(days=92)  # older days wait for the daily pass
+UNSETTLED_DAYS = 20  # so do more than these
 
 
 def days_that_can_change(context: Context, now: datetime) -> list[date]:
     """Returns the days of whose folders anything new is to be expected, oldest first.
 
-    These are the last business days, the days without business since, and the newest days that
-    aren't settled.
+    These are the last business days, the days without business since, and the newest days of the
+    last quarter that aren't settled.
 
     Raises:
         PipelineError: the ledger can't be read.
@@ -37,7 +39,7 @@ def days_that_can_change(context: Context, now: datetime) -> list[date]:
     today = now.astimezone(NEW_YORK).date()
     first = context.settings.calendar.business_days_after(today, -RECENT_BUSINESS_DAYS)
     recent = {date.fromordinal(n) for n in range(first.toordinal(), today.toordinal() + 1)}
-    unsettled = context.ledger.read(unsettled_days)
+    unsettled = context.ledger.read(partial(unsettled_days, since=today - LOOKED_BACK))
     return sorted(recent.union(unsettled[-UNSETTLED_DAYS:]))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from functools import partial
 
 import dagster as dg
 
@@ -42,8 +43,9 @@ def acknowledgement_sensor(
         minimum_interval_seconds=EACH_MINUTE,
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Each minute: a new or replaced acknowledgement or feed starts one reconcile "
-        "run of its partition. The last ten business days and the newest twenty that aren't "
-        "settled are looked at; older ones by the schedule `reconcile_unsettled`, once a day.",
+        "run of its partition. The last ten business days are looked at, and of the last quarter "
+        "the newest twenty that aren't settled; older ones by the schedule `reconcile_unsettled`, "
+        "once a day.",
     )
     def acknowledgements_arrive(
         context: dg.SensorEvaluationContext, clock: dg.ResourceParam[Clock]
@@ -100,7 +102,7 @@ def failed_egress_sensor(pipeline: Context) -> dg.SensorDefinition:
         for run in ended:
             _record_if_silent(context.instance, pipeline, run, clock)
         known = seen.get("failure", 0)
-        files = [one for one in pipeline.ledger.read(failed_files) if one.failure_id > known]
+        files = pipeline.ledger.read(partial(failed_files, after=known))
         newest = {one.partition_date: one.failure_id for one in files}
         return dg.SensorResult(
             run_requests=[

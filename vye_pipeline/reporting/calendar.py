@@ -164,7 +164,7 @@ def calendar(connection: Connection, days: Sequence[date], known_at: datetime = 
     counts = _counts(connection, days, known_at)
     causes = _last_causes(connection, days, known_at)
     files = _files(connection, days, known_at)
-    closed = _Closed(connection, known_at)
+    closed = _Closed(connection, days, known_at)
     return [_day(day, kind.name, closed, counts, causes, files) for day in days for kind in KINDS]
 
 
@@ -198,16 +198,21 @@ def _day(
 
 
 class _Closed:
-    """Which days without a file need no run: a later one is delivered (`is_closed`)."""
+    """Which of some days need no run without a file: a later one is delivered (`is_closed`)."""
 
-    def __init__(self, connection: Connection, known_at: datetime) -> None:
+    def __init__(self, connection: Connection, days: Sequence[date], known_at: datetime) -> None:
         newest = (
             select(DELIVERIES.c.kind, func.max(DELIVERIES.c.partition_date))
-            .where(DELIVERIES.c.delivered_at <= known_at)
+            .where(
+                DELIVERIES.c.partition_date > min(days),
+                DELIVERIES.c.delivered_at <= known_at,
+            )
             .group_by(DELIVERIES.c.kind)
         )
         self._newest: dict[str, date] = dict(iter(connection.execute(newest)))
-        unread = select(OWNERS.c.partition_date, OWNERS.c.kind).where(~IS_READ)
+        unread = select(OWNERS.c.partition_date, OWNERS.c.kind).where(
+            on_days(OWNERS.c.partition_date, days), ~IS_READ
+        )
         self._unread = {(day, kind) for day, kind in connection.execute(unread)}
 
     def holds(self, day: date, kind: str) -> bool:

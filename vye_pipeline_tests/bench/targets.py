@@ -209,7 +209,7 @@ TARGETS = (
         lambda given: ten_years.growth(given["ten years"], ten_years.COMMANDS),
     ),
     Target(
-        "what a tick asks: ten years in the ledger over ten days",
+        "a tick of each sensor and schedule: ten years in the ledger over ten days",
         1.5,
         lambda given: ten_years.growth(given["ten years"], ten_years.TICKS),
     ),

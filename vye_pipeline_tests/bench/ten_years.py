@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from datetime import UTC, date, datetime
 from functools import partial
 
@@ -18,15 +19,23 @@ from vye_pipeline.vye_database.creation import create_tables
 from vye_pipeline_tests.bench.pipeline import settle
 from vye_pipeline_tests.bench.places import EMBEDDED, SERVER, opened
 from vye_pipeline_tests.bench.processes import in_a_process, seconds
-from vye_pipeline_tests.integration.questions import questions
+from vye_pipeline_tests.integration.daemon import Daemon, open_history
 from vye_pipeline_tests.integration.years import put_days
+from vye_pipeline_tests.variables import variables
 
 HISTORIES = {"ten days": 10, "a year": DAYS_SHOWN, "ten years": 2_500}
 SHORT, YEAR, LONG = HISTORIES
 RECORDS = 20  # of a file
 TIMES = 5
 COMMANDS = ("status", "affected", "explain", "doctor", "report")
-TICKS = ("schedule", "arrivals", "watch")
+SENSORS = (
+    "acknowledgements_arrive",
+    "reconcile_after_failed_egress",
+    "watch",
+    "overdue_files",
+)
+SCHEDULES = ("egress_when_activated", "reconcile_unsettled", "retry_before_cut_off")
+TICKS = SENSORS + SCHEDULES
 Figures = dict[str, float]
 
 
@@ -35,15 +44,15 @@ def measure(
     records: int = RECORDS,
     times: int = TIMES,
 ) -> Figures:
-    """Times commands as whole processes, and what the daemon asks each minute.
+    """Times commands as whole processes, and each sensor's and schedule's tick.
 
     Args:
         histories: how many days each ledger has, until today.
         records: of a file.
-        times: how often each question is asked, in turn.
+        times: how often each is taken, in turn.
 
     Returns:
-        Seconds of each question by database and history, medians.
+        Seconds of each command and tick by database and history, medians.
     """
     today = FEDERAL_CALENDAR.latest_business_day(datetime.now(UTC))
     days = [
@@ -93,19 +102,11 @@ def _commands(worlds: Sequence[Settings], day: date, times: int) -> Figures:
 
 
 def _run(settings: Settings, *arguments: str) -> None:
-    given = {
-        "VYE_LOCAL_DIR": str(settings.folder),
-        "VYE_START_DATE": str(settings.start_date),
-        "VYE_DATABASE_URL": settings.vye_database_url,
-        "VYE_LEDGER_URL": settings.ledger_database_url,
-    }
-    if settings.snapshot_key:
-        given["VYE_SNAPSHOT_KEY"] = settings.snapshot_key.get_secret_value()
     # By their exit codes doctor and status say that the store lacks what the ledger has.
     subprocess.run(
         [sys.executable, "-m", "vye_pipeline", *arguments],
         check=False,
-        env=os.environ | given,
+        env=os.environ | variables(settings),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -114,9 +115,15 @@ def _run(settings: Settings, *arguments: str) -> None:
 def _ticks(worlds: Sequence[Settings], times: int) -> Figures:
     now = datetime.now(UTC)
     asked: dict[str, Callable[[], object]] = {}
-    for history, settings in zip(HISTORIES, worlds, strict=True):
-        by_name = questions(Context(settings), now)
-        asked |= {f"{name}, {history}": by_name[name] for name in TICKS}
-    for ask in asked.values():
-        ask()  # warms
-    return dict(zip(asked, seconds(*asked.values(), times=times), strict=True))
+    with ExitStack() as opened_instances:
+        for history, settings in zip(HISTORIES, worlds, strict=True):
+            instance = opened_instances.enter_context(open_history())
+            daemon = Daemon(Context(settings), instance, now)
+            asked |= {
+                f"{name}, {history}": partial(look, name, now)
+                for look, names in ((daemon.sensor, SENSORS), (daemon.requested, SCHEDULES))
+                for name in names
+            }
+        for ask in asked.values():
+            ask()  # warms, and leaves its cursor
+        return dict(zip(asked, seconds(*asked.values(), times=times), strict=True))

@@ -12,6 +12,9 @@ import pytest
 from click.testing import CliRunner
 
 from vye_pipeline.business_days import FEDERAL_CALENDAR
+from vye_pipeline.context import Context
+from vye_pipeline.definitions import build_definitions
+from vye_pipeline.settings import Settings
 from vye_pipeline_tests.bench import __main__ as bench
 from vye_pipeline_tests.bench import (
     analysts_page,
@@ -154,10 +157,19 @@ def test_the_page_is_written_and_filtered() -> None:
     assert figures["milliseconds"] > 0
 
 
-def test_ten_years_are_put_and_questions_asked_beside_ten_days() -> None:
+def test_ten_years_are_put_and_questions_asked_beside_ten_days(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ten_years, "COMMANDS", ten_years.COMMANDS[:1])  # a process each
     figures = ten_years.measure(histories=(1, 2, 3), records=1, times=1)
     assert len(figures) == 2 * 3 * len((*ten_years.COMMANDS, *ten_years.TICKS))
     assert ten_years.growth(figures, ten_years.COMMANDS) > 0
+
+
+def test_every_sensor_and_schedule_is_timed_with_ten_years(embedded: Settings) -> None:
+    repository = build_definitions(Context(embedded)).get_repository_def()
+    assert {one.name for one in repository.sensor_defs} == set(ten_years.SENSORS)
+    assert {one.name for one in repository.schedule_defs} == set(ten_years.SCHEDULES)
 
 
 def test_the_feed_is_read_beside_a_bare_split() -> None:

@@ -56,6 +56,7 @@ INDEXES = {
     "claims_by_partition": ("claims", ["partition_date", "kind"], False, False),
     "claims_by_profile": ("claims", ["user_profile_id"], False, False),
     "failures_by_partition": ("failures", ["partition_date", "kind"], False, False),
+    "owners_by_partition": ("owners", ["partition_date", "kind"], False, False),
     "reconciliations_by_partition": ("reconciliations", ["partition_date", "kind"], False, False),
     "reconciliations_first_lines": ("reconciliations", ["partition_date", "kind"], False, True),
     "reconciliations_by_record": ("reconciliations", ["kind", "record_id"], True, True),

@@ -31,7 +31,7 @@ QUESTIONS: dict[str, Question] = {
 READS_ALL_CLAIMS = re.compile(
     r"SCAN (claims|reconciliations)\b|SEARCH claims .*kind=\? AND partition_date>\?"
 )
-READS_ALL = re.compile(r"SCAN (claims|reconciliations|findings|evidence|resolutions)\b")
+READS_ALL = re.compile(r"SCAN (claims|reconciliations|findings|evidence|resolutions|owners)\b")
 OF_WHAT_IS_OPEN = "reconciliations_open"
 
 
