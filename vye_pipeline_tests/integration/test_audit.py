@@ -10,9 +10,10 @@ from sqlalchemy import MetaData, Table, inspect, select, text
 
 from vye_pipeline.actor import actor
 from vye_pipeline.cli import commands
-from vye_pipeline.cli.commands import BAD_USAGE, run
+from vye_pipeline.cli.commands import BAD_USAGE, FAILED, run
 from vye_pipeline.ledger.guards import SIGNED
-from vye_pipeline.records import VERIFICATIONS
+from vye_pipeline.ledger.models import ACCEPTED_GAPS
+from vye_pipeline.records import DIRECT_DEPOSIT_CHANGES, VERIFICATIONS
 from vye_pipeline.settings import Settings
 from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
@@ -67,6 +68,8 @@ def test_each_command_that_changes_something_leaves_who_did_it(
         "release": ["release", "1", *WHY],
         "hand-over, begun": [*second, "--to", str(tmp_path)],
         "hand-over, withdrawn": [*second, "--withdraw", "nobody came"],
+        "hand-over, begun again": [*second, "--to", str(tmp_path / "again")],
+        "hand-over, confirmed": [*second, "--confirm", "the courier, 06:10"],
         "redeliver": ["redeliver", str(FIRST), *OF_A_KIND, *WHY],
         "resolve": ["resolve", profile, "--date", str(FIRST), "--note", "entered by hand"],
         "recover": ["recover"],
@@ -82,8 +85,21 @@ def test_each_command_that_changes_something_leaves_who_did_it(
         new = on_record(rehearsal)[before:]
         assert new, action
         assert {who for _, who in new} == {actor()}, action
-        assert action in {name for name, _ in new}
+        assert action.removesuffix(" again") in {name for name, _ in new}
     assert FORGED not in actor()
+
+
+def test_who_accepts_what_is_quarantined_is_on_record(rehearsal: Rehearsal) -> None:
+    rehearsal.dawn()
+    rehearsal.correct("vye_direct_deposit_changes", "acct_no", "none")
+    kind = ["--kind", DIRECT_DEPOSIT_CHANGES.name]
+    third = ["egress", str(DAYS[2]), *kind]
+    assert run(third) == FAILED
+    assert run([*third, "--accept-quarantine", "the bank was closed"]) != BAD_USAGE
+    accepted = rehearsal.pipeline.ledger.read(
+        lambda one: one.execute(select(ACCEPTED_GAPS.c.accepted_by)).scalars().all()
+    )
+    assert set(accepted) == {actor()}
 
 
 @pytest.mark.parametrize("table", SIGNED)

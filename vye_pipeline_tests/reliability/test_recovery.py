@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +11,27 @@ import pytest
 from pandas.testing import assert_frame_equal
 from sqlalchemy import Table, select
 
+from vye_pipeline.actor import actor
 from vye_pipeline.bdn.file_names import outbound_key
+from vye_pipeline.cli import recovery
+from vye_pipeline.cli.commands import BAD_USAGE, SUCCESS, run
 from vye_pipeline.egress.comparison import all_forgotten
 from vye_pipeline.egress.redeliver import redeliver
-from vye_pipeline.errors import Cause, UsageError, upload_error
+from vye_pipeline.errors import Cause, upload_error
 from vye_pipeline.ledger.models import (
     ACKNOWLEDGEMENTS,
     CLAIMS,
+    DECISIONS,
     DELIVERIES,
+    DISOWNED,
     FILES,
     FINDINGS,
     PARTITION_CLONES,
     REDELIVERIES,
+    WAS_DELIVERED,
+    WAS_NOT_DELIVERED,
 )
 from vye_pipeline.records import KINDS, VERIFICATIONS
-from vye_pipeline.recovery import decide
 from vye_pipeline.recovery.recover import Recovery, recover
 from vye_pipeline.settings import Settings
 from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
@@ -39,7 +46,7 @@ pytestmark = pytest.mark.long
 FIRST, SECOND, THIRD, _ = DAYS
 NOW = at(DAYS[-1], hours=1)
 EXACT = (FILES, PARTITION_CLONES, CLAIMS, FINDINGS, DELIVERIES, REDELIVERIES)
-SPOKEN = {"decided_by": "operator", "reason": "asked BDN", "now": NOW}
+FORGED = "somebody-else"
 
 
 @pytest.fixture
@@ -103,6 +110,25 @@ def test_a_day_that_was_delivered_after_the_backup_is_not_sent_again(world: Sett
     assert restored.egress(THIRD) == []
     lines = [line for content in restored.sent().values() for line in content.splitlines()]
     assert len(lines) == len(claimed_lines(restored))
+
+
+@pytest.fixture
+def typed(world: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """Types `vye recover` under a forged name, and returns its exit code."""
+    for name in ("USER", "LOGNAME", "SUDO_USER", "USERNAME"):
+        monkeypatch.setenv(name, FORGED)
+    assert recovery.recover.callback is not None
+    scope = recovery.recover.callback.__globals__
+    monkeypatch.setitem(scope, "load_settings", lambda: world)
+    return lambda *arguments: run(["recover", *arguments])
+
+
+def assert_signed(rehearsal: Rehearsal, decision: str) -> None:
+    """Checks that what was decided stands in the ledger, once, under who has really decided it."""
+    decided = rows(rehearsal, DECISIONS)
+    of_this = decided[decided["decision"] == decision]
+    assert list(of_this["decided_by"]) == [actor()]
+    assert FORGED not in decided.to_csv()
 
 
 def claimed_lines(rehearsal: Rehearsal) -> pd.DataFrame:
@@ -193,9 +219,12 @@ def interrupted(rehearsal: Rehearsal, monkeypatch: pytest.MonkeyPatch, day: Any)
         assert rehearsal.egress(day, VERIFICATIONS)
 
 
-@pytest.mark.parametrize("was_delivered", [True, False])
+@pytest.mark.parametrize("decision", [WAS_DELIVERED, WAS_NOT_DELIVERED])
 def test_only_a_person_can_decide_on_an_announcement_without_an_end(
-    world: Settings, monkeypatch: pytest.MonkeyPatch, was_delivered: bool
+    world: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    typed: Callable[..., int],
+    decision: str,
 ) -> None:
     rehearsal = Rehearsal.open(world)
     back_up(world)
@@ -207,18 +236,22 @@ def test_only_a_person_can_decide_on_an_announcement_without_an_end(
     assert f"vye recover {SECOND} --kind {VERIFICATIONS.name} --delivered" in left
     (failure,) = restored.egress(SECOND, VERIFICATIONS)
     assert failure.cause is Cause.LEDGER
-    of = (restored.pipeline, SECOND, VERIFICATIONS)
-    decide.decide(*of, was_delivered=was_delivered, **SPOKEN)  # type: ignore[arg-type]
-    assert recovered(restored).left == []
+    option = f"--{decision.replace(' ', '-')}"
+    decided = (str(SECOND), "--kind", VERIFICATIONS.name, option, "asked BDN")
+    assert typed(*decided) == SUCCESS
+    assert_signed(restored, decision)
+    was_delivered = decision == WAS_DELIVERED
     is_there = restored.pipeline.ledger.receipt(SECOND, VERIFICATIONS) is not None
     assert is_there == was_delivered
     assert restored.egress(SECOND, VERIFICATIONS, now=NOW) == []
     assert (outbound_key(VERIFICATIONS, SECOND) in restored.sent()) != was_delivered
-    with pytest.raises(UsageError, match="nothing of the verifications"):
-        decide.decide(*of, was_delivered=was_delivered, **SPOKEN)  # type: ignore[arg-type]
+    assert typed(*decided) == BAD_USAGE
+    assert_signed(restored, decision)
 
 
-def test_an_object_that_is_not_ours_stops_nothing_once_it_is_disowned(world: Settings) -> None:
+def test_an_object_that_is_not_ours_stops_nothing_once_it_is_disowned(
+    world: Settings, typed: Callable[..., int]
+) -> None:
     rehearsal, key = Rehearsal.open(world), outbound_key(VERIFICATIONS, SECOND)
     rehearsal.outage.put(key, b"the old system's\n")
     rehearsal.dawn()
@@ -226,11 +259,11 @@ def test_an_object_that_is_not_ours_stops_nothing_once_it_is_disowned(world: Set
     assert failure.cause is Cause.LEDGER
     (left,) = recovered(rehearsal).left
     assert f"vye recover --disown {key}" in left
-    decide.disown(rehearsal.pipeline, key, **SPOKEN)  # type: ignore[arg-type]
+    assert typed("--disown", key, "the old system's") == SUCCESS
+    assert_signed(rehearsal, DISOWNED)
     assert recovered(rehearsal).left == []
     assert rehearsal.egress(THIRD, VERIFICATIONS, now=NOW) == []
-    with pytest.raises(UsageError):
-        decide.disown(rehearsal.pipeline, key, **SPOKEN)  # type: ignore[arg-type]
+    assert typed("--disown", key, "the old system's") == BAD_USAGE
     rehearsal.outage.put(key, b"changed since\n")
     assert all_forgotten(rehearsal.pipeline) == [key]
     close(rehearsal)
