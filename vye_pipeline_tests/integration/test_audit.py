@@ -13,7 +13,8 @@ from vye_pipeline.cli import commands
 from vye_pipeline.cli.commands import BAD_USAGE, FAILED, run
 from vye_pipeline.ledger.guards import SIGNED
 from vye_pipeline.ledger.models import ACCEPTED_GAPS
-from vye_pipeline.records import DIRECT_DEPOSIT_CHANGES, VERIFICATIONS
+from vye_pipeline.records import VERIFICATIONS
+from vye_pipeline.records.direct_deposit_change import DIRECT_DEPOSIT_CHANGES
 from vye_pipeline.settings import Settings
 from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at

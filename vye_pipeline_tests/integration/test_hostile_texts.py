@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import unicodedata
 from pathlib import Path
 
 import pytest
@@ -18,16 +17,11 @@ from vye_pipeline.ledger.models import REASON_CODES
 from vye_pipeline.records import KINDS
 from vye_pipeline.settings import Settings
 from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
+from vye_pipeline_tests.hostile import FORMULAS, HOSTILE, unseen
 from vye_pipeline_tests.integration.listeners import SlackListener
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
 
-HOSTILE = '=HYPERLINK("http://evil.example")\x1b]0;owned\x07\x9b31m\u202e<!channel><script>&\u2028'
-UNSEEN = {"Cc", "Cf", "Zl", "Zp"}
 DAY = DAYS[0]
-
-
-def unseen(text: str) -> set[str]:
-    return {one for one in text if unicodedata.category(one) in UNSEEN and one != "\n"}
 
 
 @pytest.fixture
@@ -68,7 +62,7 @@ def test_nothing_that_others_wrote_does_anything_where_it_is_shown(
     with table.open(encoding="utf-8", newline="") as file:
         cells = [cell for row in csv.reader(file) for cell in row]
     assert any("evil" in cell for cell in cells)
-    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@")) or unseen(cell)]
+    assert not [cell for cell in cells if cell.startswith(FORMULAS) or unseen(cell)]
 
     capsys.readouterr()
     commands.run(["affected", "--json"])
