@@ -77,7 +77,7 @@ class Acknowledgement:
         accepted_count: lines.
         rejected_count: lines.
         details: line_number (int64, from 1), is_accepted (bool), reason_code (str, empty for
-            none), echo (str, the line as BDN read it): one row a line listed.
+            none), echo (str, the line as BDN read it): one row per line listed.
         place: its object key.
     """
 

@@ -118,9 +118,9 @@ class WaveFeed:
     """What a feed says.
 
     Attributes:
-        lines: line_number (from 1) and a text column a field, without padding: one row a line
+        lines: line_number (from 1) and a text column per field, without padding: one row per line
             that can be read. Personal.
-        unreadable: line_number, field (empty where the length is wrong), one row a line.
+        unreadable: line_number, field (empty where the length is wrong), one row per line.
     """
 
     lines: pd.DataFrame
@@ -171,7 +171,7 @@ def render_feed(lines: pd.DataFrame) -> bytes:
     """Writes a feed as BDN does: the inverse of reading it.
 
     Args:
-        lines: a text column a field, each value at most as wide as its field.
+        lines: a text column per field, each value at most as wide as its field.
     """
     fields = [
         pc.ascii_rpad(pa.array(lines[field.name].astype("str"), pa.string()), field.width, " ")

@@ -86,7 +86,7 @@ def _as_json(partition_date: date, one: Preview, usual: Usual) -> dict[str, obje
 
 
 def _show(partition_date: date, previews: Sequence[tuple[Preview, Usual]]) -> None:
-    """Prints a row a kind, what is usual in brackets, and the reasons under them."""
+    """Prints a row per kind, what is usual in brackets, and the reasons under them."""
     from vye_pipeline.cli.tables import show_lines, show_table
     from vye_pipeline.egress.preview import OPEN
 

@@ -50,7 +50,7 @@ NARROWEST = 20
 
 
 def show_calendar(days: Sequence[Day]) -> None:
-    """Prints a row a partition and kind; stretches of days without a file take one row."""
+    """Prints a row per partition and kind; stretches of days without a file take one row."""
     rows: list[tuple[str, ...]] = []
     for delivery, group in groupby(_by_date(days), key=_without_a_file):
         if delivery:
@@ -64,7 +64,7 @@ def show_calendar(days: Sequence[Day]) -> None:
 
 
 def show_affected(items: Sequence[Affected], rows_shown: int | None = None) -> None:
-    """Prints a row a record, the first ones or all, and how many user profiles they are."""
+    """Prints a row per record, the first ones or all, and how many user profiles they are."""
     rows = [
         (
             "—" if item.user_profile_id is None else str(item.user_profile_id),

@@ -45,7 +45,7 @@ def export() -> None:
 @click.option("--to", "last", type=IsoDate(), required=True, help="the last day")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="a Parquet file")
 def export_reconciliation(first: date, last: date, out: Path) -> int:
-    """Write a row a record of some days, with status, reason and next step."""
+    """Write a row per record of some days, with status, reason and next step."""
     from vye_pipeline.ledger.connection import LedgerConnection, open_as
     from vye_pipeline.reporting.exports import write_reconciliation
 

@@ -68,7 +68,7 @@ def lines_with_ends(codes: Codes) -> TextBytes:
 
 
 def byte_rows(values: pa.Array, width: int) -> Codes:
-    """Returns values of one width as a matrix of characters, a row a value.
+    """Returns values of one width as a matrix of characters, a row per value.
 
     Raises:
         ValueError: a value has another width.

@@ -28,7 +28,7 @@ from vye_pipeline.records.layout import render
 
 
 def make_upload_file(kind: Kind, export: ExportReady) -> bytes:
-    """Renders the file of a partition: one line a record that is to be sent, by user_info_id."""
+    """Renders the file of a partition: one line per record that is to be sent, by user_info_id."""
     lines = export.claims.loc[export.claims["disposition"] == LINE].sort_values("line_number")
     return render(kind, export.records.set_index("record_id").loc[lines["record_id"]])
 

@@ -27,7 +27,7 @@ class ExportReady:
     """The records that a partition has claimed.
 
     Attributes:
-        records: id columns and the kind's columns, normalised: a row a claimed record. Personal.
+        records: id columns and the kind's columns, normalised: a row per claimed record. Personal.
         claims: record_id, user_profile_id, disposition, line_number, is_vanished: the same rows.
         claims_version: of these claims (FileRow).
         is_frozen: whether the file was delivered before, so that nothing was read again.

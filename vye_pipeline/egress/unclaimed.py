@@ -138,7 +138,7 @@ def unclaimed_records(
         clone_ids: the BDN clones to look at.
 
     Returns:
-        record_id, user_profile_id, bdn_clone_id: a row a record, by record_id.
+        record_id, user_profile_id, bdn_clone_id: a row per record, by record_id.
 
     Raises:
         PipelineError: source: VYE's database can't be read.

@@ -148,7 +148,7 @@ class AnswersMixin(LedgerConnection):
         """Keeps what a feed says of records; the newest feed that speaks of one counts.
 
         Args:
-            evidence: kind, record_id, evidence, fields: a row a record.
+            evidence: kind, record_id, evidence, fields: a row per record.
             feed_date: of the feed.
             recorded_at: now.
         """
@@ -167,7 +167,7 @@ class AnswersMixin(LedgerConnection):
             partition_date: of the records.
             kind: of the records.
             rows: record_id, user_profile_id, line_number, status, reason_code, fields,
-                acknowledgement_key: one row a record, and one an unexpected line.
+                acknowledgement_key: one row per record, and one per unexpected line.
             reconciled_at: the moment of the change, for the rows that have changed.
 
         Raises:

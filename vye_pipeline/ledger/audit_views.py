@@ -18,7 +18,7 @@ from vye_pipeline.ledger.view import View
 def _contact_lookups() -> View:
     return View(
         "contact_lookup_history",
-        "For the auditor: one row a time that a person looked up how a veteran can be reached.",
+        "For the auditor: one row each time a person looked up how a veteran can be reached.",
         {
             "looked_up_at": "when",
             "user_profile_id": "whose contact details",
@@ -86,7 +86,7 @@ def _actions() -> View:
     ).subquery()
     return View(
         "action_history",
-        "For the auditor: one row a command by which a person has changed something.",
+        "For the auditor: one row per command by which a person has changed something.",
         {
             "acted_at": "when",
             "action": "the command: egress, backfill, redeliver, resolve …",

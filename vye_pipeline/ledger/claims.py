@@ -137,7 +137,7 @@ class ClaimsMixin(LedgerConnection):
             kind: of the records.
             clone_ids: the BDN clones that were read, those of the claims among them.
             claims: record_id, user_info_id, user_profile_id, bdn_clone_id, created_at (UTC),
-                transact_date, disposition, line_number, is_vanished: a row a record.
+                transact_date, disposition, line_number, is_vanished: a row per record.
             findings: record_id, field, code, is_quarantining.
             released: ids of those that a delivered partition had held back until now.
             claimed_at: the moment of the claim.
@@ -215,7 +215,7 @@ def _write_file(connection: Connection, file: FileRow, kind: Kind, claimed_at: d
 
 
 def _tallied(clone_ids: Sequence[int], claims: pd.DataFrame) -> list[dict[str, int]]:
-    """Returns a row a clone: how many of its records are claimed, and the sum of their ids."""
+    """Returns a row per clone: how many of its records are claimed, and the sum of their ids."""
     of_a_clone = claims.loc[claims["bdn_clone_id"].notna()].groupby("bdn_clone_id")["record_id"]
     counts, sums = of_a_clone.count().to_dict(), of_a_clone.sum().to_dict()
     return [

@@ -1,7 +1,7 @@
 """How statuses move: what holds now, what it replaced, and what may follow what.
 
 Only what has changed is written, so that a partition which is looked at every day costs nothing
-and the history has a row a change.
+and the history has a row per change.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ NOW = datetime.max.replace(tzinfo=UTC)
 
 
 def records(known_at: datetime = NOW, days: Sequence[date] | None = None) -> Query:
-    """Returns a row a claimed record, the replaced ones too.
+    """Returns a row per claimed record, the replaced ones too.
 
     Args:
         known_at: what was known then.
@@ -87,7 +87,7 @@ def records(known_at: datetime = NOW, days: Sequence[date] | None = None) -> Que
 
 
 def unexpected(known_at: datetime = NOW, days: Sequence[date] | None = None) -> Query:
-    """Returns a row an unexpected line of BDN's, with arguments and columns of `records`."""
+    """Returns a row per unexpected line of BDN's, with arguments and columns of `records`."""
     query = select(
         RECONCILIATIONS.c.partition_date,
         RECONCILIATIONS.c.kind,

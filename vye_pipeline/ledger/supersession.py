@@ -83,7 +83,7 @@ def delivered_lines(
         other_than: the partition of these changes.
 
     Returns:
-        user_profile_id, closed_at, created_at, record_id, transact_date: a row a line of another
+        user_profile_id, closed_at, created_at, record_id, transact_date: a row per line of another
         partition that was delivered.
     """
     columns = (CLAIMS.c.user_profile_id, CLOSINGS.c.closed_at, CLAIMS.c.created_at)

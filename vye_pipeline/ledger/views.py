@@ -77,7 +77,7 @@ def _by_day() -> View:
     )
     return View(
         "reconciliation_by_day",
-        "One row a business day and kind that had records: how many have which status.",
+        "One row per business day and kind that had records: how many have which status.",
         {
             **PARTITION,
             "delivery": "delivered, or failed",
@@ -139,7 +139,7 @@ def deliveries(kind: str, first: date, last: date) -> Query:
 def _manual_open() -> View:
     return View(
         "manual_reconciliation_open",
-        "One row a record that needs a person now.",
+        "One row per record that needs a person now.",
         OPEN_ITEM,
         open_items(),
     )
@@ -170,7 +170,7 @@ def _manual_history() -> View:
     kept = ("user_profile_id", "record_id", "line_number", "status", "reason_code")
     return View(
         "manual_reconciliation_history",
-        "One row a time that a record needed a person, and a closing of it.",
+        "One row each time a record needed a person, and a closing of it.",
         {
             **PARTITION,
             **{name: RECORD[name] for name in kept},
@@ -217,7 +217,7 @@ def rejection_reasons(days: Sequence[date] | None = None) -> Query:
 def _rejection_reasons() -> View:
     return View(
         "rejection_reasons",
-        "One row a business day, kind and reason for which BDN rejected records.",
+        "One row per business day, kind and reason for which BDN rejected records.",
         {
             **PARTITION,
             "reason_code": "BDN's",
@@ -270,7 +270,7 @@ def _delivery_history() -> View:
     each = union_all(delivered, again, failed).subquery()
     return View(
         "delivery_history",
-        "One row a delivery, a redelivery or a failed step of a business day and kind.",
+        "One row per delivery, a redelivery or a failed step of a business day and kind.",
         {
             **PARTITION,
             "event": "delivered, delivered again, or failed",

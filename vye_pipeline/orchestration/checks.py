@@ -102,7 +102,7 @@ def accepted(rows: pd.DataFrame) -> dg.AssetCheckResult:
     """Says whether BDN took what it was sent, whatever was held back before.
 
     Args:
-        rows: user_profile_id, record_id, status: a row a record or unexpected line.
+        rows: user_profile_id, record_id, status: a row per record or unexpected line.
     """
     refused = rows[rows["status"].isin([str(status) for status in NOT_ACCEPTED])]
     counts = {str(one): int((refused["status"] == str(one)).sum()) for one in NOT_ACCEPTED}
@@ -126,7 +126,7 @@ def held_back(rows: pd.DataFrame) -> dg.AssetCheckResult:
     """Says whether the pipeline's own rules held back no more records than on any day.
 
     Args:
-        rows: user_profile_id, record_id, status: a row a record or unexpected line.
+        rows: user_profile_id, record_id, status: a row per record or unexpected line.
     """
     quarantined = rows[rows["status"] == str(Status.QUARANTINED)]
     passed = len(quarantined) <= max(FEW, FEW_SHARE * len(rows))
@@ -171,7 +171,7 @@ def settled(due_at: datetime, rows: pd.DataFrame, now: datetime) -> dg.AssetChec
 
     Args:
         due_at: the deadline, with zone.
-        rows: user_profile_id, record_id, status: a row a record.
+        rows: user_profile_id, record_id, status: a row per record.
         now: with zone.
     """
     open_rows = rows[rows["status"].isin([str(status) for status in UNSETTLED])]
@@ -201,7 +201,7 @@ def rejection_rate(
         pipeline: the ledger.
         partition_date: of the records.
         kind: of the records.
-        rows: user_profile_id, record_id, status: a row a record.
+        rows: user_profile_id, record_id, status: a row per record.
     """
     from vye_pipeline.reporting.fault_history import rejections
 

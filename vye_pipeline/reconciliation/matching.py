@@ -67,7 +67,7 @@ def matched_lines(kind: Kind, lines: pa.Array, details: pd.DataFrame) -> tuple[N
     Args:
         kind: of the records.
         lines: that were sent.
-        details: line_number (from 1), echo: a row a detail.
+        details: line_number (from 1), echo: a row per detail.
     """
     sent = _Sent(kind, lines)
     numbers = details["line_number"].to_numpy() - 1

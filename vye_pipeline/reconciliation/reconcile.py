@@ -149,7 +149,7 @@ def reconcile(
 
     Returns:
         record_id, user_profile_id, line_number, status, reason_code, fields,
-        acknowledgement_key: a row a record that was not replaced, and one an unexpected answer
+        acknowledgement_key: a row per record that was not replaced, and one per unexpected answer
         (record_id null).
     """
     state, claims = context.ledger.claimed(partition_date, kind)

@@ -28,7 +28,7 @@ class Checked:
 
     Attributes:
         records: the frame that was given, its text normalised; same rows, same order.
-        findings: record_id, field, code, is_quarantining: one row a fault or change.
+        findings: record_id, field, code, is_quarantining: one row per fault or change.
     """
 
     records: pd.DataFrame

@@ -111,7 +111,7 @@ def parse(kind: Kind, lines: pa.Array, names: Collection[str] | None = None) -> 
         names: of the fields to return; all by default.
 
     Returns:
-        One text column a field, without the padding; null where the line ends before the field.
+        One text column per field, without the padding; null where the line ends before the field.
         What follows the last field counts to it.
     """
     names = [field.name for field in kind.fields] if names is None else names

@@ -53,7 +53,7 @@ def write_xlsx(path: Path, rows: Sequence[Row], columns: Sequence[str]) -> None:
 
 
 def write_reconciliation(path: Path, ledger: LedgerConnection, first: date, last: date) -> int:
-    """Writes a row a record of some days, the replaced left out, as Parquet.
+    """Writes a row per record of some days, the replaced left out, as Parquet.
 
     Args:
         path: of the file.

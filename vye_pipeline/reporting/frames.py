@@ -23,7 +23,7 @@ def reconciliation(context: Context, kind: str, first: date, last: date) -> pd.D
         last: the last partition.
 
     Returns:
-        PARTITION and RECORD (ledger/columns.py): one row a record.
+        PARTITION and RECORD (ledger/columns.py): one row per record.
 
     Raises:
         PipelineError: the ledger can't be read.
@@ -60,7 +60,7 @@ def manual_reconciliation(context: Context, days: Sequence[date], now: datetime)
         now: with zone.
 
     Returns:
-        partition_date and WORKLIST (ledger/columns.py): one row a day and user profile.
+        partition_date and WORKLIST (ledger/columns.py): one row per day and user profile.
 
     Raises:
         PipelineError: the ledger can't be read.

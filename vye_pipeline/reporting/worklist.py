@@ -39,7 +39,7 @@ def worklist(context: Context, partition_date: date, now: datetime) -> pd.DataFr
         now: with zone.
 
     Returns:
-        WORKLIST: one row a user profile.
+        WORKLIST: one row per user profile.
     """
     items = context.ledger.read(
         lambda connection: read_frame(connection, open_items([partition_date]))

@@ -74,7 +74,7 @@ def _numbers(values: pa.Array, stored: pa.DataType) -> NDArray[np.int64]:
 
 
 def _bytes_of(numbers: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """Returns the bytes of numbers, a row a number."""
+    """Returns the bytes of numbers, a row per number."""
     return np.ascontiguousarray(numbers).view(np.uint8).reshape(len(numbers), -1)
 
 

@@ -1,4 +1,4 @@
-"""The records of BDN clones, as VYE's database holds them: one query a kind, read-only."""
+"""The records of BDN clones, as VYE's database holds them: one query per kind, read-only."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Which columns of VYE's database are personal, and in which of two shapes a database keeps them.
 
-In production they are encrypted: `<name>_ciphertext`, under a data key a row, which KMS wraps in
+In production they are encrypted: `<name>_ciphertext`, under a data key per row, which KMS wraps in
 `encrypted_kms_key` (docs/production.md). A copy for trials has them in the clear. Every reader
 selects them here, and opens what it read with `opening`.
 """

@@ -38,8 +38,8 @@ WAYS = """## How it is measured
   executemany), the same rules in Arrow, a join of ready-made fields, hashlib, zstd and Fernet and
   a bare write, Arrow's CSV reader, a polars full join that classifies nothing. Floors and rivals
   are medians of three or seven, in turn with what they are compared with; a day is run once.
-- `row by row` works as the production job does: pages of 1,000, a query a record for its user_info,
-  its profile and its identity, formatted in Python. Its bytes are held to the pipeline's.
+- `row by row` works as the production job does: pages of 1,000, a query per record for its
+  user_info, profile and identity, formatted in Python. Its bytes are held to the pipeline's.
 - The diff and its rivals get the day's acknowledgements of the verifications, in no order. A line
   that BDN has lost moves all after it to other numbers; `no line lost` is the same without that.
 - More than a million users are measured on PostgreSQL and a folder only, without rivals: it is the
@@ -135,7 +135,7 @@ def _capacity(measurements: Measurements) -> list[str]:
     return [
         "## What a day may hold\n",
         f"The peak of a run's process grew from {small / MEBIBYTE:,.0f} MiB at {few:,} records of "
-        f"all kinds to {large / MEBIBYTE:,.0f} MiB at {many:,}: {a_record:,.0f} bytes a record. "
+        f"all kinds to {large / MEBIBYTE:,.0f} MiB at {many:,}: {a_record:,.0f} bytes per record. "
         "Computed from that, with nothing else on the machine:\n",
         _markdown(("memory of a run", "records of a day"), rows),
     ]

@@ -190,14 +190,14 @@ TARGETS = (
     ),
     Target("diff: memory over polars'", 1, _of_rivals("diff_memory", "compare", "polars")),
     Target("pandera over checks by hand", 2, _of_rivals("validate", "ours", "by hand")),
-    Target("peak memory over 1.5 KB a record and 400 MB", 1, _memory),
+    Target("peak memory over 1.5 KB per record and 400 MB", 1, _memory),
     Target("egress on SQLite over PostgreSQL", 3, _embedded),
     Target(
         "a warm Dagster run of 100,000 records over the bare functions",
         4,
         _of("dagster", "large day", "bare functions"),
     ),
-    Target("time a record, the largest day over 100,000 users", 1.3, _growth),
+    Target("time per record, the largest day over 100,000 users", 1.3, _growth),
     Target(
         "a day with five million records of history over one without",
         1.1,

@@ -1,4 +1,4 @@
-"""Dagster's own storage failing: one line a command, nothing half-done, and doctor goes on."""
+"""Dagster's own storage failing: one line per command, nothing half-done, and doctor goes on."""
 
 from __future__ import annotations
 

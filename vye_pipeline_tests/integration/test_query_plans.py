@@ -86,7 +86,7 @@ def reads_all(node: dict[str, Any]) -> bool:
     """Says whether a node goes through a whole table, or through a whole index in its place.
 
     So does each look at the ranges of blocks: one for every row of another table is too many, where
-    there is a row a day.
+    there is a row per day.
     """
     if node["Node Type"] == "Bitmap Heap Scan":
         return any(reads_all(part) for part in nodes(node["Plans"][0]))

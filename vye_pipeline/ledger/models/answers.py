@@ -16,7 +16,7 @@ from sqlalchemy import (
 from vye_pipeline.ledger.models.metadata import METADATA, Identifier
 from vye_pipeline.sql.engines import UtcDateTime
 
-# One row an acknowledgement as it came; its bytes lie in a snapshot.
+# One row per acknowledgement as it came; its bytes lie in a snapshot.
 # Of several at the same place the one that was read last counts: `read_at`. One that was received
 # before its file was put, or in the future, counts for nothing: decided once, at the first read.
 ACKNOWLEDGEMENTS = Table(
@@ -45,7 +45,7 @@ ACKNOWLEDGEMENTS = Table(
     ),
 )
 
-# One row an acknowledgement that answers to nothing that was sent.
+# One row per acknowledgement that answers to nothing that was sent.
 ORPHANED_ACKNOWLEDGEMENTS = Table(
     "orphaned_acknowledgements",
     METADATA,
@@ -62,7 +62,7 @@ ORPHANED_ACKNOWLEDGEMENTS = Table(
 IS_OPEN = text("replaced_at IS NULL AND status NOT IN ('acknowledged', 'superseded')")
 IS_FIRST_LINE = text("line_number = 1")
 
-# One row a record, with its one status, and one for each unexpected line of BDN's.
+# One row per record, with its one status, and one for each unexpected line of BDN's.
 # A row holds from `reconciled_at` until `replaced_at`; those without the latter hold now.
 RECONCILIATIONS = Table(
     "reconciliations",
@@ -81,7 +81,7 @@ RECONCILIATIONS = Table(
     CheckConstraint("(record_id IS NULL) = (status = 'unexpected')", name="unexpected"),
 )
 
-# One row a feed of BDN's as it came; its bytes lie in a snapshot.
+# One row per feed of BDN's as it came; its bytes lie in a snapshot.
 FEEDS = Table(
     "feeds",
     METADATA,
@@ -93,7 +93,7 @@ FEEDS = Table(
     Column("read_at", UtcDateTime, nullable=False),
 )
 
-# One row a record and feed that says something of it: beside its status, never instead of it.
+# One row per record and feed that says something of it: beside its status, never instead of it.
 # The newest feed's counts.
 EVIDENCE = Table(
     "evidence",

@@ -7,7 +7,7 @@ from sqlalchemy import Boolean, Column, Date, ForeignKeyConstraint, String, Tabl
 from vye_pipeline.ledger.models.metadata import METADATA, Identifier
 from vye_pipeline.sql.engines import UtcDateTime
 
-# One row a BDN clone that VYE has closed by activating the next one (vye-database.md).
+# One row per BDN clone that VYE has closed by activating the next one (vye-database.md).
 CLOSINGS = Table(
     "closings",
     METADATA,
@@ -16,7 +16,7 @@ CLOSINGS = Table(
     Column("first_seen_at", UtcDateTime, nullable=False),
 )
 
-# One row a closed clone and kind: the partition that owns it, null if none does.
+# One row per closed clone and kind: the partition that owns it, null if none does.
 OWNERS = Table(
     "owners",
     METADATA,
@@ -26,8 +26,8 @@ OWNERS = Table(
     ForeignKeyConstraint(["bdn_clone_id"], ["closings.bdn_clone_id"]),
 )
 
-# One row a BDN clone that a partition and kind has read, with or without records in it: how many of
-# its records the partition has claimed, and the sum of their ids.
+# One row per BDN clone that a partition and kind has read, with or without records in it: how many
+# of its records the partition has claimed, and the sum of their ids.
 PARTITION_CLONES = Table(
     "partition_clones",
     METADATA,
@@ -39,7 +39,7 @@ PARTITION_CLONES = Table(
     ForeignKeyConstraint(["partition_date", "kind"], ["files.partition_date", "files.kind"]),
 )
 
-# One row a write of a clone's flag in VYE's database: what it became, null too, and why.
+# One row per write of a clone's flag in VYE's database: what it became, null too, and why.
 RELEASES = Table(
     "releases",
     METADATA,

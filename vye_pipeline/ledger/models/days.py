@@ -13,7 +13,7 @@ REPLACED = "replaced"
 SUPERSEDED = "superseded"
 HELD = "held"
 
-# One row a partition and kind that was read: the file that its records make.
+# One row per partition and kind that was read: the file that its records make.
 # `claims_version` counts the changes of its claims: a file is that of the claims it is made of.
 FILES = Table(
     "files",
@@ -31,7 +31,7 @@ FILES = Table(
     Column("line_count", Identifier),
 )
 
-# One row a record: the partition it belongs to, for good, and what became of it there.
+# One row per record: the partition it belongs to, for good, and what became of it there.
 # A record that points nowhere, or has no time that can be read, is quarantined: null.
 CLAIMS = Table(
     "claims",
@@ -47,7 +47,7 @@ CLAIMS = Table(
     Column("disposition", String, nullable=False),
     Column("line_number", Identifier),
     Column("is_vanished", Boolean, nullable=False),
-    # On PostgreSQL a trigger a statement stands for it: a check a row halves the speed.
+    # On PostgreSQL a trigger per statement stands for it: a check per row halves the speed.
     ForeignKeyConstraint(["partition_date", "kind"], ["files.partition_date", "files.kind"]),
     CheckConstraint(
         f"disposition IN ('{LINE}', '{QUARANTINED}', '{REPLACED}', '{SUPERSEDED}', '{HELD}')",
@@ -56,7 +56,7 @@ CLAIMS = Table(
     CheckConstraint(f"(disposition = '{LINE}') = (line_number IS NOT NULL)", name="line_number"),
 )
 
-# One row a fault or normalisation of a claimed record's field.
+# One row per fault or normalisation of a claimed record's field.
 FINDINGS = Table(
     "findings",
     METADATA,
@@ -72,7 +72,7 @@ FINDINGS = Table(
     ),
 )
 
-# One row a failed step: history that a later success does not remove.
+# One row per failed step: history that a later success does not remove.
 FAILURES = Table(
     "failures",
     METADATA,
@@ -91,7 +91,7 @@ FAILURES = Table(
     CheckConstraint("cause IN ('upload', 'source', 'storage', 'ledger', 'defect')", name="cause"),
 )
 
-# One row a file whose content (snapshots, raw acknowledgements) has been removed for good.
+# One row per file whose content (snapshots, raw acknowledgements) has been removed for good.
 EXPIRIES = Table(
     "expiries",
     METADATA,

@@ -18,7 +18,7 @@ BEGUN = "begun"
 CONFIRMED = "confirmed"
 WITHDRAWN = "withdrawn"
 
-# One row a file that BDN was sent: the receipt. One that was put lies in the object store, read
+# One row per file that BDN was sent: the receipt. One that was put lies in the object store, read
 # back; of one that a person has handed over there is no object.
 DELIVERIES = Table(
     "deliveries",
@@ -35,7 +35,7 @@ DELIVERIES = Table(
     CheckConstraint(f"way IN ('{PUT}', '{BY_HAND}')", name="way"),
 )
 
-# One row a file that BDN asked for again: the same bytes under its next revision.
+# One row per file that BDN asked for again: the same bytes under its next revision.
 REDELIVERIES = Table(
     "redeliveries",
     METADATA,
@@ -55,7 +55,7 @@ REDELIVERIES = Table(
     CheckConstraint("revision >= 2", name="revision"),
 )
 
-# One row a try of a put, written before it begins; unknown until it is known how it ended.
+# One row per try of a put, written before it begins; unknown until it is known how it ended.
 TRIES = Table(
     "tries",
     METADATA,
@@ -74,7 +74,7 @@ TRIES = Table(
     ),
 )
 
-# One row a step of a transfer outside the store, with the try that it counts as.
+# One row per step of a transfer outside the store, with the try that it counts as.
 HAND_OVERS = Table(
     "hand_overs",
     METADATA,

@@ -21,7 +21,7 @@ WAS_DELIVERED = "delivered"
 WAS_NOT_DELIVERED = "not delivered"
 DISOWNED = "disowned"
 
-# One row a time that a person has held a profile's records of a kind back, or released them: the
+# One row each time a person has held a profile's records of a kind back, or released them: the
 # newest of a profile and kind holds.
 HOLDS = Table(
     "holds",
@@ -36,7 +36,7 @@ HOLDS = Table(
     Column("decided_at", UtcDateTime, nullable=False),
 )
 
-# One row a rule of a field of which somebody has accepted how many records it catches.
+# One row per rule of a field of which somebody has accepted how many records it catches.
 ACCEPTED_GAPS = Table(
     "accepted_gaps",
     METADATA,
@@ -52,7 +52,7 @@ ACCEPTED_GAPS = Table(
     ForeignKeyConstraint(["partition_date", "kind"], ["files.partition_date", "files.kind"]),
 )
 
-# One row a time that a person has decided what the ledger and the stores can't tell.
+# One row each time a person has decided what the ledger and the stores can't tell.
 DECISIONS = Table(
     "decisions",
     METADATA,
@@ -70,7 +70,7 @@ DECISIONS = Table(
     ),
 )
 
-# One row a time that a person has closed an item of manual reconciliation.
+# One row each time a person has closed an item of manual reconciliation.
 # It closes what was known then; a status that came up later is open again.
 RESOLUTIONS = Table(
     "resolutions",
@@ -86,7 +86,7 @@ RESOLUTIONS = Table(
     PrimaryKeyConstraint("id", name="resolutions_by_id"),
 )
 
-# One row a time that a person looked up how a veteran can be reached.
+# One row each time a person looked up how a veteran can be reached.
 CONTACT_LOOKUPS = Table(
     "contact_lookups",
     METADATA,
@@ -98,7 +98,7 @@ CONTACT_LOOKUPS = Table(
     Column("reason", String, nullable=False),
 )
 
-# One row a time that a person has set going what the pipeline does by itself.
+# One row each time a person has set going what the pipeline does by itself.
 ACTIONS = Table(
     "actions",
     METADATA,

@@ -99,7 +99,7 @@ def upload_file_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.Ass
         kinds={"file"},
         deps=[dg.AssetKey([kind.name, "export_ready"])],
         description=f"The exact bytes of the file of {kind.title.lower()} for BDN, rendered from "
-        "export_ready: one line a record, ordered by user_info_id. The same records always make "
+        "export_ready: one line per record, ordered by user_info_id. The same records always make "
         "the same bytes. Its fingerprint is announced in the ledger before anything is put.",
         check_specs=[
             checks.spec(

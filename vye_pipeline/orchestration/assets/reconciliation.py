@@ -110,8 +110,8 @@ def reconciliation_asset(kind: Kind, partitions: dg.PartitionsDefinition) -> dg.
         backfill_policy=ONE_DAY_A_RUN,
         kinds={"pandas", "sql"},
         deps=[dg.AssetKey([kind.name, "acknowledgement"])],
-        description=f"What became of each of the {kind.title.lower()} of a day: one row a record, "
-        "one status each (docs/bdn-interface.md). The check `bdn_accepted_every_line` tells what "
+        description=f"What became of each of the {kind.title.lower()} of a day: one row and one "
+        "status per record (docs/bdn-interface.md). The check `bdn_accepted_every_line` tells what "
         "BDN did not take as it was sent, `few_records_are_held_back` what was not sent to it.",
         check_specs=[
             checks.spec(name, [kind.name, "reconciliation"], partitions)
@@ -185,7 +185,7 @@ def manual_reconciliation_asset(
         backfill_policy=ONE_DAY_A_RUN,
         kinds={"sql"},
         deps=[dg.AssetKey([kind.name, "reconciliation"]) for kind in KINDS],
-        description="The worklist of a day: one row a user profile whose records need a person, "
+        description="The worklist of a day: one row per user profile whose records need a person, "
         "over all kinds: why, since how many business days, whether a newer submission has made it "
         "moot, and whether the veteran can be reached. It should be empty; `vye affected --date "
         "DATE` lists the records with next steps, `vye resolve` closes them.",
