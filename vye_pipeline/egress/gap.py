@@ -30,9 +30,9 @@ def refuse_gap(context: Context, partition_date: date, kind: Kind) -> None:
     if gaps:
         first = gaps[0]
         raise source_error(
-            f"{first.records} of {context.ledger.record_count(partition_date, kind)} records are "
-            f"caught by one rule, so nothing is sent: {in_words(first.code, first.field)} "
-            f"(rule {first.code}); likely {_likely_cause(kind, first)}",
+            f"{first.records} of {first.of} records are caught by one rule, so nothing is sent: "
+            f"{in_words(first.code, first.field)} (rule {first.code}); "
+            f"likely {_likely_cause(kind, first)}",
             is_transient=False,
             next_step=f"have the source set right, then {egress_command(partition_date, kind)}; "
             'if it is right, add --accept-quarantine "reason"',
@@ -78,14 +78,13 @@ def _gaps(context: Context, partition_date: date, kind: Kind) -> list[Caught]:
     share = context.settings.max_quarantined_share
     if share == OFF:
         return []
-    count = context.ledger.record_count(partition_date, kind)
     return [
         one
         for one in context.ledger.caught(partition_date, kind)
         if one.records > one.accepted
         and (
-            (one.records >= MANY and one.records > share * count)
-            or (one.records >= ALL_OF_FEW and one.records == count)
+            (one.records >= MANY and one.records > share * one.of)
+            or (one.records >= ALL_OF_FEW and one.records == one.of)
         )
     ]
 

@@ -12,6 +12,8 @@ from vye_pipeline.ledger.models import ACCEPTED_GAPS, CLAIMS, FINDINGS, REPLACED
 from vye_pipeline.records import Kind
 from vye_pipeline.retries import retried
 
+NEWEST = CLAIMS.alias()
+
 
 @dataclass(frozen=True)
 class Caught:
@@ -21,12 +23,14 @@ class Caught:
         field: whose value breaks the rule.
         code: of the rule.
         records: how many it catches.
+        of: how many newest records the partition has.
         accepted: up to how many somebody has accepted, 0 if nobody has.
     """
 
     field: str
     code: str
     records: int
+    of: int
     accepted: int
 
 
@@ -46,11 +50,22 @@ class GapsMixin(LedgerConnection):
             )
             .scalar_subquery()
         )
+        all_records = (
+            select(func.count())
+            .where(*of_partition(NEWEST, partition_date, kind), NEWEST.c.disposition != REPLACED)
+            .scalar_subquery()
+        )
         same_record = and_(
             CLAIMS.c.kind == FINDINGS.c.kind, CLAIMS.c.record_id == FINDINGS.c.record_id
         )
         query = (
-            select(FINDINGS.c.field, FINDINGS.c.code, records, func.coalesce(accepted, 0))
+            select(
+                FINDINGS.c.field,
+                FINDINGS.c.code,
+                records,
+                all_records,
+                func.coalesce(accepted, 0),
+            )
             .join(CLAIMS, same_record)
             .where(
                 *of_partition(CLAIMS, partition_date, kind),

@@ -246,9 +246,8 @@ def test_how_many_are_too_many(
     embedded: Settings, monkeypatch: pytest.MonkeyPatch, caught: int, count: int, is_gap: bool
 ) -> None:
     context = Context(embedded)
-    rules = [Caught("ssn", "ssn", caught, 0)] if caught else []
+    rules = [Caught("ssn", "ssn", caught, count, 0)] if caught else []
     monkeypatch.setattr(context.ledger, "caught", lambda *_: rules)
-    monkeypatch.setattr(context.ledger, "record_count", lambda *_: count)
     with pytest.raises(PipelineError) if is_gap else nullcontext():
         refuse_gap(context, DAYS[0], VERIFICATIONS)
 
