@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from vye_pipeline.bdn.acknowledgement import Acknowledgement, no_details
+from vye_pipeline.bdn.acknowledgement import Acknowledgement
+from vye_pipeline.bdn.acknowledgement_details import no_details
 from vye_pipeline.bdn.disposition import Disposition
 from vye_pipeline.columns.parallel import side_by_side
 from vye_pipeline.columns.text import rstripped, text_array, text_series

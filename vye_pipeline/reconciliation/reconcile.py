@@ -10,9 +10,9 @@ import pandas as pd
 
 from vye_pipeline.bdn.acknowledgement import (
     Acknowledgement,
-    MalformedAcknowledgement,
     parse_acknowledgement,
 )
+from vye_pipeline.bdn.acknowledgement_text import MalformedAcknowledgement
 from vye_pipeline.bdn.file_names import (
     acknowledgement_place,
     file_name,

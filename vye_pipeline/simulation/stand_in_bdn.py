@@ -15,10 +15,10 @@ from numpy.random import Generator, default_rng
 
 from vye_pipeline.bdn.acknowledgement import (
     Acknowledgement,
-    no_details,
     parse_acknowledgement,
     render_acknowledgement,
 )
+from vye_pipeline.bdn.acknowledgement_details import no_details
 from vye_pipeline.bdn.disposition import Disposition
 from vye_pipeline.bdn.file_names import acknowledgement_key, file_name, outbound_key
 from vye_pipeline.errors import UsageError

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from vye_pipeline.bdn.acknowledgement import (
     Acknowledgement,
-    MalformedAcknowledgement,
     parse_acknowledgement,
     render_acknowledgement,
 )
+from vye_pipeline.bdn.acknowledgement_text import MalformedAcknowledgement
 from vye_pipeline.bdn.disposition import Disposition
 from vye_pipeline.business_days import CHICAGO
 from vye_pipeline.columns import parallel

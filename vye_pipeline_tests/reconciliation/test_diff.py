@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vye_pipeline.bdn.acknowledgement import Acknowledgement, no_details
+from vye_pipeline.bdn.acknowledgement import Acknowledgement
+from vye_pipeline.bdn.acknowledgement_details import no_details
 from vye_pipeline.bdn.disposition import Disposition
 from vye_pipeline.bdn.file_names import file_name
 from vye_pipeline.columns import parallel

@@ -10,10 +10,10 @@ import pytest
 
 from vye_pipeline.bdn.acknowledgement import (
     Acknowledgement,
-    MalformedAcknowledgement,
     parse_acknowledgement,
     render_acknowledgement,
 )
+from vye_pipeline.bdn.acknowledgement_text import MalformedAcknowledgement
 from vye_pipeline.bdn.disposition import Disposition
 from vye_pipeline_tests.integration.rehearsal import DAYS, at
 
