@@ -261,12 +261,13 @@ class Decade(Season):
             taken.clear()
 
     def _look_at_answers(self, first: date, last: date) -> None:
-        """Holds the statuses of lines against what BDN was sent and what it answered."""
+        """Holds the statuses that lines have now against what BDN was sent and what it answered."""
         rows = RECONCILIATIONS.c
         query = (
             select(rows.partition_date, rows.kind, rows.line_number, rows.status)
             .where(rows.partition_date.between(first, last))
-            .where(rows.line_number.is_not(None), rows.status.in_([*ANSWERED, NOT_ANSWERED]))
+            .where(rows.replaced_at.is_(None), rows.line_number.is_not(None))
+            .where(rows.status.in_([*ANSWERED, NOT_ANSWERED]))
         )
         answered: dict[tuple[date, str], set[int]] = {}
         for day, name, number, status in self.pipeline.ledger.read(
