@@ -41,7 +41,7 @@ class Settings(BaseSettings):
         None, description="encrypted snapshots, like the object store"
     )
     snapshot_key: SecretStr | None = Field(
-        None, description="comma-separated; the first one writes"
+        None, description="keys, or ARNs or aliases of KMS's, comma-separated; the first one writes"
     )
     kms_key_id: str | None = Field(None, description="the KMS key with which S3 encrypts")
     allow_cleartext: bool = Field(

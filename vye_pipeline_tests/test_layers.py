@@ -17,6 +17,7 @@ LAYERS = (
         "settings",
         "retries",
         "in_flight",
+        "kms",
         "containment",
         "personal_data",
         "outlets",

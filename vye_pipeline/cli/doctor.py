@@ -260,4 +260,6 @@ def _snapshots(context: Context) -> Finding:
         context.snapshots.delete(name)
     if not is_same:
         return Finding("snapshots", Health.BAD, "one came back altered", "look at the store")
-    return Finding("snapshots", Health.GOOD, "they can be written, opened and removed")
+    where = " under a key of KMS" if context.snapshots.is_under_kms else ""
+    words = f"they can be written, opened and removed{where}"
+    return Finding("snapshots", Health.GOOD, words)

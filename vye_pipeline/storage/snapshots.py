@@ -1,7 +1,8 @@
 """Snapshots, compressed and encrypted: what a partition held when it was read.
 
 They hold personal data. The cipher is authenticated (Fernet), and a snapshot's name is sealed in
-with its content: a damaged, foreign or swapped snapshot is an error, never data.
+with its content: a damaged, foreign or swapped snapshot is an error, never data. What they are
+encrypted with is in snapshot_keys.py.
 
 The key of all fingerprints is kept among them (bdn-interface.md, part 2). It is made once and never
 changes; it is encrypted anew when the snapshots' key does.
@@ -14,23 +15,20 @@ import hmac
 import re
 import secrets
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.fernet import Fernet, InvalidToken
 
 from vye_pipeline.errors import Cause, PipelineError, UsageError, storage_error
 from vye_pipeline.settings import Settings
 from vye_pipeline.storage.folder_store import FolderStore
 from vye_pipeline.storage.object_store import ObjectMissing, ObjectStore
+from vye_pipeline.storage.snapshot_keys import HOW_TO_MAKE_A_KEY, KmsKey, snapshot_key
 from vye_pipeline.storage.stores import open_object_store
 
-HOW_TO_MAKE_A_KEY = (
-    "make one with: python -c "
-    '"from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
-)
 ZSTD = b"\x28\xb5\x2f\xfd"  # how what is compressed begins: nothing else that is kept does
 END_OF_NAME = b"\n"  # no key of an object contains it
 FINGERPRINT_KEY = "fingerprints.key"
@@ -48,15 +46,26 @@ class Kept:
 class SnapshotStore:
     """Snapshots by name, in an object store."""
 
-    def __init__(self, store: ObjectStore, keys: Sequence[bytes]) -> None:
+    def __init__(
+        self, store: ObjectStore, keys: Sequence[bytes], *, allow_cleartext: bool = False
+    ) -> None:
         """Takes the keys that may have been written with; the first one writes.
 
+        Args:
+            store: where they lie.
+            keys: at least one; each 32 bytes in URL-safe base64, or the ARN or alias of a KMS key.
+            allow_cleartext: whether KMS may be reached over http on another machine.
+
         Raises:
-            ValueError: there is no key, or one is not 32 bytes in URL-safe base64.
+            ValueError: one is neither.
         """
         self._store = store
-        self._ciphers = [Fernet(key) for key in keys]
-        self._cipher = MultiFernet(self._ciphers)
+        self._keys = [snapshot_key(key, allow_cleartext=allow_cleartext) for key in keys]
+
+    @property
+    def is_under_kms(self) -> bool:
+        """Whether KMS keeps the key that writes."""
+        return isinstance(self._keys[0], KmsKey)
 
     def put(self, name: str, content: bytes) -> None:
         """Stores a snapshot, whole or not at all, replacing an older one of that name.
@@ -84,26 +93,9 @@ class SnapshotStore:
 
         Raises:
             PipelineError: it is missing, damaged, written with another key or under another name,
-                or the store failed.
+                or the store or KMS failed.
         """
-        try:
-            sealed_name, _, content = self._cipher.decrypt(self._sealed(name)).partition(
-                END_OF_NAME
-            )
-        except InvalidToken:
-            raise storage_error(
-                f"the snapshot {name} is damaged or was written with another key",
-                is_transient=False,
-                next_step="add the key it was written with to the end of VYE_SNAPSHOT_KEY, "
-                "or restore the snapshot",
-            ) from None
-        if sealed_name != name.encode():
-            raise storage_error(
-                f"the snapshot {name} holds what was written under another name",
-                is_transient=False,
-                next_step="restore the snapshot; somebody has swapped or renamed it",
-            )
-        return _decompressed(content)
+        return self._opened(name)[0]
 
     def renew(self, name: str) -> bool:
         """Encrypts a snapshot with the newest key, if it was written with an older one.
@@ -114,13 +106,10 @@ class SnapshotStore:
         Raises:
             PipelineError: as for `get`, or the store failed; the snapshot is as it was.
         """
-        content = self.get(name)
-        try:
-            self._ciphers[0].decrypt(self._sealed(name))
-        except InvalidToken:
+        content, is_newest = self._opened(name)
+        if not is_newest:
             self.put(name, content)
-            return True
-        return False
+        return not is_newest
 
     def exists(self, name: str) -> bool:
         """Says whether there is a snapshot of that name.
@@ -158,14 +147,11 @@ class SnapshotStore:
     @cached_property
     def _fingerprint_key(self) -> bytes:
         with _as_storage():
-            encrypted = self._store.find(FINGERPRINT_KEY)
-        if encrypted is None:
+            is_made = self._store.find(FINGERPRINT_KEY) is not None
+        if not is_made:
             self._make_fingerprint_key()
-            encrypted = self._sealed(FINGERPRINT_KEY)
-        key = self.get(FINGERPRINT_KEY)
-        try:
-            self._ciphers[0].decrypt(encrypted)
-        except InvalidToken:  # the snapshots' key was rotated
+        key, is_newest = self._opened(FINGERPRINT_KEY)
+        if not is_newest:  # the snapshots' key was rotated
             self.put(FINGERPRINT_KEY, key)
         return key
 
@@ -200,7 +186,31 @@ class SnapshotStore:
             self._store.delete(name)
 
     def _encrypted(self, name: str, content: bytes) -> bytes:
-        return self._cipher.encrypt(name.encode() + END_OF_NAME + _compressed(content))
+        return self._keys[0].encrypt(name.encode() + END_OF_NAME + _compressed(content))
+
+    def _opened(self, name: str) -> tuple[bytes, bool]:
+        """Returns a snapshot's content, and whether the newest key has encrypted it."""
+        decrypted, is_newest = self._decrypted(name)
+        sealed_name, _, content = decrypted.partition(END_OF_NAME)
+        if sealed_name != name.encode():
+            raise storage_error(
+                f"the snapshot {name} holds what was written under another name",
+                is_transient=False,
+                next_step="restore the snapshot; somebody has swapped or renamed it",
+            )
+        return _decompressed(content), is_newest
+
+    def _decrypted(self, name: str) -> tuple[bytes, bool]:
+        sealed = self._sealed(name)
+        for key in self._keys:
+            with suppress(InvalidToken):
+                return key.decrypt(sealed), key is self._keys[0]
+        raise storage_error(
+            f"the snapshot {name} is damaged or was written with another key",
+            is_transient=False,
+            next_step="add the key it was written with to the end of VYE_SNAPSHOT_KEY, "
+            "or restore the snapshot",
+        )
 
     def _sealed(self, name: str) -> bytes:
         with _as_storage():
@@ -246,7 +256,7 @@ def open_snapshots(settings: Settings) -> SnapshotStore:
         raise UsageError(f"VYE_SNAPSHOT_URL can't be used: {error}") from None
     origin, keys = _keys(settings)
     try:
-        return SnapshotStore(store, keys)
+        return SnapshotStore(store, keys, allow_cleartext=settings.allow_cleartext)
     except ValueError:
         raise UsageError(f"{origin} is not a snapshot key; {HOW_TO_MAKE_A_KEY}") from None
 

@@ -9,15 +9,17 @@ from __future__ import annotations
 import os
 from base64 import b64encode
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from vye_pipeline.errors import UsageError, source_error
+from vye_pipeline.errors import UsageError
 from vye_pipeline.in_flight import in_flight
+from vye_pipeline.kms import AT_ONCE, Kms
 from vye_pipeline.vye_database.column_cipher import KEY_BYTES, seal_value
-from vye_pipeline.vye_database.data_keys import AT_ONCE, kms_client
+from vye_pipeline.vye_database.data_keys import COLUMN_KEYS
 from vye_pipeline.vye_database.insecure_test_key import INSECURE_KEY_ID, wrap_insecurely
 from vye_pipeline.vye_database.personal import (
     KEY_COLUMN,
@@ -28,7 +30,7 @@ from vye_pipeline.vye_database.personal import (
 )
 
 VERSION = "v2025"
-
+WRAPPING = replace(COLUMN_KEYS, rights="kms:Encrypt")
 
 Wrap = Callable[[bytes, dict[str, str]], bytes]
 
@@ -37,7 +39,8 @@ def wrapped_by(kms_key_id: str | None) -> Wrap:
     """Returns what wraps a data key for an encryption context.
 
     Raises:
-        UsageError: there is no KMS key.
+        PipelineError: source: no region is set.
+        UsageError: there is no KMS key, or the endpoint can't be used.
     """
     if kms_key_id is None:
         raise UsageError(
@@ -45,7 +48,9 @@ def wrapped_by(kms_key_id: str | None) -> Wrap:
         )
     if kms_key_id == INSECURE_KEY_ID:
         return wrap_insecurely
-    return partial(_wrap, kms_client(allow_cleartext=False), kms_key_id)
+    kms = Kms(WRAPPING)
+    kms.open()
+    return partial(_wrap, kms, kms_key_id)
 
 
 def seal(table: str, rows: Sequence[dict[str, Any]], wrap: Wrap) -> list[dict[str, Any]]:
@@ -71,17 +76,8 @@ def seal(table: str, rows: Sequence[dict[str, Any]], wrap: Wrap) -> list[dict[st
     return [_sealed(personal, row, keys.get(row["id"]), wrapped.get(row["id"])) for row in rows]
 
 
-def _wrap(client: Any, kms_key_id: str, key: bytes, context: dict[str, str]) -> bytes:
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        answer = client.encrypt(KeyId=kms_key_id, Plaintext=key, EncryptionContext=context)
-    except (BotoCoreError, ClientError) as error:
-        raise source_error(
-            f"KMS can't wrap a data key: {type(error).__name__}",
-            is_transient=False,
-            next_step="check VYE_COLUMN_KMS_KEY_ID and AWS_ENDPOINT_URL_KMS",
-        ) from None
+def _wrap(kms: Kms, kms_key_id: str, key: bytes, context: dict[str, str]) -> bytes:
+    answer = kms.ask("encrypt", KeyId=kms_key_id, Plaintext=key, EncryptionContext=context)
     blob: bytes = answer["CiphertextBlob"]
     return blob
 

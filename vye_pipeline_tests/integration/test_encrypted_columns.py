@@ -13,9 +13,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from moto import mock_aws
 from moto.kms.models import kms_backends
 
+from vye_pipeline.kms import AT_ONCE
 from vye_pipeline.settings import Settings
 from vye_pipeline.vye_database.column_cipher import Fault, UnreadableError, open_value
-from vye_pipeline.vye_database.data_keys import AT_ONCE, DataKeys, WrappedKey
+from vye_pipeline.vye_database.data_keys import DataKeys, WrappedKey
 from vye_pipeline.vye_database.insecure_test_key import INSECURE_KEY_ID
 from vye_pipeline.vye_database.personal import PERSONAL
 from vye_pipeline_tests.integration.production_shape import (

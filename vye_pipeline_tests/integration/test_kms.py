@@ -9,11 +9,11 @@ import pytest
 
 from vye_pipeline.egress.export import snapshot_records
 from vye_pipeline.errors import Cause
+from vye_pipeline.kms import AT_ONCE
 from vye_pipeline.ledger.models import REPLACED
 from vye_pipeline.records import KINDS, VERIFICATIONS, Kind
 from vye_pipeline.records.direct_deposit_change import DIRECT_DEPOSIT_CHANGES
 from vye_pipeline.settings import Settings
-from vye_pipeline.vye_database.data_keys import AT_ONCE
 from vye_pipeline.vye_database.insecure_test_key import INSECURE_KEY_ID
 from vye_pipeline.vye_database.personal import PERSONAL
 from vye_pipeline_tests.integration.production_shape import (

@@ -108,7 +108,8 @@ def test_the_policy_allows_what_a_day_asks_and_no_more(
     production: Settings, kms: StandInKms
 ) -> None:
     assert Rehearsal.open(production).egress(GOLDEN_DAY, now=SENT_AT) == []
-    (statement,) = json.loads(POLICY.read_text(encoding="utf-8"))["Statement"]
+    statement = json.loads(POLICY.read_text(encoding="utf-8"))["Statement"][0]
+    assert statement["Sid"] == "OpenTheDataKeysOfVyesRows"
     assert statement["Action"] == "kms:Decrypt"
     condition = statement["Condition"]
     models = condition["StringEquals"]["kms:EncryptionContext:model_name"]
