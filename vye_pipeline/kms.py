@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -42,6 +43,7 @@ PASSING = frozenset(
     }
 )
 SERVER_ERROR = 500
+PLAIN_CODE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 @dataclass(frozen=True)
@@ -151,8 +153,9 @@ def _classified(error: Exception, use: Use) -> KmsError:
     from botocore.parsers import ResponseParserError
 
     if isinstance(error, exceptions.ClientError):
-        code = error.response["Error"]["Code"]
         status = error.response["ResponseMetadata"].get("HTTPStatusCode", SERVER_ERROR)
+        said = error.response["Error"]["Code"]
+        code = said if PLAIN_CODE.fullmatch(said) else f"status {status}"
         is_passing = code in PASSING or status >= SERVER_ERROR
         remedy = "try again later" if is_passing else CHECK_CREDENTIALS
     else:

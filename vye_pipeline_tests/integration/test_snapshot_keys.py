@@ -26,6 +26,7 @@ from vye_pipeline.settings import CHECKOUT, Settings, load_settings
 from vye_pipeline.simulation.stand_in_bdn import Faults, answer_partition
 from vye_pipeline.storage.folder_store import FolderStore
 from vye_pipeline.storage.snapshots import FINGERPRINT_KEY, SnapshotStore, open_snapshots
+from vye_pipeline_tests.hostile import PRINTABLE
 from vye_pipeline_tests.integration.rehearsal import DAYS, Rehearsal, at
 from vye_pipeline_tests.integration.stand_in_kms import (
     ARN,
@@ -259,6 +260,18 @@ def test_a_refusal_of_kms_is_a_failure_of_the_snapshots(
     assert bool(waits) is is_transient, "what may pass is tried again"
     kms.fault = lambda _: None
     assert snapshots.get(NAME) == CONTENT, "nothing was written, and no failure is remembered"
+
+
+def test_what_kms_calls_a_refusal_is_shown_only_if_it_is_a_name(
+    folder: Path, kms: StandInKms
+) -> None:
+    def refuse(_: int) -> None:
+        raise Refused(PRINTABLE)
+
+    kms.fault = refuse
+    with pytest.raises(PipelineError, match="data keys: status 400") as caught:
+        process(folder, KMS).put(NAME, CONTENT)
+    assert "evil" not in str(caught.value)
 
 
 def test_throttling_and_cut_connections_are_waited_out(
