@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from datetime import UTC, date, datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,18 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Column, Connection, MetaData, Table, insert, select, text, types, update
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    MetaData,
+    Table,
+    insert,
+    select,
+    text,
+    types,
+    update,
+)
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from vye_pipeline.cli.doctor import examine
@@ -24,6 +36,7 @@ from vye_pipeline.ledger.schema import MIGRATIONS, REVISION, upgrade
 from vye_pipeline.settings import Settings
 from vye_pipeline.sql.engines import Database
 from vye_pipeline.storage.snapshots import SnapshotStore, open_snapshots
+from vye_pipeline_tests.integration.servers import PostgreSQL
 
 pytestmark = pytest.mark.long
 
@@ -230,7 +243,7 @@ def test_a_file_of_which_a_line_was_overtaken_earlier_is_taken_back_and_numbered
 
 
 def test_a_ledger_with_plain_digests_and_its_snapshots_know_fingerprints_afterwards(
-    settings: Settings,
+    settings: Settings, postgresql: PostgreSQL
 ) -> None:
     settings.folder.mkdir(parents=True, exist_ok=True)
     database = Database("the ledger", "VYE_LEDGER_URL", settings.ledger_database_url, Cause.DEFECT)
@@ -247,7 +260,9 @@ def test_a_ledger_with_plain_digests_and_its_snapshots_know_fingerprints_afterwa
                 insert_row(connection, table, **chosen)
         failures = next(one for one in reflected(connection) if one.name == "failures")
         insert_row(connection, failures, what=f"SHA-256 {digest} lies there, {digest} was put")
+    assert files_with(digest, engine, postgresql)
     upgrade(engine, opened)
+    assert files_with(digest, engine, postgresql) == []
     fingerprint = opened().fingerprint(content)
     new = f"2025-04-01/verifications/upload_file.{fingerprint}"
     with engine.begin() as connection:
@@ -262,6 +277,21 @@ def test_a_ledger_with_plain_digests_and_its_snapshots_know_fingerprints_afterwa
         with engine.begin() as connection:
             connection.exec_driver_sql("UPDATE files SET line_count = 9")
     engine.dispose()
+
+
+def files_with(text: str, engine: Engine, server: PostgreSQL) -> list[str]:
+    """Returns the names of the database's files that hold a text, once all is written there."""
+    if engine.dialect.name == "sqlite":
+        engine.dispose()  # the last to leave empties the write-ahead log
+        folder = Path(str(engine.url.database)).parent
+    else:
+        with engine.connect() as connection:
+            of_this = "SELECT oid FROM pg_database WHERE datname = current_database()"
+            oid = connection.exec_driver_sql(of_this).scalar_one()
+        folder = server.folder / "data" / "base" / str(oid)
+    server.administer("CHECKPOINT")
+    files = [path for path in folder.iterdir() if path.is_file()]
+    return [path.name for path in files if text.encode() in path.read_bytes()]
 
 
 def test_fingerprints_are_made_again_after_an_interruption_at_any_point(

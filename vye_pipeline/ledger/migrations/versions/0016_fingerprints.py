@@ -39,6 +39,8 @@ def upgrade() -> None:
     for table, column, changed in changes:
         _rewrite(table, column, changed)
     _freeze_again(triggers)
+    for table, column, _ in changes:
+        _forget_old_rows(table, column)
     rekeying.remove_old_snapshots()
 
 
@@ -53,6 +55,12 @@ def _rewrite(table: str, column: str, changed: Callable[[str], str]) -> None:
         new = changed(old)
         if new != old:
             op.get_bind().execute(statement, {"old": old, "new": new})
+
+
+def _forget_old_rows(table: str, column: str) -> None:
+    """Has PostgreSQL write a table anew, so that its files keep no row as it was before."""
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute(f"ALTER TABLE {table} ALTER COLUMN {column} TYPE varchar USING {column} || ''")
 
 
 def _stop_freezing() -> list[str]:
