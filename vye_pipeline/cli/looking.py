@@ -13,6 +13,7 @@ from vye_pipeline.business_days import end_of_day
 from vye_pipeline.cli.output import FAILED, SUCCESS, complain
 from vye_pipeline.cli.words import AS_JSON, DATE, FROM, TO, IsoDate
 from vye_pipeline.errors import PipelineError, UsageError
+from vye_pipeline.records import KINDS
 from vye_pipeline.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -88,13 +89,14 @@ def _verify(settings: Settings, days: Sequence[date], *, as_json: bool) -> int:
     """Compares what lies in the object store with the ledger, and names what differs."""
     from vye_pipeline.cli.progress import spinner
     from vye_pipeline.context import Context
-    from vye_pipeline.egress.comparison import all_forgotten
+    from vye_pipeline.egress.comparison import all_forgotten, unremembered
     from vye_pipeline.egress.redeliver import verify
 
     context = Context(settings)
     with spinner("reading every object"):
         results = verify(context, days)
         unknown = all_forgotten(context)
+        missing = sum(len(unremembered(context, kind)) for kind in KINDS)
     wrong = [one for one in results if not one.state.is_right]
     if as_json:
         click.echo(json.dumps([one.as_json() for one in results], indent=2))
@@ -104,7 +106,9 @@ def _verify(settings: Settings, days: Sequence[date], *, as_json: bool) -> int:
         click.echo(f"{len(results) - len(wrong)} of {len(results)} objects are as they were sent")
     for key in unknown:
         complain(f"the ledger is older than the store: it doesn't know {key}. Next: vye recover")
-    return FAILED if wrong or unknown else SUCCESS
+    if missing:
+        complain(f"{missing} deliveries are not remembered in the snapshots. Next: vye recover")
+    return FAILED if wrong or unknown or missing else SUCCESS
 
 
 @click.command()

@@ -74,6 +74,21 @@ def all_forgotten(context: Context) -> list[str]:
     return sorted({key for kind in KINDS for key in _forgotten_keys(context, kind, EVERYTHING)})
 
 
+def lately_forgotten(context: Context, now: datetime) -> list[str]:
+    """Returns the keys that keep the next puts from being made (`refuse_if_older`), of all kinds.
+
+    Raises:
+        PipelineError: a store can't be listed, or the ledger can't be read.
+    """
+    return sorted(
+        {
+            key
+            for kind in KINDS
+            for key in _forgotten_keys(context, kind, months_before_a_put(context, kind, now))
+        }
+    )
+
+
 def _forgotten_keys(context: Context, kind: Kind, months: Sequence[str]) -> set[str]:
     objects = {one.object_key for one in forgotten(context, kind, months)}
     return objects.union(forgotten_holds(context, kind))
@@ -85,7 +100,7 @@ def refuse_if_older(context: Context, kind: Kind, now: datetime) -> None:
     Raises:
         PipelineError: ledger: it is older than the store; or a store or the ledger failed.
     """
-    keys = sorted(_forgotten_keys(context, kind, _months_with_open_days(context, kind, now)))
+    keys = sorted(_forgotten_keys(context, kind, months_before_a_put(context, kind, now)))
     if keys:
         more = f" and {len(keys) - MOST_NAMED} more" if len(keys) > MOST_NAMED else ""
         raise ledger_error(
@@ -104,18 +119,29 @@ def is_anything_ours(context: Context) -> bool:
     ) or any(memories(context, kind.name) for kind in KINDS)
 
 
-def unremembered(context: Context, kind: Kind) -> set[date]:
-    """Returns the partitions with a receipt of which the snapshots have no record."""
+def unremembered(context: Context, kind: Kind, months: Sequence[str] = EVERYTHING) -> set[date]:
+    """Returns the partitions with a receipt of which the snapshots have no record.
+
+    Args:
+        context: the ledger and the snapshots.
+        kind: of the records.
+        months: of the partitions, as for `forgotten`.
+    """
     remembered = {
         one.partition_date
-        for one in memories(context, kind.name)
+        for month in months
+        for one in memories(context, kind.name, month)
         if (one.state, one.revision) == (DELIVERED, 1)
     }
-    return context.ledger.receipt_dates(kind) - remembered
+    receipts = context.ledger.receipt_dates(kind)
+    return {day for day in receipts - remembered if str(day).startswith(tuple(months))}
 
 
-def _months_with_open_days(context: Context, kind: Kind, now: datetime) -> Sequence[str]:
-    """Returns the months to look at before a put, as dates begin: `2025-04`."""
+def months_before_a_put(context: Context, kind: Kind, now: datetime) -> Sequence[str]:
+    """Returns the months to look at before a put, as dates begin: `2025-04`.
+
+    They are those since the newest delivery, and those with a file that is not delivered.
+    """
     newest = context.ledger.newest_receipt_date(kind)
     first = newest or context.settings.start_date
     today = now.astimezone(NEW_YORK).date()
@@ -132,10 +158,10 @@ def _span(month: str) -> tuple[date, date]:
 
 def _objects(context: Context, kind: Kind, month: str, known: Known) -> Iterator[Forgotten]:
     """Yields the unknown objects of ours: what others put under other names is theirs."""
-    tried = {(day, revision) for day, revision, _ in known.tried}
+    ours = known.sent | {(day, revision) for day, revision, _ in known.tried}
     for stored in context.objects.list(f"{OUTBOUND}{month}"):
         place = outbound_place(kind, stored.key)
-        if place is None or place in known.sent | tried or _is_rendered(place, known):
+        if place is None or place in ours or _is_rendered(place, known):
             continue
         if not _is_disowned(context, stored.key, known):
             yield Forgotten(*place, stored.key, None)
