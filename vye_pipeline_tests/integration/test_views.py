@@ -38,11 +38,20 @@ def embedded_days(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def on_servers() -> list[Rehearsal]:
+    """The pipeline on servers, made by the first test; what one adds doesn't concern the others."""
+    return []
+
+
 @pytest.fixture
-def rehearsal(settings: Settings, request: pytest.FixtureRequest) -> Rehearsal:
+def rehearsal(
+    settings: Settings, on_servers: list[Rehearsal], request: pytest.FixtureRequest
+) -> Rehearsal:
     """Four days: one upload fails, BDN rejects, garbles, loses and leaves open."""
     if settings.database_url is not None:
-        return four_days(settings)
+        on_servers.extend([] if on_servers else [four_days(settings)])
+        return on_servers[0]
     shutil.copytree(request.getfixturevalue("embedded_days"), settings.folder)
     return Rehearsal.open(settings)
 
