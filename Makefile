@@ -7,6 +7,8 @@ READY := $(VENV)/.ready
 ASKED ?=
 # Which files `make trials` runs, where it is not all of them; then no page is written.
 TRIED ?=
+# `make dev` shows no day after it, unless VYE_END_DATE says otherwise.
+DEMOS_LAST_DAY := 2025-04-14
 # A shell without a terminal lets what it starts in the background ignore INT and TERM.
 HEED_SIGNALS = $(shell env --default-signal=INT,TERM true 2>/dev/null && echo env --default-signal=INT,TERM)
 
@@ -36,8 +38,11 @@ sbom: $(READY) ## write sbom.json: what production installs, from constraints.tx
 	@$(VENV)/bin/python .ci/sbom.py
 
 dev: $(READY) ## open the Dagster UI on http://localhost:3000, on what the demo left
-	@umask 077; home=$$($(VENV)/bin/python -m vye_pipeline.orchestration.instance) && \
-	DAGSTER_HOME="$$home" PATH="$(CURDIR)/$(VENV)/bin:$$PATH" exec $(HEED_SIGNALS) $(VENV)/bin/dagster dev -w workspace.yaml
+	@umask 077; export VYE_LOCAL_DIR="$$(realpath -m "$${VYE_LOCAL_DIR:-data/local}")" && \
+	export VYE_END_DATE="$${VYE_END_DATE-$(DEMOS_LAST_DAY)}" && \
+	home=$$($(VENV)/bin/python -m vye_pipeline.orchestration.instance) && cd "$$home" && \
+	DAGSTER_HOME="$$home" PATH="$(CURDIR)/$(VENV)/bin:$$PATH" exec $(HEED_SIGNALS) \
+	python -W 'ignore:Function `dev_command` is superseded' -m dagster dev -w "$(CURDIR)/workspace.yaml"
 
 lint: $(READY) ## check style, format and types
 	@$(VENV)/bin/ruff check .
