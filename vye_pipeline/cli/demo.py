@@ -244,7 +244,7 @@ def _show_nothing_sent_twice(
     agreeing = sum(fingerprints.get(day.object_key or "") == day.fingerprint for day in days)
     click.echo()
     show_text(
-        f"{unchanged} of the {len(before)} files sent before lie there unchanged, "
+        f"{unchanged} of the {len(before)} files sent before are unchanged, "
         f"{len(after) - len(before)} were added; of {len(days)} deliveries in the ledger "
         f"{agreeing} agree with the object store. The ledger has each record in at most one file."
     )

@@ -101,9 +101,10 @@ def _in_words(context: Context, key: str, file: Memory, error: PipelineError) ->
     """Returns the error; of a conflict one that names both fingerprints (bdn-interface.md)."""
     if not isinstance(error, KeyTaken):
         return error
-    lying = context.fingerprint_at(key) or "nothing any more"
+    found = context.fingerprint_at(key)
+    is_there = f"fingerprint {found} is there" if found else "it is gone by now"
     return upload_error(
-        f"{error.what}: fingerprint {lying} lies there, {file.fingerprint} was put",
+        f"{error.what}: {is_there}, {file.fingerprint} was put",
         is_transient=False,
         next_step=error.next_step,
     )

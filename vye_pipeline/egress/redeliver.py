@@ -67,7 +67,7 @@ class Verified:
                 f"vye redeliver {self.sent.partition_date} --kind {self.sent.kind}"
             )
         return (
-            f"{self.sent.object_key} is {self.state}: fingerprint {self.found} lies there, "
+            f"{self.sent.object_key} is {self.state}: it has the fingerprint {self.found}, "
             f"{self.sent.fingerprint} was sent; find out who wrote it and which one BDN has read"
         )
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from vye_pipeline.reporting.usual import Usual
 
 INTACT, ACCEPTED, HELD_BACK, SETTLED, USUAL, ATTENDED, CLAIMED, ORPHANS, FLAG, EXPECTED = (
-    "objects_lie_there_unaltered",
+    "objects_are_as_sent",
     "bdn_accepted_every_line",
     "few_records_are_held_back",
     "settled_by_its_deadline",

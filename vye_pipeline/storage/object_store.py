@@ -191,7 +191,7 @@ class ObjectStore(ABC):
             return upload_error(
                 f"{location} reads back with other bytes than were put",
                 is_transient=False,
-                next_step="look at what lies there, remove it if BDN has not read it, run it again",
+                next_step="look at it, remove it if BDN has not read it, then run it again",
             )
         return KeyTaken(location)
 

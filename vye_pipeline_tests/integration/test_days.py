@@ -175,7 +175,7 @@ def test_other_bytes_under_the_key_are_a_conflict_and_stay(rehearsal: Rehearsal)
     fingerprint = rehearsal.pipeline.fingerprint_at(key)
     rendered = rehearsal.pipeline.ledger.file(DAYS[0], VERIFICATIONS)
     assert rendered is not None
-    assert f"fingerprint {fingerprint} lies there, {rendered.fingerprint} was put" in failure.what
+    assert f"fingerprint {fingerprint} is there, {rendered.fingerprint} was put" in failure.what
     assert rehearsal.outage.get(key) == b"somebody else's\n"
 
 

@@ -86,7 +86,7 @@ def has_personal_data(content: bytes, numbers: set[bytes]) -> bool:
 
 def test_the_demo_repairs_what_failed_and_sends_nothing_twice(demo: Demo) -> None:
     assert demo.result.returncode == 0, demo.result.stderr
-    assert "26 of the 26 files sent before lie there unchanged, 4 were added" in demo.result.stdout
+    assert "26 of the 26 files sent before are unchanged, 4 were added" in demo.result.stdout
     assert "Traceback" not in demo.result.stdout + demo.result.stderr
 
 

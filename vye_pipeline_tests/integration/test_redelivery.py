@@ -1,4 +1,4 @@
-"""After the delivery: what lies there is verified, and a file that BDN asks for goes out again."""
+"""After the delivery: what was sent is verified, and a file that BDN asks for goes out again."""
 
 from __future__ import annotations
 
