@@ -9,27 +9,27 @@ from vye_pipeline.settings import CHECKOUT
 from vye_pipeline_tests.decade.decade import Decade
 
 PAGE = CHECKOUT / "docs" / "decade.md"
-HEAD = """# Years of days
+HEAD = """# Ten years of days
 
-Written by `{command}`: VYE, the daemon's looks, BDN's answers and the people who see to what is
-open, day after day, in one process with a time of its own. The days are small, on SQLite and
-folders; the pipeline's code is the real one. What is looked at: each record that VYE has closed is
-claimed once and delivered once, no newer change is overwritten by an older one, no status says
-anything else than BDN's answer, VYE is never jammed by a clone that the pipeline has seen, and in
-the end no day is left failed.
+Written by `{command}`: VYE, the daemon, BDN and the people who work the open items, day after day,
+in one process with simulated time. The days are small, on SQLite and folders; the pipeline's code
+is the real one. Each record that VYE has closed must be claimed once and delivered once; no older
+change may overwrite a newer one; every status must agree with BDN's answer; no clone that the
+pipeline has read may keep VYE from activating its next one; and in the end no day may be left
+failed.
 """
 STORES = """
 ## What a year leaves
 
-Each store at the end of the year, and its files. The ledger and the object store grow with the
-records and files that they keep; the snapshots, from where `VYE_RETENTION_DAYS` ({retention})
-begins to count, with the announcements and records of deliveries alone, which are kept.
+Each store at the end of the year: its size, and its files. The ledger and the object store grow
+with the records and files that they keep. Once `VYE_RETENTION_DAYS` ({retention}) have passed, the
+snapshots grow by the announcements and records of deliveries alone, which are kept.
 """
 TIMES = """
-## What the questions take
+## How long the questions take
 
-Milliseconds at the end of each year, medians; `egress` of one kind and `reconcile` of one day are
-medians over the year. `report` has its 250 days from the second year on.
+Milliseconds at the end of each year, medians of three; `egress` of one kind and `reconcile` of one
+day are medians over the year. `report` shows 250 days, so it grows into the second year.
 """
 
 
@@ -70,7 +70,7 @@ def text(command: str, decade: Decade, faults: Sequence[str]) -> str:
         [
             HEAD.format(command=command),
             "\n",
-            _table(("what happened", "how often"), counts),
+            _table(("what happened", "count"), counts),
             *(f"\n- {fault}" for fault in faults),
             STORES.format(retention=decade.retention_days),
             "\n",
