@@ -1,8 +1,8 @@
 """Where an error leaves the pipeline: without the errors, frames and texts that it dragged along.
 
-Python hangs the error that was being handled on the next one (`__context__`), and whoever prints or
-stores an error follows the chain. So a clause `except` only takes the error; whatever is to be done
-about it comes after the clause, where a signal or a second error finds nothing to hang on.
+Python chains the error that was being handled to the next one (`__context__`), and whatever prints
+or stores an error follows the chain. So an `except` clause only takes the error; whatever is to be
+done about it comes after the clause, where a signal or a second error finds nothing to chain.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ def in_flight(
         ask: one request; safe in several threads.
         items: what to ask for.
         at_once: how many requests are under way.
-        what: is asked for, for whoever watches.
+        what: is asked for, for the progress line.
     """
     if not items:
         return

@@ -41,7 +41,7 @@ _end: ContextVar[float | None] = ContextVar("_end", default=None)
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """Lets all tries of several functions, one after the other, begin and end within a time.
+    """Makes all tries of several functions, in turn, begin and end within a time.
 
     The first try of each is made in any case.
     """

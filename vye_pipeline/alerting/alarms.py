@@ -229,7 +229,7 @@ def _late(context: Context, now: datetime) -> list[Alarm]:
             frozenset({*map(str, late), reason}),
             f"An hour after the cut-off of {newest} files for BDN are not delivered "
             f"({_and([str(day) for day in late])}): {reason}. They go out by themselves as soon as "
-            f"VYE has activated its clone; to send them by hand: `vye egress {newest}`.",
+            f"VYE has activated its clone; to send them yourself: `vye egress {newest}`.",
             "All clear: the files that were late are delivered.",
         )
     ]

@@ -106,9 +106,9 @@ def _details_of(
 
 
 def _heads(codes: Codes, starts: NDArray[np.int32], lengths: NDArray[np.int32]) -> Codes:
-    """Returns the first characters of lines, a column a line, blank where a transfer cut a line.
+    """Returns the first characters of lines, a column per line, blank where a transfer cut a line.
 
-    A character of all lines lies behind the other: they are looked at one after the other.
+    The same character of all lines is contiguous, since all lines are looked at per character.
     """
     whatever_begins = np.ndarray(len(codes) - HEAD_WIDTH, f"V{HEAD_WIDTH}", codes, strides=(1,))
     heads = whatever_begins[starts].view(np.uint8).reshape(-1, HEAD_WIDTH).T.copy()

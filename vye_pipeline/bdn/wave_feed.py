@@ -232,7 +232,7 @@ def _fields(rows: Codes) -> dict[str, pa.Array]:
 def _first_faults(rows: Codes) -> NDArray[np.int16]:
     """Returns the first field of each line that can't be what it is declared as."""
     faults = np.full(len(rows), SOUND, dtype=np.int16)
-    places = rows.T.copy()  # one character of all lines lies behind the other
+    places = rows.T.copy()  # the same character of all lines is contiguous
     is_absent, start = np.zeros(len(rows), dtype=bool), 0
     for place, field in enumerate(FIELDS):
         values = places[start : start + field.width]

@@ -2,7 +2,7 @@
 
 Like the views these triggers hold nothing, so they are taken away for a migration and made anew
 after it. On PostgreSQL they belong to the tables' owner, and no other role can switch them off; on
-SQLite whoever owns the file can.
+SQLite the owner of the file can.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ class HandOversMixin(LedgerConnection):
     def begin_hand_over(
         self, file: FileRow, kind: Kind, *, begun_by: str, begun_at: datetime
     ) -> HandOver:
-        """Records that a rendered file leaves by hand, before it does; a repeat changes nothing.
+        """Records that a rendered file is handed over, before it is; a repeat changes nothing.
 
         Args:
             file: as it is announced.
@@ -103,7 +103,7 @@ class HandOversMixin(LedgerConnection):
     def withdraw_hand_over(
         self, begun: HandOver, *, note: str, done_by: str, now: datetime
     ) -> None:
-        """Records that BDN has not got a file by hand: the next run may put it."""
+        """Records that BDN has not received a handed-over file: the next run may put it."""
         with self.transaction() as connection:
             _add_step(connection, begun, WITHDRAWN, note, done_by, now)
             _end_try(connection, begun, REFUSED, now)

@@ -29,7 +29,7 @@ def supersede(connection: Connection, kind: Kind, partition_date: date) -> int:
     A newer change of the same kind by the same user profile must not be overwritten by an older
     one: by one that is delivered in any partition, or stands in the same file from a clone that was
     closed later. The other lines are numbered anew, and the file that was rendered from all of them
-    is none any more. Returns how many lines were marked.
+    no longer counts. Returns how many lines were marked.
     """
     if not _may_be_overtaken(connection, kind, partition_date):  # mostly
         return 0

@@ -45,10 +45,10 @@ class Difference:
     """The outcome for one file.
 
     Attributes:
-        lines: line_number (from 1), status, reason_code, acknowledgement_key (whence the status
-            came), fields (comma-separated names of those that BDN read differently): one row a
+        lines: line_number (from 1), status, reason_code, acknowledgement_key (of the
+            status), fields (comma-separated names of those that BDN read differently): one row per
             line sent, in order; null where there is none.
-        unexpected: line_number (as BDN gave it), reason_code, acknowledgement_key: one row an
+        unexpected: line_number (as BDN gave it), reason_code, acknowledgement_key: one row per
             answer to nothing sent.
     """
 

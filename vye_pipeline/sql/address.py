@@ -67,7 +67,7 @@ def _read(url: str) -> URL | None:
 def _spelled_out(url: str) -> str:
     """Returns a URL as SQLAlchemy takes it.
 
-    PostgreSQL's own clients also take `postgres://`, and several hosts one behind the other.
+    PostgreSQL's own clients also take `postgres://`, and several hosts in a row.
     """
     found = re.fullmatch(r"postgres(?:ql)?(\+\w+)?://([^/?#]*@)?([^/?#@]*)(/[^?]*)?(\?.*)?", url)
     if found is None:

@@ -45,7 +45,7 @@ def _encoded(chunk: pa.RecordBatch) -> memoryview:
 
 
 def _field(values: pa.Array) -> tuple[pa.Array, ...]:
-    """Returns the parts of a column's fields, to be written one behind the other."""
+    """Returns the parts of a column's fields, to be written in that order."""
     if not pa.types.is_string(values.type):
         return (_unless_null(values, _with_length(_big_endian(values))),)
     lengths = pc.binary_length(values).fill_null(0).to_numpy(zero_copy_only=False)

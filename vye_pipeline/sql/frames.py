@@ -212,7 +212,7 @@ def _insert_groups(connection: Connection, table: Table, rows: pa.Table) -> None
 def _insert(
     connection: Connection, table: Table, columns: list[str], values: list[Any], group: int
 ) -> None:
-    """Inserts rows whose values stand one behind the other, so many values a statement."""
+    """Inserts rows whose values are in one flat list, so many values per statement."""
     if not values:
         return
     row = f"({', '.join('?' * len(columns))})"

@@ -1,7 +1,7 @@
 """What snapshots are encrypted with: keys that the settings hold, or keys of KMS that they name.
 
 A key of KMS never leaves it. It wraps a data key for each process that writes, and the wrapped data
-key stands at the head of every snapshot: each can be opened by itself, by whoever KMS lets do it.
+key stands at the head of every snapshot: each can be opened by itself, by anyone KMS allows to.
 """
 
 from __future__ import annotations

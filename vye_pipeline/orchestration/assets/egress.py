@@ -1,11 +1,11 @@
-"""A kind's way out: export_ready, upload_file, delivery (architecture.md, "The flow of a day").
+"""What a kind sends: export_ready, upload_file, delivery (architecture.md, "The flow of a day").
 
-What carries records is loaded by the step that runs: whoever only reads the declarations, as
+What carries records is loaded by the step that runs: what only reads the declarations, as
 Dagster's servers do, doesn't wait for it. Dagster evaluates the types of a step's arguments.
 
-A step's outcome reaches the next one through the ledger and the encrypted snapshots: each keeps its
-own before the ledger names it, so that a crash between the two loses nothing, personal data never
-lies in Dagster's storage (architecture.md, rule 7), and a step can be run alone, days later.
+A step's outcome reaches the next one through the ledger and the encrypted snapshots. Each keeps its
+own before the ledger names it, so a crash between the two loses nothing, personal data is never in
+Dagster's storage (architecture.md, rule 7), and a step can be run alone, days later.
 """
 
 import dagster as dg

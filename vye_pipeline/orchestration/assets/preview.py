@@ -1,4 +1,4 @@
-"""What goes out next: an asset of no day, in no job; whoever wants to know materialises it."""
+"""What goes out next: an asset of no day, in no job; materialise it to find out."""
 
 import dagster as dg
 

@@ -1,6 +1,6 @@
 """The way back: acknowledgement and reconciliation of a kind, manual_reconciliation of a day.
 
-As on the way out, what carries records is loaded by the step that runs.
+As in egress.py, what carries records is loaded by the step that runs.
 """
 
 from contextlib import suppress
