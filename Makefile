@@ -38,8 +38,8 @@ sbom: $(READY) ## write sbom.json: what production installs, from constraints.tx
 	@$(VENV)/bin/python .ci/sbom.py
 
 dev: $(READY) ## open the Dagster UI on http://localhost:3000, on what the demo left
-	@umask 077; export VYE_LOCAL_DIR="$$(realpath -m "$${VYE_LOCAL_DIR:-data/local}")" && \
-	export VYE_END_DATE="$${VYE_END_DATE-$(DEMOS_LAST_DAY)}" && \
+	@umask 077; export VYE_LOCAL_DIR="$${VYE_LOCAL_DIR:-data/local}" VYE_END_DATE="$${VYE_END_DATE-$(DEMOS_LAST_DAY)}" && \
+	mkdir -p "$$VYE_LOCAL_DIR" && VYE_LOCAL_DIR=$$(cd "$$VYE_LOCAL_DIR" && pwd) && \
 	home=$$($(VENV)/bin/python -m vye_pipeline.orchestration.instance) && cd "$$home" && \
 	DAGSTER_HOME="$$home" PATH="$(CURDIR)/$(VENV)/bin:$$PATH" exec $(HEED_SIGNALS) \
 	python -W 'ignore:Function `dev_command` is superseded' -m dagster dev -w "$(CURDIR)/workspace.yaml"
