@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 ASKED ?=
 # Which files `make trials` runs, where it is not all of them; then no page is written.
 TRIED ?=
-# `make dev` shows no day after it, unless VYE_END_DATE says otherwise.
+# `make dev` shows no day after the last of SAMPLE_DAYS, unless VYE_END_DATE says otherwise.
 DEMOS_LAST_DAY := 2025-04-14
 # A shell without a terminal lets what it starts in the background ignore INT and TERM.
 HEED_SIGNALS = $(shell env --default-signal=INT,TERM true 2>/dev/null && echo env --default-signal=INT,TERM)

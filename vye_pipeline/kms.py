@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from vye_pipeline.cleartext import require_https
 from vye_pipeline.errors import Cause, PipelineError, UsageError
+from vye_pipeline.outlets import plain_code
 
 AT_ONCE = 24
 ATTEMPTS = 8
@@ -43,7 +43,6 @@ PASSING = frozenset(
     }
 )
 SERVER_ERROR = 500
-PLAIN_CODE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 @dataclass(frozen=True)
@@ -154,8 +153,7 @@ def _classified(error: Exception, use: Use) -> KmsError:
 
     if isinstance(error, exceptions.ClientError):
         status = error.response["ResponseMetadata"].get("HTTPStatusCode", SERVER_ERROR)
-        said = error.response["Error"]["Code"]
-        code = said if PLAIN_CODE.fullmatch(said) else f"status {status}"
+        code = plain_code(error.response["Error"]["Code"], status)
         is_passing = code in PASSING or status >= SERVER_ERROR
         remedy = "try again later" if is_passing else CHECK_CREDENTIALS
     else:

@@ -8,9 +8,11 @@ formulas in a spreadsheet, mentions in Slack, tags in HTML, a second line in a l
 from __future__ import annotations
 
 import html
+import re
 import unicodedata
 from enum import Enum, auto
 
+PLAIN_CODE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 BEGINS_A_FORMULA = ("=", "+", "-", "@")
 SLACK_SIGNS = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
@@ -48,6 +50,11 @@ def visible(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return "".join(_spelled(one) if unicodedata.category(one) in UNSEEN else one for one in text)
+
+
+def plain_code(code: str, status: int) -> str:
+    """Returns what a service calls an error if that is a name, and its HTTP status if not."""
+    return code if PLAIN_CODE.fullmatch(code) else f"status {status}"
 
 
 def _begins_a_formula(text: str) -> bool:

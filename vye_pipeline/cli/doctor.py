@@ -26,7 +26,6 @@ from vye_pipeline.ledger import schema
 from vye_pipeline.ledger.clock import behind
 from vye_pipeline.ledger.connection import ledger_database
 from vye_pipeline.ledger.models import CONTACT_LOOKUPS
-from vye_pipeline.records import KINDS
 from vye_pipeline.settings import Settings
 from vye_pipeline.storage.object_store import ANOTHER_STORE, BROKEN_PROMISE, PROBE, PROBES, probe
 from vye_pipeline.vye_database.connection import vye_write_database
@@ -227,12 +226,7 @@ def _object_store(context: Context) -> Finding:
 
 def _second_memory(context: Context, now: datetime) -> Finding:
     """Says whether ledger, store and snapshots know the same deliveries, as far as a put looks."""
-    from vye_pipeline.egress.comparison import (
-        is_anything_ours,
-        lately_forgotten,
-        months_before_a_put,
-        unremembered,
-    )
+    from vye_pipeline.egress.comparison import all_forgotten, is_anything_ours, unremembered
 
     database = ledger_database(context.settings)
     with database.errors():
@@ -244,13 +238,11 @@ def _second_memory(context: Context, now: datetime) -> Finding:
             remedy = "restore its backup; then, or without one, vye recover"
             return Finding("second memory", Health.BAD, words, remedy)
         return Finding("second memory", Health.GOOD, "there is nothing to compare yet")
-    unknown = lately_forgotten(context, now)
+    unknown = all_forgotten(context, now)
     if unknown:
         words = f"the ledger is older than the store: it doesn't know {', '.join(unknown[:5])}"
         return Finding("second memory", Health.BAD, words, "vye recover")
-    missing = sum(
-        len(unremembered(context, kind, months_before_a_put(context, kind, now))) for kind in KINDS
-    )
+    missing = unremembered(context, now)
     if missing:
         words = f"{missing} deliveries are not remembered in the snapshots"
         return Finding("second memory", Health.WARNING, words, "vye recover")

@@ -13,7 +13,6 @@ from vye_pipeline.business_days import end_of_day
 from vye_pipeline.cli.output import FAILED, SUCCESS, complain
 from vye_pipeline.cli.words import AS_JSON, DATE, FROM, TO, IsoDate
 from vye_pipeline.errors import PipelineError, UsageError
-from vye_pipeline.records import KINDS
 from vye_pipeline.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ def _verify(settings: Settings, days: Sequence[date], *, as_json: bool) -> int:
     with spinner("reading every object"):
         results = verify(context, days)
         unknown = all_forgotten(context)
-        missing = sum(len(unremembered(context, kind)) for kind in KINDS)
+        missing = unremembered(context)
     wrong = [one for one in results if not one.state.is_right]
     if as_json:
         click.echo(json.dumps([one.as_json() for one in results], indent=2))

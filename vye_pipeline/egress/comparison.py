@@ -5,7 +5,7 @@ since. The object store and the second memory (memory.py) do. Before a put the p
 a receipt are looked at and those from the newest receipt on, by whole months (bdn-interface.md,
 part 2). A partition that was closed without a file is left out: the put that closed it has looked
 at it, and it opens again with a clone of its own. So it grows with the days that are open, not with
-the history. Doctor, `vye status --verify` and people's decisions look at everything.
+the history. Doctor looks as far; `vye status --verify` and people's decisions look at everything.
 """
 
 from __future__ import annotations
@@ -65,33 +65,22 @@ def forgotten(context: Context, kind: Kind, months: Sequence[str] = EVERYTHING) 
     ]
 
 
-def all_forgotten(context: Context) -> list[str]:
+def all_forgotten(context: Context, now: datetime | None = None) -> list[str]:
     """Returns the keys of what the ledger doesn't know, of all kinds.
 
-    Raises:
-        PipelineError: a store can't be listed, or the ledger can't be read.
-    """
-    return sorted({key for kind in KINDS for key in _forgotten_keys(context, kind, EVERYTHING)})
-
-
-def lately_forgotten(context: Context, now: datetime) -> list[str]:
-    """Returns the keys that keep the next puts from being made (`refuse_if_older`), of all kinds.
+    Args:
+        context: databases and stores.
+        now: with zone: as far back as a put looks then; all where it is None.
 
     Raises:
         PipelineError: a store can't be listed, or the ledger can't be read.
     """
-    return sorted(
-        {
-            key
-            for kind in KINDS
-            for key in _forgotten_keys(context, kind, months_before_a_put(context, kind, now))
-        }
-    )
+    return sorted({key for kind in KINDS for key in _forgotten_keys(context, kind, now)})
 
 
-def _forgotten_keys(context: Context, kind: Kind, months: Sequence[str]) -> set[str]:
-    objects = {one.object_key for one in forgotten(context, kind, months)}
-    return objects.union(forgotten_holds(context, kind))
+def _forgotten_keys(context: Context, kind: Kind, now: datetime | None) -> set[str]:
+    found = forgotten(context, kind, _months_compared(context, kind, now))
+    return {one.object_key for one in found}.union(forgotten_holds(context, kind))
 
 
 def refuse_if_older(context: Context, kind: Kind, now: datetime) -> None:
@@ -100,7 +89,7 @@ def refuse_if_older(context: Context, kind: Kind, now: datetime) -> None:
     Raises:
         PipelineError: ledger: it is older than the store; or a store or the ledger failed.
     """
-    keys = sorted(_forgotten_keys(context, kind, months_before_a_put(context, kind, now)))
+    keys = sorted(_forgotten_keys(context, kind, now))
     if keys:
         more = f" and {len(keys) - MOST_NAMED} more" if len(keys) > MOST_NAMED else ""
         raise ledger_error(
@@ -119,14 +108,21 @@ def is_anything_ours(context: Context) -> bool:
     ) or any(memories(context, kind.name) for kind in KINDS)
 
 
-def unremembered(context: Context, kind: Kind, months: Sequence[str] = EVERYTHING) -> set[date]:
-    """Returns the partitions with a receipt of which the snapshots have no record.
+def unremembered(context: Context, now: datetime | None = None) -> int:
+    """Counts the deliveries of which the snapshots have no record.
 
     Args:
         context: the ledger and the snapshots.
-        kind: of the records.
-        months: of the partitions, as for `forgotten`.
+        now: as for `all_forgotten`.
+
+    Raises:
+        PipelineError: the snapshots can't be listed, or the ledger can't be read.
     """
+    return sum(len(_unremembered(context, kind, now)) for kind in KINDS)
+
+
+def _unremembered(context: Context, kind: Kind, now: datetime | None) -> set[date]:
+    months = _months_compared(context, kind, now)
     remembered = {
         one.partition_date
         for month in months
@@ -137,11 +133,13 @@ def unremembered(context: Context, kind: Kind, months: Sequence[str] = EVERYTHIN
     return {day for day in receipts - remembered if str(day).startswith(tuple(months))}
 
 
-def months_before_a_put(context: Context, kind: Kind, now: datetime) -> Sequence[str]:
-    """Returns the months to look at before a put, as dates begin: `2025-04`.
+def _months_compared(context: Context, kind: Kind, now: datetime | None) -> Sequence[str]:
+    """Returns the months to look at, as dates begin: `2025-04`; all of them without a time.
 
-    They are those since the newest delivery, and those with a file that is not delivered.
+    Before a put they are those since the newest delivery, and those with a file that is open.
     """
+    if now is None:
+        return EVERYTHING
     newest = context.ledger.newest_receipt_date(kind)
     first = newest or context.settings.start_date
     today = now.astimezone(NEW_YORK).date()

@@ -35,8 +35,8 @@ def evidence(kind: Kind, sent: bytes, feed: pd.DataFrame) -> pd.DataFrame:
         feed: the lines of a feed that BDN made after it had the file.
 
     Returns:
-        line_number, evidence, fields (those that contradict, separated by commas; null): one row per
-        line of whose veteran the feed says anything.
+        line_number, evidence, fields (those that contradict, separated by commas; null): one row
+        per line of whose veteran the feed says anything.
     """
     if kind not in (VERIFICATIONS, ADDRESS_CHANGES):
         return _said(pd.DataFrame({"line_number": pd.Series(dtype="int64")}))

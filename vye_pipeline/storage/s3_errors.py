@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from vye_pipeline.errors import PipelineError
+from vye_pipeline.outlets import plain_code
 from vye_pipeline.storage.object_store import ANOTHER_STORE, failure
 from vye_pipeline.storage.s3_listing import NoListing
 
@@ -107,7 +108,6 @@ FILE_VARIABLES = (
 ALWAYS_READ = ("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
 PROXY_VARIABLES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy")
 LONGEST_MESSAGE = 200
-PLAIN_CODE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def classified(error: Exception, action: str, location: str, endpoint: str) -> PipelineError:
@@ -137,7 +137,7 @@ def code_of(error: Exception) -> str:
     code = str(error.response.get("Error", {}).get("Code", ""))
     if code.isdecimal() and int(code) in CODES:
         return CODES[int(code)]
-    return code if PLAIN_CODE.fullmatch(code) else f"status {_status(error)}"
+    return plain_code(code, _status(error))
 
 
 def is_status(error: Exception, status: int) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -80,22 +79,15 @@ def address(rehearsal: Rehearsal) -> str:
     return path.as_uri()
 
 
-@contextmanager
-def chromium() -> Iterator[Browser]:
-    """Opens Chromium, without a window."""
-    program = shutil.which("chromium")
-    assert program, "install the system's chromium: make trials does"
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program, args=FLAGS)
-        yield started
-        started.close()
-
-
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """One for all tests."""
-    with chromium() as opened:
-        yield opened
+    """Chromium, without a window."""
+    chromium = shutil.which("chromium")
+    assert chromium, "install the system's chromium: make trials does"
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield started
+        started.close()
 
 
 @dataclass

@@ -58,7 +58,6 @@ class Deployment:
         self.home = dagster_home(settings)
         self._socket = self.home / "code.sock"
         self._port = free_port()
-        self.address = f"http://127.0.0.1:{self._port}"
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         server = {"socket": str(self._socket), "location_name": LOCATION}
         self.workspace = self.home / "workspace.yaml"
@@ -109,8 +108,8 @@ class Deployment:
 
     def ask(self, query: str, **variables: Any) -> Any:
         """Asks the webserver, as the UI does, and returns its answer."""
-        request = Request(  # noqa: S310 - the address is our own
-            f"{self.address}/graphql",
+        request = Request(
+            f"http://127.0.0.1:{self._port}/graphql",
             json.dumps({"query": query, "variables": variables}).encode(),
             {"Content-Type": "application/json"},
         )
